@@ -1,0 +1,90 @@
+"""The seams between a call in progress and the services around it.
+
+Nothing is decided here. A session (one call) sees the rest of the bridge only through these Protocols, so that it can be
+driven by fakes, and the services never reach into a call except through `LiveCall`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from holdfast_bridge.core.journal import CallRecord
+from holdfast_bridge.core.token import Claim, Refusal
+from holdfast_bridge.settings import Settings
+
+
+class LiveCall(Protocol):
+    """What the rest of the bridge may know of and ask from a call that this pod is carrying."""
+
+    @property
+    def record(self) -> CallRecord: ...
+
+    def silent(self) -> bool:
+        """True while neither side is speaking: the moment at which a planned hand-over is not heard."""
+        ...
+
+    def fall_silent(self, epoch: int) -> None:
+        """A higher owner epoch exists: say nothing more, start no tool, close the socket without hanging up."""
+        ...
+
+    def released(self) -> None:
+        """The carrier was told to fetch `next` elsewhere: the coming `stop` is not the end of the call."""
+        ...
+
+
+class JournalPort(Protocol):
+    def put(self, record: CallRecord, *, now: bool = False) -> None:
+        """Keep the newest record of a call. Never waits; batched once a second unless `now`."""
+        ...
+
+    async def intent(self, call: str, tool: str, *, timeout_s: float = 0.3) -> bool:
+        """True when the buddy acknowledged the tool's intent in time; False when it did not, or there is no buddy."""
+        ...
+
+    async def end(self, record: CallRecord, *, timeout_s: float = 0.3) -> None:
+        """Record the clean end, at the buddy first; returns when acknowledged or when the time is up."""
+        ...
+
+    async def load(self, call: str, *, timeout_s: float = 0.3) -> CallRecord | None:
+        """The newest record of a call known in this region or, failing that, in the zone."""
+        ...
+
+
+class CarrierPort(Protocol):
+    async def hang_up(self, call: str) -> None: ...
+
+    async def redirect(self, call: str, url: str) -> None:
+        """Tell the carrier to fetch `url` for this call now (the push of a drain)."""
+        ...
+
+
+class CallBook(Protocol):
+    """The calls this pod carries."""
+
+    def add(self, call: LiveCall) -> None: ...
+
+    def remove(self, call: LiveCall) -> None: ...
+
+    def find(self, call: str) -> LiveCall | None: ...
+
+    def __len__(self) -> int: ...
+
+    def all(self) -> list[LiveCall]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What a session needs, built once in `main`."""
+
+    settings: Callable[[], Settings]
+    journal: JournalPort
+    carrier: CarrierPort
+    calls: CallBook
+    claim: Callable[[str], Claim | Refusal]
+    """Verifies and spends a start token; a Refusal carries the reason that is counted."""
+    accepting: Callable[[], bool]
+    """False while draining, full or without a usable attempt: upgrades are answered 503."""
+    provider_result: Callable[[str, bool, str], None]
+    """(attempt, ok, error class) for the operator's passive evidence."""
