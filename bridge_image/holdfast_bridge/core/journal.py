@@ -1,0 +1,146 @@
+"""What must survive of a call, and which of two accounts of it holds.
+
+Values and pure functions. It does not know where records are kept, who sends them, or what time it is.
+
+The order of accounts: the higher owner epoch wins; within an epoch the higher sequence number wins. An owner writes
+its own sequence, so two different records with the same (epoch, seq) mean two owners that believe in one epoch; the one
+that says the call ended wins, because a finished call must not be revived.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+import msgspec
+
+MAX_ITEMS = 200
+MAX_TOOLS = 100
+MAX_TEXT = 4_000
+MAX_ARGUMENTS = 4_000
+MAX_RECORD_BYTES = 256 * 1024
+
+State = Literal["live", "ended"]
+Role = Literal["user", "assistant"]
+ToolState = Literal["intent", "done", "asked"]
+
+
+class Item(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """One thing said. For the assistant, `heard_ms` is how much of it the caller has certainly heard."""
+
+    id: str
+    role: Role
+    text: str = ""
+    heard_ms: int | None = None
+    final: bool = False
+
+
+class ToolUse(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """One tool call: `intent` before it runs, `done` with its result, `asked` when a hand-over lost the result."""
+
+    id: str
+    name: str
+    arguments: str = ""
+    state: ToolState = "intent"
+    result: str | None = None
+
+
+class CallRecord(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """Everything another bridge needs to take up a call."""
+
+    call: str
+    agent: str
+    epoch: int
+    seq: int
+    state: State = "live"
+    region: str
+    pod: str
+    started_at: float
+    disclosure_heard: bool = False
+    items: tuple[Item, ...] = ()
+    tools: tuple[ToolUse, ...] = ()
+    updated_at: float
+
+
+_decoder = msgspec.json.Decoder(CallRecord)
+_encoder = msgspec.json.Encoder()
+
+
+def encode(record: CallRecord) -> bytes:
+    return _encoder.encode(record)
+
+
+def decode(data: bytes | str) -> CallRecord | None:
+    """The record in `data`, or None when it is not one: a store's contents are input like any other."""
+    if len(data) > MAX_RECORD_BYTES:
+        return None
+    try:
+        return _decoder.decode(data)
+    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError):
+        return None
+
+
+def rank(record: CallRecord) -> tuple[int, int, bool]:
+    return (record.epoch, record.seq, record.state == "ended")
+
+
+def supersedes(candidate: CallRecord, known: CallRecord | None) -> bool:
+    """True when `candidate` is to be kept in place of `known`."""
+    return known is None or rank(candidate) > rank(known)
+
+
+def newest(records: Iterable[CallRecord | None]) -> CallRecord | None:
+    return max((record for record in records if record is not None), key=rank, default=None)
+
+
+def merge(known: CallRecord | None, candidate: CallRecord) -> CallRecord:
+    return candidate if known is None or supersedes(candidate, known) else known
+
+
+def stale(candidate: CallRecord, known: CallRecord | None) -> bool:
+    """True when somebody else owns the call by now: the sender of `candidate` must fall silent."""
+    return known is not None and candidate.epoch < known.epoch
+
+
+def raised(record: CallRecord, *, epoch: int, region: str, now: float) -> CallRecord:
+    """The same call under a new owner epoch, not yet carried by any pod."""
+    return msgspec.structs.replace(record, epoch=epoch, seq=0, region=region, pod="", updated_at=now)
+
+
+def bounded(record: CallRecord) -> CallRecord:
+    """The record cut to size: the oldest items go first, and finished tools go before one whose result is open."""
+    fits = (
+        len(record.items) <= MAX_ITEMS
+        and len(record.tools) <= MAX_TOOLS
+        and all(len(item.text) <= MAX_TEXT for item in record.items)
+        and all(len(t.arguments) <= MAX_ARGUMENTS and len(t.result or "") <= MAX_TEXT for t in record.tools)
+    )
+    if fits:
+        return record
+    return msgspec.structs.replace(
+        record,
+        items=tuple(_short_item(item) for item in record.items[-MAX_ITEMS:]),
+        tools=tuple(_short_tool(tool) for tool in _kept_tools(record.tools)),
+    )
+
+
+def _short_item(item: Item) -> Item:
+    return item if len(item.text) <= MAX_TEXT else msgspec.structs.replace(item, text=item.text[:MAX_TEXT])
+
+
+def _short_tool(tool: ToolUse) -> ToolUse:
+    if len(tool.arguments) <= MAX_ARGUMENTS and len(tool.result or "") <= MAX_TEXT:
+        return tool
+    result = None if tool.result is None else tool.result[:MAX_TEXT]
+    return msgspec.structs.replace(tool, arguments=tool.arguments[:MAX_ARGUMENTS], result=result)
+
+
+def _kept_tools(tools: tuple[ToolUse, ...]) -> tuple[ToolUse, ...]:
+    surplus = len(tools) - MAX_TOOLS
+    kept: list[ToolUse] = []
+    for tool in tools:
+        if surplus > 0 and tool.state != "intent":
+            surplus -= 1
+            continue
+        kept.append(tool)
+    return tuple(kept[-MAX_TOOLS:])

@@ -1,0 +1,268 @@
+"""What this pod was told by its mounted files: agent.json, the zone's secrets and the tenant's provider keys.
+
+It reads files and nothing else: no Kubernetes, no network, no decision. A missing provider key is not an error here but
+a fact (`missing_keys`): the attempt is unusable, the others are not. Values of secrets never reach an error text.
+Keys are text; white space around them is not part of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from holdfast_bridge.errors import SettingsError
+
+DIRECTORY = Path("/etc/holdfast")
+SUPPORTED_VERSION = 1
+
+Name = Annotated[str, Meta(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
+Host = Annotated[str, Meta(max_length=253, pattern=r"^[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?(:[0-9]{1,5})?$")]
+Count = Annotated[int, Meta(ge=0)]
+Positive = Annotated[int, Meta(ge=1)]
+
+
+class RegionEntry(msgspec.Struct, frozen=True, rename="camel"):
+    name: Name
+    host: Host
+    weight: Count = 0
+
+
+class Persona(msgspec.Struct, frozen=True, rename="camel"):
+    instructions: str = ""
+    greeting: str = ""
+    disclosure: str = ""
+    language: str = "en"
+
+
+class Attempt(msgspec.Struct, frozen=True, rename="camel"):
+    """One entry of the agent's provider list."""
+
+    name: Name
+    kind: Literal["openai", "loopback"]
+    voice: str = ""
+    model: str = ""
+    base_url: str = ""
+    query: dict[str, str] = {}
+    headers: dict[str, str] = {}
+    key_file: str = ""
+    key_source: str = ""
+
+
+class Tool(msgspec.Struct, frozen=True, rename="camel"):
+    name: Annotated[str, Meta(min_length=1, max_length=64)]
+    description: str = ""
+    parameters: dict[str, Any] = {}
+    url: str = ""
+    timeout_ms: Positive = 2_000
+    side_effects: bool = False
+
+
+class Turns(msgspec.Struct, frozen=True, rename="camel"):
+    barge_in: bool = True
+    silence_ms: Positive = 500
+
+
+class Limits(msgspec.Struct, frozen=True, rename="camel"):
+    calls_per_pod: Positive = 50
+    max_call_seconds: Positive = 3_600
+
+
+class Carrier(msgspec.Struct, frozen=True, rename="camel"):
+    name: Name
+    kind: Literal["twilio", "canary"]
+    account_sid: str = ""
+    api_url: str = ""
+
+
+class AgentConfig(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """agent.json, as the operator writes it. Unknown fields are let pass: an operator may be newer than its bridges."""
+
+    version: int
+    namespace: Name
+    agent: Name
+    generation: int = 0
+    region: Name
+    zone: Name
+    policy_host: Host
+    regions: Annotated[tuple[RegionEntry, ...], Meta(min_length=1, max_length=32)]
+    buddy: str | None = None
+    persona: Persona = Persona()
+    attempts: Annotated[tuple[Attempt, ...], Meta(min_length=1, max_length=16)]
+    tools: Annotated[tuple[Tool, ...], Meta(max_length=64)] = ()
+    turns: Turns = Turns()
+    limits: Limits = Limits()
+    carrier: Carrier
+    operator_url: str = ""
+    redis_url: str = ""
+    drain_seconds: Positive = 600
+
+    @property
+    def id(self) -> str:
+        return f"{self.namespace}/{self.agent}"
+
+    @property
+    def path(self) -> str:
+        """The public path under which this agent's ports are reached in every region."""
+        return f"/a/{self.namespace}/{self.agent}"
+
+    def host_of(self, region: str) -> str | None:
+        return next((entry.host for entry in self.regions if entry.name == region), None)
+
+    @property
+    def own_host(self) -> str:
+        return self.host_of(self.region) or self.policy_host
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """The public names under which this pod may be called; anything else in `Host` is refused."""
+        return frozenset({self.own_host.lower(), self.policy_host.lower()})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetSecrets:
+    """Keys that the operator put beside the pod. The current one is first."""
+
+    zone_keys: tuple[bytes, ...] = field(repr=False)
+    carrier_tokens: tuple[str, ...] = field(repr=False)
+    carrier_api_key: str = field(default="", repr=False)
+    carrier_api_secret: str = field(default="", repr=False)
+    operator_token: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """One consistent reading of all mounted files."""
+
+    agent: AgentConfig
+    fleet: FleetSecrets
+    provider_keys: Mapping[str, str] = field(repr=False)
+    pod: str = ""
+    pod_uid: str = ""
+
+    def usable(self, attempt: Attempt) -> bool:
+        return attempt.kind == "loopback" or bool(self.provider_keys.get(attempt.name))
+
+    @property
+    def usable_attempts(self) -> tuple[Attempt, ...]:
+        return tuple(attempt for attempt in self.agent.attempts if self.usable(attempt))
+
+    @property
+    def missing_keys(self) -> tuple[str, ...]:
+        """Where each absent key was expected, as the tenant wrote it (a Secret and its key)."""
+        return tuple(
+            attempt.key_source or f"attempt {attempt.name}"
+            for attempt in self.agent.attempts
+            if not self.usable(attempt)
+        )
+
+
+def load(directory: Path = DIRECTORY, *, pod: str = "", pod_uid: str = "") -> Settings:
+    """Read everything anew; raises SettingsError naming the file and the field."""
+    config = read_agent(directory / "agent.json")
+    fleet = read_fleet(directory / "fleet")
+    keys = {a.name: key for a in config.attempts if a.key_file and (key := _text(Path(a.key_file)))}
+    return Settings(agent=config, fleet=fleet, provider_keys=keys, pod=pod, pod_uid=pod_uid)
+
+
+def read_agent(path: Path) -> AgentConfig:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read ({error.strerror})") from error
+    return decode_agent(data, source=str(path))
+
+
+def decode_agent(data: bytes, *, source: str) -> AgentConfig:
+    try:
+        config = msgspec.json.decode(data, type=AgentConfig)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"{source}: {error}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{source}: is not JSON") from error
+    _check(config, source=source)
+    return config
+
+
+def _check(config: AgentConfig, *, source: str) -> None:
+    if config.version != SUPPORTED_VERSION:
+        raise SettingsError(f"{source}: version {config.version} is not understood (this bridge reads 1)")
+    names = [entry.name for entry in config.regions]
+    if len(set(names)) != len(names):
+        raise SettingsError(f"{source}: regions names a region twice")
+    if config.region not in names:
+        raise SettingsError(f"{source}: region {config.region!r} is not among regions")
+    if config.buddy is not None and config.buddy not in names:
+        raise SettingsError(f"{source}: buddy {config.buddy!r} is not among regions")
+    attempts = [attempt.name for attempt in config.attempts]
+    if len(set(attempts)) != len(attempts):
+        raise SettingsError(f"{source}: attempts names an attempt twice")
+    for index, attempt in enumerate(config.attempts):
+        if attempt.kind != "loopback" and not attempt.base_url.startswith(("wss://", "ws://")):
+            raise SettingsError(f"{source}: attempts[{index}].baseUrl must be a wss:// URL")
+    if config.carrier.kind == "twilio" and not (config.carrier.account_sid and config.carrier.api_url):
+        raise SettingsError(f"{source}: carrier needs accountSid and apiUrl")
+
+
+def read_fleet(directory: Path) -> FleetSecrets:
+    """Without a REST key calls still come and go; only the push of a drain and the clean hang-up are lost."""
+    zone_keys = _present(_text(directory / "zone-key"), _text(directory / "zone-key-previous"))
+    tokens = _present(_text(directory / "carrier-token"), _text(directory / "carrier-token-previous"))
+    if not zone_keys:
+        raise SettingsError(f"{directory / 'zone-key'}: is missing or empty")
+    if not tokens:
+        raise SettingsError(f"{directory / 'carrier-token'}: is missing or empty")
+    return FleetSecrets(
+        zone_keys=tuple(key.encode() for key in zone_keys),
+        carrier_tokens=tokens,
+        carrier_api_key=_text(directory / "carrier-api-key") or "",
+        carrier_api_secret=_text(directory / "carrier-api-secret") or "",
+        operator_token=_text(directory / "operator-token") or "",
+    )
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8").strip() or None
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: cannot be read as text") from error
+
+
+def _present(*values: str | None) -> tuple[str, ...]:
+    return tuple(value for value in values if value)
+
+
+class SettingsFile:
+    """The settings in force. `refresh` reads the files again; a change that cannot be meant is refused whole."""
+
+    def __init__(self, read: Callable[[], Settings]) -> None:
+        self._read = read
+        self._current = read()
+        self.problem: str = ""
+        """Why the newest files are not in force, for the log and for readiness; empty when they are."""
+
+    def __call__(self) -> Settings:
+        return self._current
+
+    def refresh(self) -> bool:
+        """True when new settings are in force.
+
+        The files are small, so they are read and compared, not stat-ed: a mounted volume swaps symbolic links, which
+        time stamps describe badly.
+        """
+        try:
+            fresh = self._read()
+        except SettingsError as error:
+            self.problem = str(error)
+            return False
+        self.problem = ""
+        if fresh == self._current:
+            return False
+        self._current = fresh
+        return True
