@@ -1,1 +1,1 @@
-"""Game days: real clusters, a practice range of simulated vendors, scenarios and their reports. Nothing here runs in a call."""
+"""Game days: real clusters, a practice range of simulated vendors, scenarios and reports. None of it runs in a call."""

@@ -1,0 +1,59 @@
+# Holdfast. `make demo` shows it, `make test` proves it; both set up what they need and are safe to repeat.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+CACHE := $(or $(HOLDFAST_CACHE),$(HOME)/.cache/holdfast)
+UV := $(shell command -v uv 2>/dev/null || echo $(CACHE)/uv/bin/uv)
+RUN := PYTHONSAFEPATH=1 $(UV) run --no-sync
+PHASE := game_days/phase.sh
+ARGS ?=
+
+.PHONY: help demo test check lab-up lab-down crds tools images setup preflight unit cluster system
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 12
+
+demo: preflight tools images  ## lose a region under live calls, on three real clusters (ARGS="--calls 12 --operators-off …")
+	@$(RUN) python -m holdfast_gameday run game_days/scenarios/region-loss.yaml $(ARGS)
+
+test: preflight tools images  ## unit, contract, cluster and system tests
+	@$(RUN) pytest $(ARGS)
+
+check: setup  ## style, types, layers, generated files
+	@$(PHASE) "ruff" $(RUN) ruff check .
+	@$(PHASE) "mypy" $(RUN) mypy
+	@$(PHASE) "layers" $(RUN) lint-imports
+	@$(PHASE) "generated CRDs are fresh" $(RUN) python -m holdfast.api.generate --check
+
+unit: setup  ## the tests that need neither a cluster nor root
+	@$(RUN) pytest -m "not cluster and not system" $(ARGS)
+
+cluster: preflight tools  ## the tests against one real kube-apiserver
+	@$(RUN) pytest -m cluster $(ARGS)
+
+system: preflight tools images  ## the tests on three real clusters
+	@$(RUN) pytest -m system $(ARGS)
+
+lab-up: preflight tools images  ## three real clusters, kept running
+	@$(RUN) python -m holdfast_gameday.lab up $(ARGS)
+
+lab-down: setup  ## take the lab away, whatever state it is in
+	@$(RUN) python -m holdfast_gameday.lab down $(ARGS)
+
+crds: setup  ## write crds/ and the chart's copies from the models
+	@$(RUN) python -m holdfast.api.generate
+
+tools: setup
+	@$(RUN) python -m holdfast_gameday.lab tools
+
+images: setup
+	@$(RUN) python -m holdfast_gameday.lab images
+
+setup: $(UV)
+	@$(PHASE) "Python packages" $(UV) sync --frozen --quiet
+
+$(CACHE)/uv/bin/uv:
+	@$(PHASE) "uv" game_days/install_uv.sh $(CACHE)/uv
+
+preflight:
+	@game_days/preflight.sh
