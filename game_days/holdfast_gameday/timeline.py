@@ -20,6 +20,7 @@ LANE = 18
 GROUP_GAP = 34
 # Okabe and Ito's palette: told apart by people with any of the common colour-vision deficiencies.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
+DARK = {"#0072B2", "#009E73", "#D55E00"}
 
 
 def svg(result: GameDayResult) -> str:
@@ -70,7 +71,9 @@ def _lane(call: CallResult, y: float, x: Scale, colours: dict[str, str]) -> str:
             f"{stay.start:.1f} s to {stay.end:.1f} s</title></rect>"
         )
         if right - left > 34:
-            parts.append(f'<text x="{left + 5:.1f}" y="{y + 4}" fill="#fff" font-size="9">{escape(stay.region)}</text>')
+            ink = "#fff" if colours[stay.region] in DARK else "#111"
+            label = escape(stay.region)
+            parts.append(f'<text x="{left + 5:.1f}" y="{y + 4}" fill="{ink}" font-size="9">{label}</text>')
     if call.gap_ms is not None and call.gap_start is not None and call.moved:
         left, right = x(call.gap_start), x(call.gap_start + call.gap_ms / 1000)
         parts.append(
