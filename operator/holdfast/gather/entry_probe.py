@@ -1,0 +1,187 @@
+"""The synthetic call: proves that a region's public entry takes a signed call and carries audio both ways.
+
+It plays the carrier to the fleet-owned canary agent, whose provider is a loop-back: what the probe says comes back. It
+refuses to judge: one call gives one outcome, and what outcomes mean is decided in `holdfast.core`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import json
+import secrets
+import ssl
+import time
+from dataclasses import dataclass
+
+import aiohttp
+
+CANARY = "holdfast-system/canary"
+TOKEN_LIFE_S = 120
+FRAME_BYTES = 160
+FRAME_S = 0.02
+CLOSE_DEADLINE_S = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A region's public entry. `url` is the canary's media address, exactly as it is signed."""
+
+    region: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one call. `stage` is where it ended: connect, upgrade, audio, or done."""
+
+    ok: bool
+    stage: str
+    detail: str
+    elapsed_s: float
+
+
+def media_url(host: str) -> str:
+    """Where the canary of the region with this public host takes media."""
+    return f"wss://{host}/a/{CANARY}/media"
+
+
+def signature(key: bytes, url: str) -> str:
+    """X-Twilio-Signature of an upgrade: HMAC-SHA1 over the address alone, for a handshake has no form."""
+    return base64.b64encode(hmac.new(key, url.encode(), hashlib.sha1).digest()).decode()
+
+
+def start_token(key: bytes, *, call: str, region: str, expires: int, nonce: str) -> str:
+    """The token a bridge would have put into its own answer to the webhook."""
+    payload = {"c": call, "a": CANARY, "r": region, "e": 1, "x": expires, "n": nonce}
+    first = _b64(json.dumps(payload, separators=(",", ":")).encode())
+    return f"{first}.{_b64(hmac.new(key, first.encode(), hashlib.sha256).digest())}"
+
+
+def _b64(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+class EntryProbe:
+    """Makes synthetic calls. Every call opens its own connection: a kept one would prove nothing about the entry."""
+
+    def __init__(self, session: aiohttp.ClientSession, tls: ssl.SSLContext) -> None:
+        self._session = session
+        self._tls = tls
+
+    async def call(self, target: Target, *, key: bytes, timeout_s: float) -> Outcome:
+        """One whole call within the time-out, hung up at the end."""
+        began = time.monotonic()
+        stage = _Stage()
+        try:
+            async with asyncio.timeout(timeout_s):
+                detail = await self._converse(target, key, stage)
+        except TimeoutError:
+            detail = f"{stage.name}: no end within {timeout_s * 1000:.0f} ms"
+        except aiohttp.WSServerHandshakeError as e:
+            detail = f"upgrade: HTTP {e.status}"
+        except (aiohttp.ClientError, OSError) as e:
+            detail = f"{stage.name}: {type(e).__name__}"
+        return Outcome(ok=not detail, stage=stage.name, detail=detail, elapsed_s=time.monotonic() - began)
+
+    async def _converse(self, target: Target, key: bytes, stage: _Stage) -> str:
+        headers = {"X-Twilio-Signature": signature(key, target.url)}
+        limits = aiohttp.ClientWSTimeout(ws_close=CLOSE_DEADLINE_S)
+        async with self._session.ws_connect(target.url, headers=headers, ssl=self._tls, timeout=limits) as ws:
+            stage.name = "start"
+            call = _Call(region=target.region)
+            await ws.send_str('{"event":"connected","protocol":"Call","version":"1.0.0"}')
+            await ws.send_str(call.start(key))
+            stage.name = "audio"
+            detail = await _until_echo(ws, call)
+            if not detail:
+                stage.name = "done"
+                await ws.send_str(call.stop())
+            return detail
+
+
+class _Stage:
+    """How far a call got; read after a time-out has torn it down."""
+
+    __slots__ = ("name",)
+
+    def __init__(self) -> None:
+        self.name = "connect"
+
+
+class _Call:
+    """The carrier's side of one call: numbered messages and one pattern of audio, new for every call."""
+
+    def __init__(self, region: str) -> None:
+        self._region = region
+        self._call = f"CA{secrets.token_hex(16)}"
+        self._stream = f"MZ{secrets.token_hex(16)}"
+        self._sequence = 0
+        self._frames = 0
+        self.pattern = secrets.token_bytes(FRAME_BYTES)
+
+    def start(self, key: bytes) -> str:
+        # The token's life is wall-clock time by its format; this is the one place of the probe that reads that clock.
+        expires = int(time.time()) + TOKEN_LIFE_S
+        token = start_token(
+            key, call=self._call, region=self._region, expires=expires, nonce=secrets.token_hex(8)
+        )
+        start = {
+            "accountSid": "canary",
+            "streamSid": self._stream,
+            "callSid": self._call,
+            "tracks": ["inbound"],
+            "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
+            "customParameters": {"token": token},
+        }
+        return self._message("start", {"start": start})
+
+    def media(self) -> str:
+        self._frames += 1
+        media = {
+            "track": "inbound",
+            "chunk": str(self._frames),
+            "timestamp": str(self._frames * 20),
+            "payload": base64.b64encode(self.pattern).decode(),
+        }
+        return self._message("media", {"media": media})
+
+    def stop(self) -> str:
+        return self._message("stop", {"stop": {"accountSid": "canary", "callSid": self._call}})
+
+    def _message(self, event: str, content: dict[str, object]) -> str:
+        self._sequence += 1
+        head = {"event": event, "sequenceNumber": str(self._sequence), "streamSid": self._stream}
+        return json.dumps(head | content, separators=(",", ":"))
+
+
+async def _until_echo(ws: aiohttp.ClientWebSocketResponse, call: _Call) -> str:
+    """Speak every 20 ms and listen until our own pattern comes back. Empty string, or why it never can."""
+    listening = asyncio.create_task(_listen(ws, call.pattern))
+    try:
+        while not listening.done():
+            await ws.send_str(call.media())
+            await asyncio.wait((listening,), timeout=FRAME_S)
+        return listening.result()
+    finally:
+        listening.cancel()
+
+
+async def _listen(ws: aiohttp.ClientWebSocketResponse, pattern: bytes) -> str:
+    heard = bytearray()
+    async for message in ws:
+        if message.type is not aiohttp.WSMsgType.TEXT:
+            continue
+        try:
+            event = json.loads(message.data)
+            if event.get("event") != "media":
+                continue
+            heard += base64.b64decode(event["media"]["payload"])
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return "audio: the entry sent a message that is not one of a media stream"
+        if pattern in heard:
+            return ""
+        del heard[: -2 * FRAME_BYTES]
+    return f"audio: closed with {ws.close_code} before the echo"

@@ -1,0 +1,78 @@
+"""What one operator pod is told from outside: a settings file rendered by the chart, and its own pod's identity.
+
+Nothing here has a default that is a secret, and no secret is in here at all: only the paths and names of them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import pydantic
+from pydantic import alias_generators
+
+SETTINGS_FILE = "/etc/holdfast/settings.json"
+
+
+class _Section(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(
+        frozen=True, alias_generator=alias_generators.to_camel, populate_by_name=True, extra="ignore"
+    )
+
+
+class Peer(_Section):
+    """The API server of another region and the files of our credential there."""
+
+    name: str
+    server: str
+    ca_file: str
+    token_file: str
+
+
+class Settings(_Section):
+    """The settings file. Unknown keys are ignored so that a newer chart does not stop an older pod."""
+
+    region: str
+    namespace: str = "holdfast-system"
+    regions: tuple[str, ...] = ()
+    peers: tuple[Peer, ...] = ()
+    zones: tuple[str, ...] = ()
+    bridge_image: str = ""
+    image_pull_policy: str = "IfNotPresent"
+    ingress_class: str = ""
+    extra_ca: bool = pydantic.Field(default=False, alias="extraCA")
+    redis_url: str = ""
+    canary_replicas: int = 1
+    probe_key_file: str = "/etc/holdfast/probe/current"
+    reference_targets: tuple[str, ...] = ()
+
+    @pydantic.field_validator("regions", mode="before")
+    @classmethod
+    def _names_of_regions(cls, value: object) -> object:
+        """The chart may list whole regions; here only their names matter, the Region objects carry the rest."""
+        if isinstance(value, list):
+            return [item["name"] if isinstance(item, dict) else item for item in value]
+        return value
+
+    @pydantic.field_validator("zones", mode="before")
+    @classmethod
+    def _names_of_zones(cls, value: object) -> object:
+        if isinstance(value, list):
+            return [item["name"] if isinstance(item, dict) else item for item in value]
+        return value
+
+
+class Identity(_Section):
+    """Which pod this is. Its uid is what it signs leases with: a name may come back, a uid never does."""
+
+    pod_name: str
+    pod_uid: str
+
+
+def load(environment: Mapping[str, str] = os.environ) -> tuple[Settings, Identity]:
+    """Read the file named by HOLDFAST_SETTINGS and the pod's identity from the downward API."""
+    path = Path(environment.get("HOLDFAST_SETTINGS", SETTINGS_FILE))
+    settings = Settings.model_validate_json(path.read_text(encoding="utf-8"))
+    identity = Identity(pod_name=environment["POD_NAME"], pod_uid=environment["POD_UID"])
+    return settings, identity
