@@ -1,0 +1,101 @@
+"""A voice agent as values: what a tenant asked for, translated, and the key material its pods are given.
+
+Nothing here knows the API's spelling or a manifest. Key material never shows in a repr, so it cannot slip into a log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRef:
+    """One key of a tenant's Secret: mounted into the pod, never read by the operator."""
+
+    secret: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One entry of the provider list."""
+
+    name: str
+    kind: str
+    voice: str = ""
+    model: str = ""
+    base_url: str = ""
+    query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    key: KeyRef | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A function that the model may call."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+    url: str
+    timeout_ms: int
+    side_effects: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Persona:
+    """Who the caller hears."""
+
+    instructions: str
+    greeting: str
+    disclosure: str = ""
+    language: str = "en"
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number and the carrier it lies with."""
+
+    carrier: str
+    number: str
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSpec:
+    """Everything a pod of the agent must be told that does not depend on the region."""
+
+    zone: str
+    persona: Persona
+    attempts: tuple[Attempt, ...]
+    tools: tuple[Tool, ...] = ()
+    numbers: tuple[Number, ...] = ()
+    min_pods: int = 2
+    max_pods: int = 20
+    barge_in: bool = True
+    silence_ms: int = 500
+    calls_per_pod: int = 50
+    max_call_s: int = 3_600
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What the operator puts into an agent's namespace: the zone key and a carrier's restricted credentials."""
+
+    zone_key: bytes = field(repr=False)
+    zone_key_previous: bytes | None = field(default=None, repr=False)
+    carrier_token: bytes = field(default=b"", repr=False)
+    carrier_token_previous: bytes | None = field(default=None, repr=False)
+    carrier_api_key: bytes | None = field(default=None, repr=False)
+    carrier_api_secret: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The object whose end is the end of everything made for it."""
+
+    api_version: str
+    kind: str
+    name: str
+    uid: str

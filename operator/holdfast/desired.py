@@ -1,0 +1,112 @@
+"""What this operator knows of its own cluster's Holdfast objects, as values. Handlers write it; the fleet, bridge and copy loops read it.
+
+It lives in memory only, starts empty and is filled again by the watches after each start. It refuses to know Kubernetes: no
+manifests, no clients. One event loop owns it, so a change is complete between two awaits. Readers keep the revision they last
+saw and wait past it; nothing is queued, so a slow reader merely skips states that are history by then.
+
+Conditions are a list map with several writers: each applies only its own, by server-side apply on the status subresource under
+its own field manager (`handlers` uses `holdfast-handlers`), and so never takes another's away.
+"""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from holdfast.core.agents import AgentSpec
+from holdfast.core.values import AgentRef, Reason, Region, Zone
+
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class AgentEntry:
+    """One VoiceAgent of this cluster. `spec` is the last good one: a refused edit leaves the running bridge as it is."""
+
+    ref: AgentRef
+    uid: str
+    generation: int  # of the spec held here, not of a refused edit
+    zone: str
+    spec: AgentSpec
+    problems: tuple[Reason, ...] = ()  # why the newest edit is not what runs
+
+    @property
+    def accepted(self) -> bool:
+        return not self.problems
+
+
+@dataclass(frozen=True, slots=True)
+class PodReport:
+    """What one bridge pod said in its last poll, as far as conditions need it."""
+
+    ready: bool
+    draining: bool = False
+    missing_keys: tuple[str, ...] = ()  # "Secret clinic/openai key api-key"
+    buddy_link_up: bool = True
+
+
+@dataclass(slots=True)
+class Desired:
+    """`regions`, `zones` and `agents` hold only objects that parse; what was refused is in its own status."""
+
+    regions: dict[str, Region] = field(default_factory=dict)
+    zones: dict[str, Zone] = field(default_factory=dict)
+    agents: dict[AgentRef, AgentEntry] = field(default_factory=dict)
+    reports: dict[AgentRef, dict[str, PodReport]] = field(default_factory=dict)  # by pod name; the poll server's
+    revision: int = 0
+    _moved: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def put_region(self, region: Region) -> None:
+        self._put(self.regions, region.name, region)
+
+    def put_zone(self, zone: Zone) -> None:
+        self._put(self.zones, zone.name, zone)
+
+    def put_agent(self, entry: AgentEntry) -> None:
+        self._put(self.agents, entry.ref, entry)
+
+    def drop_region(self, name: str) -> None:
+        self._drop(self.regions, name)
+
+    def drop_zone(self, name: str) -> None:
+        self._drop(self.zones, name)
+
+    def drop_agent(self, ref: AgentRef) -> None:
+        self.reports.pop(ref, None)
+        self._drop(self.agents, ref)
+
+    def report(self, ref: AgentRef, pod: str, said: PodReport) -> None:
+        """Called by the poll server at each poll; only a difference wakes anybody."""
+        self._put(self.reports.setdefault(ref, {}), pod, said)
+
+    def forget_pod(self, ref: AgentRef, pod: str) -> None:
+        self._drop(self.reports.get(ref, {}), pod)
+
+    def missing_keys(self, ref: AgentRef) -> tuple[str, ...]:
+        pods = self.reports.get(ref, {}).values()
+        return tuple(sorted({key for said in pods for key in said.missing_keys}))
+
+    def agents_of(self, zone: str) -> tuple[AgentEntry, ...]:
+        return tuple(entry for _, entry in sorted(self.agents.items()) if entry.zone == zone)
+
+    async def wait_past(self, revision: int) -> int:
+        """Returns the current revision as soon as it is not the one given; the caller sets the deadline."""
+        while self.revision == revision:
+            await self._moved.wait()
+        return self.revision
+
+    def _put(self, table: dict[Key, Value], key: Key, value: Value) -> None:
+        if table.get(key) != value:
+            table[key] = value
+            self._announce()
+
+    def _drop(self, table: dict[Key, Value], key: Key) -> None:
+        if table.pop(key, None) is not None:
+            self._announce()
+
+    def _announce(self) -> None:
+        self.revision += 1
+        self._moved.set()
+        self._moved = asyncio.Event()
+
