@@ -1,11 +1,11 @@
-"""What this operator knows of its own cluster's Holdfast objects, as values. Handlers write it; the fleet, bridge and copy loops read it.
+"""What this operator knows of its own cluster, as values. Handlers write it; fleet, bridge and copy loops read it.
 
-It lives in memory only, starts empty and is filled again by the watches after each start. It refuses to know Kubernetes: no
-manifests, no clients. One event loop owns it, so a change is complete between two awaits. Readers keep the revision they last
-saw and wait past it; nothing is queued, so a slow reader merely skips states that are history by then.
+It lives in memory only, starts empty and is filled again by the watches after each start. It refuses to know
+Kubernetes: no manifests, no clients. One event loop owns it, so a change is complete between two awaits. Readers keep
+the revision they last saw and wait past it; nothing is queued, so a slow reader merely skips states that are history.
 
-Conditions are a list map with several writers: each applies only its own, by server-side apply on the status subresource under
-its own field manager (`handlers` uses `holdfast-handlers`), and so never takes another's away.
+Conditions are a list map with several writers: each applies only its own, by server-side apply on the status
+subresource under its own field manager (`handlers` uses `holdfast-handlers`), and so never takes another's away.
 """
 
 import asyncio
@@ -15,14 +15,13 @@ from typing import TypeVar
 from holdfast.core.agents import AgentSpec
 from holdfast.core.values import AgentRef, Reason, Region, Zone
 
-
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
 class AgentEntry:
-    """One VoiceAgent of this cluster. `spec` is the last good one: a refused edit leaves the running bridge as it is."""
+    """One VoiceAgent of this cluster. `spec` is the last good one: a refused edit leaves what runs as it is."""
 
     ref: AgentRef
     uid: str

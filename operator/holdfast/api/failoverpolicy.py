@@ -1,0 +1,212 @@
+"""FailoverPolicy: the fleet's zone: regions, witnesses, levers, and what each namespace may use.
+
+No tenant writes it, and the Secrets it names lie in the operator's namespace.
+"""
+
+from typing import Annotated, ClassVar
+
+import pydantic
+from pydantic import Field
+
+from holdfast.api import schema
+from holdfast.api.schema import AS_SET, Model, StatusModel, by_key, cel, immutable, rules
+
+Jurisdiction = Annotated[str, Field(max_length=16, pattern=r"^[a-z]{2,16}$")]
+RegionName = schema.Name
+
+
+class SecretRef(Model):
+    """A Secret in the operator's namespace."""
+
+    secret: schema.SecretName
+
+
+class PolicyRegion(Model):
+    """A region of the zone. Weight 0 is a standby: warm, takes calls only on failover."""
+
+    name: RegionName
+    weight: Annotated[int, Field(ge=0, le=1_000)]
+
+
+class Probe(Model):
+    """How each region's public entry is called."""
+
+    interval_seconds: Annotated[int, Field(ge=1, le=60)] = 5
+    timeout_ms: Annotated[int, Field(ge=100, le=10_000)] = 1_500
+    confirmations: Annotated[int, Field(ge=1, le=10)] = 2
+    confirm_every_ms: Annotated[int, Field(ge=100, le=5_000)] = 400
+
+
+class RegionRules(Model):
+    """How long a region must stay well before it is given calls again."""
+
+    dwell_seconds: Annotated[int, Field(ge=0, le=86_400)] = 300
+
+
+class Guards(Model):
+    """Checks that may only refuse."""
+
+    min_serving: Annotated[int, Field(ge=1, le=10)] = 1
+    max_cordoned: Annotated[int, Field(ge=0, le=10)] = 1
+
+
+class InFlight(Model):
+    """What happens to calls that are being held."""
+
+    drain_seconds: Annotated[int, Field(ge=10, le=3_600)] = 600
+
+
+class Twilio(Model):
+    """An account. Keys of its Secret: authToken, apiKey, apiSecret, and authTokenPrevious while rotating."""
+
+    account_sid: Annotated[str, Field(max_length=34, pattern=r"^AC[0-9a-zA-Z]{32}$")]
+    api_url: schema.HttpsUrl = "https://api.twilio.com"
+    credentials: SecretRef
+
+
+class Carrier(Model):
+    """Where numbers live."""
+
+    name: schema.Name
+    twilio: Twilio
+
+
+class CloudflareLoadBalancer(Model):
+    """Pools at the edge, one per region: the pool's id is the origin of this lever's name in the Region."""
+
+    account_id: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[0-9a-zA-Z]+$")]
+    api_url: schema.HttpsUrl = "https://api.cloudflare.com/client/v4"
+    credentials: SecretRef
+
+
+class Lever(Model):
+    """A place where routing is written."""
+
+    name: schema.Name
+    cloudflare_load_balancer: CloudflareLoadBalancer
+
+
+class Tenant(Model):
+    """What some namespaces may use."""
+
+    namespaces: Annotated[tuple[schema.Namespace, ...], Field(min_length=1, max_length=50, json_schema_extra=AS_SET)]
+    carriers: Annotated[tuple[schema.Name, ...], Field(max_length=10, json_schema_extra=AS_SET)] = ()
+    numbers: Annotated[tuple[schema.Number, ...], Field(max_length=500, json_schema_extra=AS_SET)] = ()
+    hosts: Annotated[tuple[schema.Host, ...], Field(max_length=50, json_schema_extra=AS_SET)] = Field(
+        default=(), description="Hosts of speech providers and tools whose data stays inside the residency."
+    )
+
+
+class Signing(Model):
+    """The zone key: a Secret in the operator's namespace with the key `current` and, while rotating, `previous`."""
+
+    secret: schema.SecretName
+
+
+class FailoverPolicySpec(Model):
+    """The zone as the fleet wants it."""
+
+    model_config = pydantic.ConfigDict(
+        json_schema_extra=rules(
+            cel(
+                "!has(self.witnesses) || self.witnesses.all(w, !self.regions.exists(r, r.name == w))",
+                "a witness must not be one of the regions: it holds no keys and no calls",
+            ),
+            cel(
+                "!has(self.guards) || self.guards.minServing <= self.regions.size()",
+                "guards.minServing must not be above the number of regions",
+            ),
+            cel(
+                "!has(self.tenants) || self.tenants.all(t, !has(t.carriers) || t.carriers.all(c, "
+                "has(self.carriers) && self.carriers.exists(k, k.name == c)))",
+                "tenants[].carriers must name carriers of this policy",
+            ),
+        )
+    )
+    residency: Annotated[
+        Jurisdiction, Field(json_schema_extra=immutable("residency", "calls already held were promised it"))
+    ]
+    host: schema.Host
+    regions: Annotated[
+        tuple[PolicyRegion, ...],
+        Field(
+            min_length=1,
+            max_length=10,
+            json_schema_extra={
+                **by_key("name"),
+                **rules(cel("self.exists(r, r.weight > 0)", "at least one region must have a weight above 0")),
+            },
+        ),
+    ]
+    witnesses: Annotated[tuple[RegionName, ...], Field(max_length=10, json_schema_extra=AS_SET)] = ()
+    probe: Probe = Probe()
+    region: RegionRules = RegionRules()
+    guards: Guards = Guards()
+    in_flight: InFlight = InFlight()
+    carriers: Annotated[tuple[Carrier, ...], Field(max_length=10, json_schema_extra=by_key("name"))] = ()
+    tenants: Annotated[tuple[Tenant, ...], Field(max_length=50)] = ()
+    levers: Annotated[tuple[Lever, ...], Field(max_length=8, json_schema_extra=by_key("name"))] = ()
+    signing: Signing
+
+
+class Decision(StatusModel):
+    """One move of traffic: when it was seen, decided and read back. Times are RFC 3339 with milliseconds."""
+
+    action: Annotated[str, Field(max_length=32)]
+    region: Annotated[str, Field(max_length=40)]
+    lever: Annotated[str, Field(max_length=40)] = ""
+    reason: Annotated[str, Field(max_length=128)] = ""
+    message: Annotated[str, Field(max_length=1024)] = ""
+    epoch: Annotated[int, Field(ge=0, json_schema_extra={"format": "int64"})] = 0
+    leader: Annotated[str, Field(max_length=40)] = ""
+    detected: Annotated[str, Field(max_length=40)] = ""
+    decided: Annotated[str, Field(max_length=40)] = ""
+    read_back: Annotated[str, Field(max_length=40)] = ""
+
+
+Decisions = Annotated[
+    tuple[Decision, ...], Field(max_length=20, json_schema_extra={"x-kubernetes-list-type": "atomic"})
+]
+
+
+class FailoverPolicyStatus(StatusModel):
+    """The zone as this region's operator sees it."""
+
+    observed_generation: Annotated[int, Field(ge=0, json_schema_extra={"format": "int64"})] = 0
+    leader: Annotated[str, Field(max_length=40)] = ""
+    epoch: Annotated[int, Field(ge=0, json_schema_extra={"format": "int64"})] = 0
+    serving: Annotated[tuple[RegionName, ...], Field(max_length=10)] = ()
+    cordoned: Annotated[tuple[RegionName, ...], Field(max_length=10)] = ()
+    last_decisions: Decisions = ()
+    conditions: schema.Conditions = ()
+
+
+class FailoverPolicy(Model):
+    """A zone: the regions between which calls may move, and the rules by which they do."""
+
+    model_config = pydantic.ConfigDict(
+        extra="ignore",  # apiVersion, kind and metadata are the API server's business.
+        json_schema_extra=rules(
+            cel(
+                "self.metadata.name.size() <= 40 && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
+                "the name must be a DNS label of at most 40 characters: the zone's Leases are named after it",
+            )
+        ),
+    )
+    names: ClassVar[schema.Json] = {
+        "plural": "failoverpolicies", "singular": "failoverpolicy", "kind": "FailoverPolicy",
+        "listKind": "FailoverPolicyList", "shortNames": ["fop"],
+    }
+    scope: ClassVar[str] = "Cluster"
+    columns: ClassVar[tuple[tuple[str, str, str], ...]] = (
+        ("Residency", "string", ".spec.residency"),
+        ("Host", "string", ".spec.host"),
+        ("Ready", "string", ".status.conditions[?(@.type=='Ready')].status"),
+        ("Leader", "string", ".status.leader"),
+        ("Serving", "string", ".status.serving"),
+        ("Cordoned", "string", ".status.cordoned"),
+        ("Age", "date", ".metadata.creationTimestamp"),
+    )
+
+    spec: FailoverPolicySpec
+    status: FailoverPolicyStatus | None = None

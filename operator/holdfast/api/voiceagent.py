@@ -1,0 +1,181 @@
+"""VoiceAgent: a tenant's agent. It names one FailoverPolicy and runs in all of its regions.
+
+Everything else it refers to lies in its own namespace.
+"""
+
+from typing import Annotated, Any, ClassVar, Literal
+
+import pydantic
+from pydantic import Field
+
+from holdfast.api import schema
+from holdfast.api.schema import FREE_FORM, Model, StatusModel, by_key, cel, immutable, rules
+
+TextMap = Annotated[dict[str, Annotated[str, Field(max_length=1024)]], Field(max_length=20)]
+# Whoever may read an agent may read its headers: credentials belong into Secrets.
+_CREDENTIAL_HEADERS = "['authorization', 'proxy-authorization', 'cookie', 'api-key', 'x-api-key']"
+
+
+class SecretKeyRef(Model):
+    """One key of a Secret in the agent's own namespace. The operator mounts it and never reads it."""
+
+    secret: schema.SecretName
+    key: schema.SecretKey
+
+
+class Realtime(Model):
+    """A speech-to-speech model reached by one WebSocket."""
+
+    kind: Literal["openai"]
+    model: schema.Token
+    base_url: schema.WssUrl
+    query: TextMap = Field(default_factory=dict)
+    headers: Annotated[
+        TextMap,
+        Field(
+            json_schema_extra=rules(
+                cel(
+                    f"self.all(name, !(name.lowerAscii() in {_CREDENTIAL_HEADERS}))",
+                    "credentials belong into a Secret named by apiKey, not into headers",
+                )
+            )
+        ),
+    ] = Field(default_factory=dict)
+    api_key: SecretKeyRef
+
+
+class Attempt(Model):
+    """One entry of the provider list. A call starts on the first healthy one."""
+
+    name: schema.Name
+    voice: schema.Token
+    realtime: Realtime
+
+
+class Webhook(Model):
+    """Where a tool is carried out."""
+
+    url: schema.HttpsUrl
+    timeout_ms: Annotated[int, Field(ge=50, le=10_000)] = 2_000
+
+
+class Tool(Model):
+    """A function that the model may call."""
+
+    name: Annotated[str, Field(max_length=64, pattern=r"^[a-zA-Z0-9_-]+$")]
+    description: schema.ShortText = ""
+    parameters: Annotated[dict[str, Any], Field(json_schema_extra=FREE_FORM)] = Field(default_factory=dict)
+    webhook: Webhook
+    side_effects: bool = Field(default=False, description="Such a tool is never called twice for one intent.")
+
+
+class Persona(Model):
+    """Who the caller hears."""
+
+    instructions: Annotated[str, Field(max_length=16_384)]
+    greeting: schema.ShortText
+    disclosure: schema.ShortText = Field(default="", description="Spoken first, once per call.")
+    language: Annotated[str, Field(max_length=35, pattern=r"^[a-zA-Z]{2,3}(-[a-zA-Z0-9]{2,8})*$")] = "en"
+
+
+class Replicas(Model):
+    """Bridge pods in each region."""
+
+    model_config = pydantic.ConfigDict(
+        json_schema_extra=rules(cel("self.min <= self.max", "replicas.min must not be above replicas.max"))
+    )
+    min: Annotated[int, Field(ge=1, le=100)] = 2
+    max: Annotated[int, Field(ge=1, le=500)] = 20
+
+
+class Turns(Model):
+    """Who speaks when."""
+
+    barge_in: bool = True
+    silence_ms: Annotated[int, Field(ge=200, le=5_000)] = 500
+
+
+class TelephonyNumber(Model):
+    """One number of a carrier that the policy grants to this namespace."""
+
+    carrier: schema.Name
+    number: schema.Number
+
+
+class Telephony(Model):
+    """How callers reach the agent."""
+
+    numbers: Annotated[
+        tuple[TelephonyNumber, ...],
+        Field(
+            max_length=50,
+            json_schema_extra={
+                **by_key("number"),
+                **rules(
+                    cel("self.all(n, n.carrier == self[0].carrier)", "numbers of one agent must lie with one carrier")
+                ),
+            },
+        ),
+    ] = ()
+
+
+class Limits(Model):
+    """What one pod and one call may use."""
+
+    calls_per_pod: Annotated[int, Field(ge=1, le=2_000)] = 50
+    max_call_seconds: Annotated[int, Field(ge=30, le=14_400)] = 3_600
+
+
+class VoiceAgentSpec(Model):
+    """The wish."""
+
+    failover_policy: Annotated[
+        schema.Name, Field(json_schema_extra=immutable("failoverPolicy", "moving to another zone is a new agent"))
+    ]
+    replicas: Replicas = Replicas()
+    persona: Persona
+    attempts: Annotated[tuple[Attempt, ...], Field(min_length=1, max_length=8, json_schema_extra=by_key("name"))]
+    tools: Annotated[tuple[Tool, ...], Field(max_length=64, json_schema_extra=by_key("name"))] = ()
+    turns: Turns = Turns()
+    telephony: Telephony = Telephony()
+    limits: Limits = Limits()
+
+
+class VoiceAgentStatus(StatusModel):
+    """What one region's operator sees of the agent in its own cluster."""
+
+    observed_generation: Annotated[int, Field(ge=0, json_schema_extra={"format": "int64"})] = 0
+    region: Annotated[str, Field(max_length=40)] = ""
+    pods: Annotated[str, Field(max_length=20)] = Field(default="", description="Ready and wanted bridge pods here.")
+    numbers: Annotated[int, Field(ge=0)] = 0
+    conditions: schema.Conditions = ()
+
+
+class VoiceAgent(Model):
+    """A voice agent that keeps answering when a provider or a region fails."""
+
+    model_config = pydantic.ConfigDict(
+        extra="ignore",  # apiVersion, kind and metadata are the API server's business.
+        json_schema_extra=rules(
+            cel(
+                "self.metadata.name.size() <= 40 && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
+                "the name must be a DNS label of at most 40 characters: objects and paths are named after it",
+            )
+        ),
+    )
+    names: ClassVar[schema.Json] = {
+        "plural": "voiceagents", "singular": "voiceagent", "kind": "VoiceAgent", "listKind": "VoiceAgentList",
+        "shortNames": ["va"],
+    }
+    scope: ClassVar[str] = "Namespaced"
+    columns: ClassVar[tuple[tuple[str, str, str], ...]] = (
+        ("Policy", "string", ".spec.failoverPolicy"),
+        ("Ready", "string", ".status.conditions[?(@.type=='Ready')].status"),
+        ("Pods", "string", ".status.pods"),
+        ("Numbers", "integer", ".status.numbers"),
+        ("Reason", "string", ".status.conditions[?(@.type=='Ready')].reason"),
+        ("Age", "date", ".metadata.creationTimestamp"),
+    )
+
+    spec: VoiceAgentSpec
+    status: VoiceAgentStatus | None = None

@@ -1,0 +1,202 @@
+"""One agent in one region, and what its pods are told: `agent_json(place)`. Pure: the same place gives the same bytes.
+
+A place is an agent, its zone and the region it stands in; the fleet's own canary is a place without a zone.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from holdfast.core.agents import AgentSpec, Attempt, Keys, Owner, Persona
+from holdfast.core.values import AgentRef, Region, Zone
+
+OPERATOR_PORT = 8090
+MOUNT = "/etc/holdfast"
+CANARY = "canary"
+CANARY_DRAIN_S = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """What this operator's own release says about every place in its cluster."""
+
+    region: str
+    namespace: str
+    bridge_image: str
+    image_pull_policy: str = "IfNotPresent"
+    ingress_class: str = ""
+    redis_url: str = ""
+    extra_ca: str = ""  # PEM; empty: the image's own authorities
+    ingress_from: tuple[Mapping[str, Any], ...] = ()  # NetworkPolicy peers; empty: from anywhere
+
+    @property
+    def operator_url(self) -> str:
+        return f"http://holdfast-operator.{self.namespace}.svc:{OPERATOR_PORT}"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One agent in one region. `zone` is None for the fleet's canary, which belongs to no zone."""
+
+    ref: AgentRef
+    generation: int
+    spec: AgentSpec
+    keys: Keys
+    release: Release
+    regions: Mapping[str, Region]
+    zone: Zone | None = None
+    owner: Owner | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.ref.name}-bridge"
+
+    @property
+    def here(self) -> Region:
+        return self.regions[self.release.region]
+
+    @property
+    def policy_host(self) -> str:
+        return self.zone.host if self.zone else self.here.host
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The region's own host first; the zone's webhook name is answered here too."""
+        return tuple(dict.fromkeys((self.here.host, self.policy_host)))
+
+    @property
+    def drain_s(self) -> int:
+        return int(self.zone.drain_s) if self.zone else CANARY_DRAIN_S
+
+
+def canary(
+    release: Release, regions: Mapping[str, Region], *, probe_key: bytes, pods: int, owner: Owner | None
+) -> Place:
+    """The fleet's own agent: a loop-back provider behind the public entry, called by every region's probes."""
+    spec = AgentSpec(
+        zone="",
+        persona=Persona(instructions="", greeting=""),
+        attempts=(Attempt(name="loopback", kind="loopback"),),
+        min_pods=pods,
+        max_pods=pods,
+        max_call_s=60,
+    )
+    return Place(
+        ref=AgentRef(release.namespace, CANARY),
+        generation=1,
+        spec=spec,
+        keys=Keys(zone_key=probe_key, carrier_token=probe_key),
+        release=release,
+        regions=regions,
+        owner=owner,
+    )
+
+
+def agent_json(place: Place) -> dict[str, Any]:
+    """The bridge's configuration, version 1."""
+    spec, release = place.spec, place.release
+    return {
+        "version": 1,
+        "namespace": place.ref.namespace,
+        "agent": place.ref.name,
+        "generation": place.generation,
+        "region": release.region,
+        "zone": place.zone.name if place.zone else "",
+        "policyHost": place.policy_host,
+        "regions": _regions(place),
+        "buddy": buddy(place),
+        "persona": {
+            "instructions": spec.persona.instructions,
+            "greeting": spec.persona.greeting,
+            "disclosure": spec.persona.disclosure,
+            "language": spec.persona.language,
+        },
+        "attempts": [_attempt(place, each) for each in spec.attempts],
+        "tools": [
+            {
+                "name": tool.name,
+                "description": tool.description,
+                "parameters": dict(tool.parameters),
+                "url": tool.url,
+                "timeoutMs": tool.timeout_ms,
+                "sideEffects": tool.side_effects,
+            }
+            for tool in spec.tools
+        ],
+        "turns": {"bargeIn": spec.barge_in, "silenceMs": spec.silence_ms},
+        "limits": {"callsPerPod": spec.calls_per_pod, "maxCallSeconds": spec.max_call_s},
+        "carrier": _carrier(place),
+        "operatorUrl": release.operator_url,
+        "redisUrl": release.redis_url,
+        "drainSeconds": place.drain_s,
+    }
+
+
+def buddy(place: Place) -> str | None:
+    """Who keeps this region's journals until a directive says otherwise: one that does not fail with this one."""
+    if place.zone is None:
+        return None
+    others = [place.regions[name] for name in place.zone.members if name != place.here.name and name in place.regions]
+    apart = [other for other in others if other.failure_domain != place.here.failure_domain]
+    return next((other.name for other in (*apart, *others)), None)
+
+
+def carrier_name(spec: AgentSpec, zone: Zone, namespace: str) -> str | None:
+    """The carrier of the agent's numbers; without numbers the first that its namespace may use."""
+    if spec.numbers:
+        return spec.numbers[0].carrier
+    return next((name for tenant in zone.tenants if namespace in tenant.namespaces for name in tenant.carriers), None)
+
+
+def _regions(place: Place) -> list[dict[str, Any]]:
+    if place.zone is None:
+        return [{"name": place.here.name, "host": place.here.host, "weight": 1}]
+    return [
+        {"name": each.name, "host": place.regions[each.name].host, "weight": each.weight}
+        for each in place.zone.regions
+        if each.name in place.regions
+    ]
+
+
+def _attempt(place: Place, attempt: Attempt) -> dict[str, Any]:
+    if attempt.kind == "loopback":
+        return {"name": attempt.name, "kind": attempt.kind}
+    written: dict[str, Any] = {
+        "name": attempt.name,
+        "kind": attempt.kind,
+        "voice": attempt.voice,
+        "model": attempt.model,
+        "baseUrl": attempt.base_url,
+        "query": dict(attempt.query),
+        "headers": dict(attempt.headers),
+    }
+    if attempt.key is not None:
+        written["keyFile"] = f"{MOUNT}/provider/{attempt.name}/key"
+        written["keySource"] = f"Secret {place.ref.namespace}/{attempt.key.secret} key {attempt.key.key}"
+    return written
+
+
+def _carrier(place: Place) -> dict[str, Any]:
+    if place.zone is None:
+        return {"name": CANARY, "kind": CANARY}
+    wanted = carrier_name(place.spec, place.zone, place.ref.namespace)
+    for carrier in place.zone.carriers:
+        if carrier.name == wanted:
+            return {
+                "name": carrier.name,
+                "kind": carrier.kind,
+                "accountSid": carrier.account_sid,
+                "apiUrl": carrier.api_url,
+            }
+    return {"name": "", "kind": "none"}
+
+
+def operator_token(zone_key: bytes, ref: AgentRef) -> str:
+    """What a pod shows its operator: derived, so that it opens nothing else."""
+    mac = hmac.new(zone_key, f"poll {ref}".encode(), hashlib.sha256).digest()
+    return base64.urlsafe_b64encode(mac).rstrip(b"=").decode()

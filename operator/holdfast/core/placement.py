@@ -1,0 +1,310 @@
+"""The Kubernetes objects of one agent in one region: `objects(place)`. Pure: the same place gives the same bytes.
+
+The manifests name only fields that Holdfast owns; whoever applies them decides whether anything differs. What may
+change while calls are held (prompt, order of attempts, weights, keys) lies in files that the pod reads again, and
+never in the pod template: only a change of the template replaces pods.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from holdfast.core.place import MOUNT, OPERATOR_PORT, Place, agent_json, operator_token
+from holdfast.core.values import AgentRef
+
+Manifest = dict[str, Any]
+
+CONTROL_PORT = 8080
+AUDIO_PORT = 8081
+USER = 65532
+# A pod may finish what its drain left over before the kubelet ends it.
+GRACE_AFTER_DRAIN_S = 30
+
+
+def objects(place: Place) -> tuple[Manifest, ...]:
+    """Every object of the agent here, in the order to apply them in: what a pod needs is there before it."""
+    return (
+        config_map(place),
+        secret(place),
+        network_policy(place),
+        service(place),
+        deployment(place),
+        disruption_budget(place),
+        ingress(place),
+    )
+
+
+def labels(ref: AgentRef) -> dict[str, str]:
+    """How our objects are found again."""
+    return {
+        **_selector(ref),
+        "app.kubernetes.io/instance": ref.name,
+        "app.kubernetes.io/managed-by": "holdfast",
+        "app.kubernetes.io/part-of": "holdfast",
+    }
+
+
+def _selector(ref: AgentRef) -> dict[str, str]:
+    return {"app.kubernetes.io/name": "holdfast-bridge", "holdfast.dev/agent": ref.name}
+
+
+def _object(place: Place, api_version: str, kind: str) -> Manifest:
+    metadata: dict[str, Any] = {
+        "name": place.name,
+        "namespace": place.ref.namespace,
+        "labels": labels(place.ref),
+    }
+    if place.owner is not None:
+        metadata["ownerReferences"] = [
+            {
+                "apiVersion": place.owner.api_version,
+                "kind": place.owner.kind,
+                "name": place.owner.name,
+                "uid": place.owner.uid,
+                "controller": True,
+                # False: nobody may be made to wait for us by deleting the agent in the foreground.
+                "blockOwnerDeletion": False,
+            }
+        ]
+    return {"apiVersion": api_version, "kind": kind, "metadata": metadata}
+
+
+def config_map(place: Place) -> Manifest:
+    data = {"agent.json": json.dumps(agent_json(place), ensure_ascii=False, sort_keys=True, indent=1)}
+    if place.release.extra_ca:
+        data["ca.crt"] = place.release.extra_ca
+    return {**_object(place, "v1", "ConfigMap"), "data": data}
+
+
+def secret(place: Place) -> Manifest:
+    keys = place.keys
+    held = {
+        "zone-key": keys.zone_key,
+        "zone-key-previous": keys.zone_key_previous,
+        "carrier-token": keys.carrier_token,
+        "carrier-token-previous": keys.carrier_token_previous,
+        "carrier-api-key": keys.carrier_api_key,
+        "carrier-api-secret": keys.carrier_api_secret,
+        "operator-token": operator_token(keys.zone_key, place.ref).encode(),
+    }
+    data = {name: base64.b64encode(value).decode() for name, value in held.items() if value is not None}
+    return {**_object(place, "v1", "Secret"), "type": "Opaque", "data": data}
+
+
+def deployment(place: Place) -> Manifest:
+    selector = _selector(place.ref)
+    template = {
+        "metadata": {"labels": labels(place.ref)},
+        "spec": {
+            "automountServiceAccountToken": False,
+            "enableServiceLinks": False,
+            "terminationGracePeriodSeconds": place.drain_s + GRACE_AFTER_DRAIN_S,
+            "securityContext": {
+                "runAsNonRoot": True,
+                "runAsUser": USER,
+                "runAsGroup": USER,
+                "fsGroup": USER,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "topologySpreadConstraints": [_spread(selector, key) for key in _SPREAD_OVER],
+            "containers": [_container(place)],
+            "volumes": [{"name": "holdfast", "projected": {"defaultMode": 0o440, "sources": _sources(place)}}],
+        },
+    }
+    return {
+        **_object(place, "apps/v1", "Deployment"),
+        "spec": {
+            "replicas": place.spec.min_pods,
+            "revisionHistoryLimit": 2,
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
+            "selector": {"matchLabels": selector},
+            "template": template,
+        },
+    }
+
+
+_SPREAD_OVER = ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
+
+
+def _spread(selector: Mapping[str, str], key: str) -> dict[str, Any]:
+    # Soft: a pod in the wrong place answers calls, a pending one does not.
+    return {
+        "maxSkew": 1,
+        "topologyKey": key,
+        "whenUnsatisfiable": "ScheduleAnyway",
+        "labelSelector": {"matchLabels": dict(selector)},
+    }
+
+
+def _container(place: Place) -> dict[str, Any]:
+    environment = [
+        {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+        {"name": "POD_UID", "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}},
+    ]
+    if place.release.extra_ca:
+        environment.append({"name": "SSL_CERT_FILE", "value": f"{MOUNT}/ca/ca.crt"})
+    return {
+        "name": "bridge",
+        "image": place.release.bridge_image,
+        "imagePullPolicy": place.release.image_pull_policy,
+        "env": environment,
+        "ports": [
+            {"name": "control", "containerPort": CONTROL_PORT, "protocol": "TCP"},
+            {"name": "audio", "containerPort": AUDIO_PORT, "protocol": "TCP"},
+        ],
+        "startupProbe": {
+            "httpGet": {"path": "/healthz", "port": "control"}, "periodSeconds": 1, "failureThreshold": 60,
+        },
+        "livenessProbe": {
+            "httpGet": {"path": "/healthz", "port": "control"},
+            "periodSeconds": 10,
+            "timeoutSeconds": 5,
+            "failureThreshold": 6,
+        },
+        "readinessProbe": {
+            "httpGet": {"path": "/readyz", "port": "control"},
+            "periodSeconds": 2,
+            "timeoutSeconds": 2,
+            "failureThreshold": 2,
+        },
+        "resources": {"requests": {"cpu": "50m", "memory": "96Mi"}, "limits": {"memory": "1Gi"}},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "runAsNonRoot": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "volumeMounts": [{"name": "holdfast", "mountPath": MOUNT, "readOnly": True}],
+    }
+
+
+def _sources(place: Place) -> list[dict[str, Any]]:
+    """One projected volume: a pod sees an edit whole, and a missing Secret of the tenant stops no pod."""
+    files = [{"key": "agent.json", "path": "agent.json"}]
+    if place.release.extra_ca:
+        files.append({"key": "ca.crt", "path": "ca/ca.crt"})
+    # Optional per key: which of them exist may change without the template, and thus the pods, changing.
+    fleet = [
+        {"key": key, "path": f"fleet/{key}"}
+        for key in (
+            "zone-key",
+            "zone-key-previous",
+            "carrier-token",
+            "carrier-token-previous",
+            "carrier-api-key",
+            "carrier-api-secret",
+            "operator-token",
+        )
+    ]
+    return [
+        {"configMap": {"name": place.name, "items": files}},
+        {"secret": {"name": place.name, "items": fleet, "optional": True}},
+        *(
+            {
+                "secret": {
+                    "name": attempt.key.secret,
+                    "items": [{"key": attempt.key.key, "path": f"provider/{attempt.name}/key"}],
+                    "optional": True,
+                }
+            }
+            for attempt in sorted(place.spec.attempts, key=lambda each: each.name)
+            if attempt.key is not None
+        ),
+    ]
+
+
+def service(place: Place) -> Manifest:
+    return {
+        **_object(place, "v1", "Service"),
+        "spec": {
+            "type": "ClusterIP",
+            "selector": _selector(place.ref),
+            "ports": [
+                {"name": "control", "port": CONTROL_PORT, "targetPort": "control", "protocol": "TCP"},
+                {"name": "audio", "port": AUDIO_PORT, "targetPort": "audio", "protocol": "TCP"},
+            ],
+        },
+    }
+
+
+# Only the media upgrade may reach the audio port, and nothing but these may reach a pod from outside.
+_PATHS = (
+    ("media", "Exact", "audio"),
+    ("voice", "Exact", "control"),
+    ("fallback", "Exact", "control"),
+    ("next", "Exact", "control"),
+    ("journal", "Prefix", "control"),
+)
+
+
+def ingress(place: Place) -> Manifest:
+    paths = [
+        {
+            "path": f"/a/{place.ref.namespace}/{place.ref.name}/{last}",
+            "pathType": kind,
+            "backend": {"service": {"name": place.name, "port": {"name": port}}},
+        }
+        for last, kind, port in _PATHS
+    ]
+    spec: dict[str, Any] = {
+        "tls": [{"hosts": list(place.hosts)}],
+        "rules": [{"host": host, "http": {"paths": paths}} for host in place.hosts],
+    }
+    if place.release.ingress_class:
+        spec["ingressClassName"] = place.release.ingress_class
+    return {**_object(place, "networking.k8s.io/v1", "Ingress"), "spec": spec}
+
+
+def disruption_budget(place: Place) -> Manifest:
+    return {
+        **_object(place, "policy/v1", "PodDisruptionBudget"),
+        "spec": {"maxUnavailable": 1, "selector": {"matchLabels": _selector(place.ref)}},
+    }
+
+
+def network_policy(place: Place) -> Manifest:
+    """In: the entry and our operator. Out: names, Redis, our operator, and TLS to providers, carrier and buddy."""
+    operator = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": place.release.namespace}}}
+    entry = [dict(peer) for peer in place.release.ingress_from]
+    from_entry: dict[str, Any] = {"ports": [_tcp(CONTROL_PORT), _tcp(AUDIO_PORT)]}
+    if entry:
+        from_entry["from"] = [*entry, operator]
+    redis = urlsplit(place.release.redis_url)
+    embedded = (redis.hostname or "").startswith("holdfast-redis.")
+    egress: list[dict[str, Any]] = [
+        {"ports": [{"port": 53, "protocol": "UDP"}, _tcp(53)]},
+        {"to": [_pods(operator, "holdfast-operator")], "ports": [_tcp(OPERATOR_PORT)]},
+    ]
+    if redis.hostname:
+        to_redis: dict[str, Any] = {"ports": [_tcp(redis.port or 6379)]}
+        if embedded:
+            to_redis["to"] = [_pods(operator, "holdfast-redis")]
+        egress.append(to_redis)
+    egress.append({"ports": [_tcp(port) for port in _tls_ports(place)]})
+    return {
+        **_object(place, "networking.k8s.io/v1", "NetworkPolicy"),
+        "spec": {
+            "podSelector": {"matchLabels": _selector(place.ref)},
+            "policyTypes": ["Ingress", "Egress"],
+            "ingress": [from_entry],
+            "egress": egress,
+        },
+    }
+
+
+def _tcp(port: int) -> dict[str, Any]:
+    return {"port": port, "protocol": "TCP"}
+
+
+def _pods(namespace: Mapping[str, Any], name: str) -> dict[str, Any]:
+    return {**namespace, "podSelector": {"matchLabels": {"app.kubernetes.io/name": name}}}
+
+
+def _tls_ports(place: Place) -> list[int]:
+    """443, and whatever port a gateway's own URL names."""
+    urls = [attempt.base_url for attempt in place.spec.attempts] + [tool.url for tool in place.spec.tools]
+    return sorted({443, *(port for url in urls if (port := urlsplit(url).port) is not None)})
