@@ -26,12 +26,16 @@ ToolState = Literal["intent", "done", "asked"]
 
 
 class Item(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """One thing said. For the assistant, `heard_ms` is how much of it the caller has certainly heard."""
+    """One thing said. For the assistant, `heard_ms` is how much of it the caller has certainly heard.
+
+    `audio_ms` is how long all of `text` takes to speak, as far as is known: together they say which words were heard.
+    """
 
     id: str
     role: Role
     text: str = ""
     heard_ms: int | None = None
+    audio_ms: int | None = None
     final: bool = False
 
 
@@ -43,6 +47,8 @@ class ToolUse(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     arguments: str = ""
     state: ToolState = "intent"
     result: str | None = None
+    after: str = ""
+    """The id of the last thing said when the tool was called: its place in the conversation."""
 
 
 class CallRecord(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
@@ -56,6 +62,8 @@ class CallRecord(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     region: str
     pod: str
     started_at: float
+    taken_at: float = 0.0
+    """When the present owner epoch was handed the call; 0 for the first owner, who took it at `started_at`."""
     disclosure_heard: bool = False
     items: tuple[Item, ...] = ()
     tools: tuple[ToolUse, ...] = ()
@@ -104,7 +112,9 @@ def stale(candidate: CallRecord, known: CallRecord | None) -> bool:
 
 def raised(record: CallRecord, *, epoch: int, region: str, now: float) -> CallRecord:
     """The same call under a new owner epoch, not yet carried by any pod."""
-    return msgspec.structs.replace(record, epoch=epoch, seq=0, region=region, pod="", updated_at=now)
+    return msgspec.structs.replace(
+        record, epoch=epoch, seq=0, region=region, pod="", taken_at=now, updated_at=now
+    )
 
 
 def bounded(record: CallRecord) -> CallRecord:

@@ -1,0 +1,77 @@
+"""What the operator last said, as far as this bridge may believe it.
+
+Pure. A directive can reorder and exclude what agent.json lists, never add to it: a region outside the zone is dropped
+here, so that no mistake of an operator can send a call out of its jurisdiction.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from holdfast_bridge.settings import AgentConfig
+
+
+class RegionState(msgspec.Struct, frozen=True, rename="camel"):
+    name: str
+    host: str = ""
+    weight: int = 0
+    serving: bool = True
+
+
+class DrainOrder(msgspec.Struct, frozen=True, rename="camel"):
+    """Hand over every call; the order lapses by itself this many seconds after it came."""
+
+    until_seconds: float
+
+
+class Directive(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """One answer of the operator's long poll. With the operator gone the last one stays in force."""
+
+    version: int = 0
+    buddy: str | None = None
+    regions: tuple[RegionState, ...] = ()
+    attempts: tuple[str, ...] = ()
+    drain: DrainOrder | None = None
+    lost: tuple[str, ...] = ()
+    siblings: int | None = None
+    """Ready pods of this agent in this region beside the one that asks; None when the operator does not say."""
+
+
+def initial(config: AgentConfig) -> Directive:
+    """What holds before an operator was ever heard: the files, and every region presumed well."""
+    return Directive(
+        buddy=config.buddy,
+        regions=tuple(RegionState(name=r.name, host=r.host, weight=r.weight) for r in config.regions),
+        attempts=tuple(attempt.name for attempt in config.attempts),
+    )
+
+
+def decode(data: bytes) -> Directive | None:
+    try:
+        return msgspec.json.decode(data, type=Directive)
+    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError):
+        return None
+
+
+def within_zone(directive: Directive, config: AgentConfig) -> Directive:
+    """The directive with everything removed that agent.json does not list, and hosts as agent.json has them."""
+    states = {state.name: state for state in directive.regions}
+    regions = tuple(
+        RegionState(
+            name=entry.name,
+            host=entry.host,
+            weight=max(0, states[entry.name].weight) if entry.name in states else entry.weight,
+            serving=states[entry.name].serving if entry.name in states else True,
+        )
+        for entry in config.regions
+    )
+    names = {entry.name for entry in config.regions}
+    known = {attempt.name for attempt in config.attempts}
+    listed = tuple(name for name in directive.attempts if name in known)
+    return msgspec.structs.replace(
+        directive,
+        regions=regions,
+        buddy=directive.buddy if directive.buddy in names and directive.buddy != config.region else None,
+        attempts=listed or tuple(attempt.name for attempt in config.attempts),
+        lost=tuple(name for name in directive.lost if name in names and name != config.region),
+    )

@@ -1,0 +1,116 @@
+"""Mounted files: what is wrong is named by file and field, what is secret is never shown."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from control_builders import CARRIER_TOKEN, ZONE_KEY, agent_json, mounted
+
+from holdfast_bridge import settings
+from holdfast_bridge.errors import SettingsError
+
+OPENAI = {
+    "name": "openai",
+    "kind": "openai",
+    "voice": "marin",
+    "model": "gpt-realtime",
+    "baseUrl": "wss://eu.api.openai.com/v1/realtime",
+    "query": {},
+    "headers": {},
+    "keySource": "Secret clinic/openai key api-key",
+}
+
+
+def test_a_mounted_directory_is_read_whole(tmp_path: Path) -> None:
+    read = settings.load(mounted(tmp_path), pod="p", pod_uid="u")
+    assert read.agent.id == "clinic/front-desk"
+    assert read.agent.path == "/a/clinic/front-desk"
+    assert read.agent.hosts == {"fra.voice.example.com", "eu.voice.example.com"}
+    assert read.fleet.zone_keys == (ZONE_KEY.encode(),)
+    assert read.fleet.carrier_tokens == (CARRIER_TOKEN,)
+
+
+def test_current_and_previous_keys_are_both_held(tmp_path: Path) -> None:
+    mounted(tmp_path)
+    (tmp_path / "fleet" / "zone-key-previous").write_text("older")
+    (tmp_path / "fleet" / "carrier-token-previous").write_text("older too")
+    fleet = settings.load(tmp_path).fleet
+    assert fleet.zone_keys == (ZONE_KEY.encode(), b"older")
+    assert fleet.carrier_tokens == (CARRIER_TOKEN, "older too")
+
+
+def test_a_missing_provider_key_is_a_fact_that_names_its_secret(tmp_path: Path) -> None:
+    key = tmp_path / "provider" / "openai" / "key"
+    mounted(tmp_path, attempts=[OPENAI | {"keyFile": str(key)}, {"name": "echo", "kind": "loopback"}])
+    read = settings.load(tmp_path)
+    assert read.missing_keys == ("Secret clinic/openai key api-key",)
+    assert [attempt.name for attempt in read.usable_attempts] == ["echo"]
+    key.parent.mkdir(parents=True)
+    key.write_text("sk-1\n")
+    read = settings.load(tmp_path)
+    assert read.missing_keys == ()
+    assert read.provider_keys == {"openai": "sk-1"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"version": 2}, "version 2"),
+        ({"region": "iad"}, "region 'iad'"),
+        ({"buddy": "iad"}, "buddy 'iad'"),
+        ({"regions": []}, "$.regions"),
+        ({"attempts": []}, "$.attempts"),
+        ({"attempts": [OPENAI, OPENAI]}, "attempts names an attempt twice"),
+        ({"attempts": [OPENAI | {"baseUrl": "http://x"}]}, "attempts[0].baseUrl"),
+        ({"attempts": [OPENAI | {"kind": "other"}]}, "$.attempts[0].kind"),
+        ({"limits": {"callsPerPod": 0}}, "$.limits.callsPerPod"),
+        ({"drainSeconds": "x"}, "$.drainSeconds"),
+        ({"policyHost": "bad host"}, "$.policyHost"),
+        ({"carrier": {"name": "t", "kind": "twilio"}}, "accountSid"),
+    ],
+)
+def test_a_wrong_field_is_named(tmp_path: Path, changes: dict[str, Any], named: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        settings.load(mounted(tmp_path, **changes))
+    assert "agent.json" in str(caught.value)
+    assert named in str(caught.value)
+
+
+def test_a_missing_field_or_file_is_named(tmp_path: Path) -> None:
+    body = agent_json()
+    del body["zone"]
+    with pytest.raises(SettingsError, match="zone"):
+        settings.decode_agent(json.dumps(body).encode(), source="agent.json")
+    with pytest.raises(SettingsError, match="is not JSON"):
+        settings.decode_agent(b"{", source="agent.json")
+    with pytest.raises(SettingsError, match=r"agent\.json"):
+        settings.load(tmp_path / "nowhere")
+    mounted(tmp_path)
+    (tmp_path / "fleet" / "zone-key").unlink()
+    with pytest.raises(SettingsError, match="zone-key"):
+        settings.load(tmp_path)
+
+
+def test_no_secret_is_shown_by_a_repr(tmp_path: Path) -> None:
+    text = repr(settings.load(mounted(tmp_path)))
+    for secret in (ZONE_KEY, CARRIER_TOKEN, "api-secret", "operator-token"):
+        assert secret not in text
+
+
+def test_a_changed_file_takes_effect_and_a_bad_one_does_not(tmp_path: Path) -> None:
+    mounted(tmp_path)
+    current = settings.SettingsFile(lambda: settings.load(tmp_path))
+    assert not current.refresh()
+    mounted(tmp_path, generation=4)
+    assert current.refresh()
+    assert current().agent.generation == 4
+    (tmp_path / "agent.json").write_text("{")
+    assert not current.refresh()
+    assert "agent.json" in current.problem
+    assert current().agent.generation == 4
+    mounted(tmp_path, generation=5)
+    assert current.refresh()
+    assert current.problem == ""
