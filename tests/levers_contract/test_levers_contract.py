@@ -65,7 +65,7 @@ async def token() -> str:
     return "t0ken"
 
 
-def cloudflare(fake: FakeCloudflare, http: httpx.AsyncClient, budget: RateBudget | None = None) -> CloudflareLoadBalancer:
+def cloudflare(fake: FakeCloudflare, http: httpx.AsyncClient) -> CloudflareLoadBalancer:
     return CloudflareLoadBalancer(
         name="edge",
         zone="eu",
@@ -74,12 +74,12 @@ def cloudflare(fake: FakeCloudflare, http: httpx.AsyncClient, budget: RateBudget
         pools={"fra": "pool-fra", "ams": "pool-ams", "gone": "pool-gone"},
         token=token,
         http=http,
-        budget=budget or RateBudget(requests=1000, window_s=300, reserve=100, clock=lambda: 0.0),
+        budget=RateBudget(requests=1000, window_s=300, reserve=100, clock=lambda: 0.0),
     )
 
 
 def pools() -> dict[str, dict[str, object]]:
-    return {f"pool-{r}": {"id": f"pool-{r}", "enabled": True, "description": f"holdfast:eu/{r}"} for r in ("fra", "ams")}
+    return {f"pool-{r}": {"enabled": True, "description": f"holdfast:eu/{r}"} for r in ("fra", "ams")}
 
 
 @pytest.fixture(params=["memory", "cloudflare"])

@@ -23,6 +23,7 @@ TOKEN_LIFE_S = 120
 FRAME_BYTES = 160
 FRAME_S = 0.02
 CLOSE_DEADLINE_S = 0.3
+REFUSES_US = frozenset({401, 403, 429})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +36,16 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one call. `stage` is where it ended: connect, upgrade, audio, or done."""
+    """What became of one call. `stage` is where it ended: connect, upgrade, audio, or done.
+
+    `own_fault` says that the failure tells of us (our resolver, our key) and nothing of the region.
+    """
 
     ok: bool
     stage: str
     detail: str
     elapsed_s: float
+    own_fault: bool = False
 
 
 def media_url(host: str) -> str:
@@ -75,6 +80,7 @@ class EntryProbe:
         """One whole call within the time-out, hung up at the end."""
         began = time.monotonic()
         stage = _Stage()
+        own_fault = False
         try:
             async with asyncio.timeout(timeout_s):
                 detail = await self._converse(target, key, stage)
@@ -82,9 +88,19 @@ class EntryProbe:
             detail = f"{stage.name}: no end within {timeout_s * 1000:.0f} ms"
         except aiohttp.WSServerHandshakeError as e:
             detail = f"upgrade: HTTP {e.status}"
+            own_fault = e.status in REFUSES_US
+        except aiohttp.ClientConnectorDNSError:
+            detail = "connect: the name does not resolve"
+            own_fault = True
         except (aiohttp.ClientError, OSError) as e:
             detail = f"{stage.name}: {type(e).__name__}"
-        return Outcome(ok=not detail, stage=stage.name, detail=detail, elapsed_s=time.monotonic() - began)
+        return Outcome(
+            ok=not detail,
+            stage=stage.name,
+            detail=detail,
+            elapsed_s=time.monotonic() - began,
+            own_fault=own_fault,
+        )
 
     async def _converse(self, target: Target, key: bytes, stage: _Stage) -> str:
         headers = {"X-Twilio-Signature": signature(key, target.url)}

@@ -1,0 +1,202 @@
+"""The long poll between this region's bridge pods and its operator: calls and results come up, directives go down.
+
+A poll is answered at once when what the pod should know differs from what it says it knows, else after ten seconds. The
+pod proves with its token that it serves the agent it names. What a directive says is composed elsewhere; this module
+only numbers it, so it refuses to know about regions and leaders.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import json
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from holdfast.core.values import AgentRef
+from holdfast.desired import Desired, PodReport
+from holdfast.errors import FleetError
+from holdfast.telemetry import Metrics
+
+log = logging.getLogger(__name__)
+
+HOLD_S = 10.0
+FORGET_AFTER_S = 25.0
+MAX_POLL_BYTES = 1 << 20
+MAX_KEYS = 50
+
+Directive = Mapping[str, Any]
+
+
+class Bell:
+    """Rung when a directive may read differently. Waiters remember what they last heard, so no ring is lost."""
+
+    def __init__(self) -> None:
+        self._rung = asyncio.Event()
+
+    def ring(self) -> None:
+        """Wake everybody who waits now."""
+        self._rung.set()
+        self._rung = asyncio.Event()
+
+    async def wait(self) -> None:
+        """Until the next ring."""
+        await self._rung.wait()
+
+
+@dataclass(slots=True)
+class _Pod:
+    """The last thing one pod said, and when."""
+
+    agent: AgentRef
+    calls: int
+    ready: bool
+    heard_at: float
+
+
+class Bridges:
+    """What this region's pods said, and the answers they get."""
+
+    def __init__(
+        self,
+        *,
+        desired: Desired,
+        compose: Callable[[AgentRef], Directive],
+        keys: Callable[[AgentRef], Awaitable[Sequence[bytes]]],
+        clock: Callable[[], float],
+        metrics: Metrics,
+    ) -> None:
+        self._desired = desired
+        self._compose = compose
+        self._keys = keys
+        self._clock = clock
+        self._metrics = metrics
+        self._pods: dict[tuple[AgentRef, str], _Pod] = {}
+        # A version only has to differ from what an earlier operator gave out, and to grow: start at the wall clock.
+        self._next_version = int(time.time() * 1000)
+        self._versions: dict[AgentRef, tuple[int, str]] = {}
+        self.bell = Bell()
+
+    def active_calls(self) -> int:
+        """Calls which all pods of this region hold."""
+        return sum(pod.calls for pod in self._pods.values())
+
+    def ready_pods(self) -> int:
+        """Pods that take calls."""
+        return sum(pod.ready for pod in self._pods.values())
+
+    def forget_the_silent(self) -> None:
+        """Drop pods which have not polled for a while: they are gone, or cannot reach us and act on their own."""
+        now = self._clock()
+        for (agent, name), pod in list(self._pods.items()):
+            if now - pod.heard_at > FORGET_AFTER_S:
+                del self._pods[agent, name]
+                self._desired.forget_pod(agent, name)
+        self._metrics.active_calls.set(self.active_calls())
+
+    async def poll(self, request: web.Request) -> web.Response:
+        """POST /v1/poll."""
+        try:
+            said = _parsed(await request.json())
+        except (ValueError, KeyError, TypeError):
+            self._metrics.polls.labels("malformed").inc()
+            return web.json_response({"error": "malformed"}, status=400)
+        if not await self._proven(request, said.agent):
+            self._metrics.polls.labels("unauthorized").inc()
+            return web.json_response({"error": "unauthorized"}, status=401)
+        self._note(said)
+        self._metrics.polls.labels("ok").inc()
+        return web.json_response(await self._answer(said.agent, said.version))
+
+    async def _proven(self, request: web.Request, agent: AgentRef) -> bool:
+        offered = request.headers.get("Authorization", "").removeprefix("Bearer ").encode()
+        try:
+            keys = await self._keys(agent)
+        except FleetError:
+            return False
+        # Every key is compared, whatever the first comparisons said: the time taken must not tell.
+        matches = [hmac.compare_digest(offered, operator_token(key, agent)) for key in keys]
+        return any(matches)
+
+    def _note(self, said: _Said) -> None:
+        pod = _Pod(agent=said.agent, calls=said.calls, ready=said.report.ready, heard_at=self._clock())
+        self._pods[said.agent, said.pod] = pod
+        self._desired.report(said.agent, said.pod, said.report)
+        self._metrics.active_calls.set(self.active_calls())
+
+    async def _answer(self, agent: AgentRef, known: int) -> Directive:
+        try:
+            async with asyncio.timeout(HOLD_S):
+                while True:
+                    version, directive = self._current(agent)
+                    if version != known:
+                        break
+                    await self.bell.wait()
+        except TimeoutError:
+            version, directive = self._current(agent)
+        return {"version": version, **directive}
+
+    def _current(self, agent: AgentRef) -> tuple[int, Directive]:
+        directive = self._compose(agent)
+        text = json.dumps(directive, sort_keys=True)
+        version, before = self._versions.get(agent, (0, ""))
+        if text != before:
+            self._next_version += 1
+            version = self._next_version
+            self._versions[agent] = (version, text)
+        return version, directive
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """One poll, parsed."""
+
+    agent: AgentRef
+    pod: str
+    version: int
+    calls: int
+    report: PodReport
+
+
+def _parsed(raw: Mapping[str, Any]) -> _Said:
+    namespace, name = str(raw["agent"]).split("/")
+    return _Said(
+        agent=AgentRef(namespace, name),
+        pod=str(raw["pod"])[:253],
+        version=int(raw.get("version") or 0),
+        calls=len(raw.get("calls") or ()),
+        report=PodReport(
+            ready=raw.get("ready") is True,
+            draining=raw.get("draining") is True,
+            missing_keys=tuple(str(key)[:500] for key in (raw.get("missingKeys") or ())[:MAX_KEYS]),
+            buddy_link_up=raw.get("buddyLink", "up") == "up",
+        ),
+    )
+
+
+def operator_token(key: bytes, agent: AgentRef) -> bytes:
+    """What a pod of this agent shows: proof of the zone key, useless for another agent."""
+    mac = hmac.new(key, f"poll {agent}".encode(), hashlib.sha256).digest()
+    return base64.urlsafe_b64encode(mac).rstrip(b"=")
+
+
+def poll_app(bridges: Bridges) -> web.Application:
+    """The application served to pods."""
+    app = web.Application(client_max_size=MAX_POLL_BYTES)
+    app.router.add_post("/v1/poll", bridges.poll)
+    return app
+
+
+async def serve(app: web.Application, *, host: str, port: int) -> web.AppRunner:
+    """Start serving; whoever calls owns the runner and cleans it up."""
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    await web.TCPSite(runner, host, port).start()
+    return runner
