@@ -18,7 +18,8 @@ MAX_ITEMS = 200
 MAX_TOOLS = 100
 MAX_TEXT = 4_000
 MAX_ARGUMENTS = 4_000
-MAX_RECORD_BYTES = 256 * 1024
+MAX_CHARS = 120_000
+MAX_RECORD_BYTES = 1024 * 1024
 
 State = Literal["live", "ended"]
 Role = Literal["user", "assistant"]
@@ -123,15 +124,22 @@ def bounded(record: CallRecord) -> CallRecord:
         len(record.items) <= MAX_ITEMS
         and len(record.tools) <= MAX_TOOLS
         and all(len(item.text) <= MAX_TEXT for item in record.items)
-        and all(len(t.arguments) <= MAX_ARGUMENTS and len(t.result or "") <= MAX_TEXT for t in record.tools)
+        and all(len(tool.arguments) <= MAX_ARGUMENTS and len(tool.result or "") <= MAX_TEXT for tool in record.tools)
+        and sum(map(_size, record.tools), sum(map(_size, record.items))) <= MAX_CHARS
     )
     if fits:
         return record
-    return msgspec.structs.replace(
-        record,
-        items=tuple(_short_item(item) for item in record.items[-MAX_ITEMS:]),
-        tools=tuple(_short_tool(tool) for tool in _kept_tools(record.tools)),
-    )
+    items = [_short_item(item) for item in record.items[-MAX_ITEMS:]]
+    tools = [_short_tool(tool) for tool in _kept_tools(record.tools)]
+    surplus = sum(map(_size, tools), sum(map(_size, items))) - MAX_CHARS
+    for entries in (items, tools):
+        while surplus > 0 and len(entries) > 1:
+            surplus -= _size(entries.pop(0))
+    return msgspec.structs.replace(record, items=tuple(items), tools=tuple(tools))
+
+
+def _size(entry: Item | ToolUse) -> int:
+    return len(entry.text) if isinstance(entry, Item) else len(entry.arguments) + len(entry.result or "")
 
 
 def _short_item(item: Item) -> Item:

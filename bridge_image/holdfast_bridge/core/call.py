@@ -1,0 +1,399 @@
+"""One call, sans I/O: events go in with the time, effects come out; the shell arms one timer from `get_timer()`.
+
+It decides what the caller hears and what the model is told: disclosure and greeting, barge-in, tools, the change of a
+provider within the call, the taking-up of a call that another bridge began, and the end. It knows no carrier's frames,
+no vendor's messages, no sockets and no clock.
+
+Until the disclosure was heard the caller's audio is not passed on: it must be spoken, and so cannot be interrupted.
+
+Lines and tools get identifiers of the call's own, `<owner epoch>.<link>.<the provider's id>`, because two provider
+sessions may use the same ones; a tool's identifier is also its idempotency key.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from holdfast_bridge.core import events as ev
+from holdfast_bridge.core.attempts import Attempts
+from holdfast_bridge.core.conversation import Conversation
+from holdfast_bridge.core.journal import CallRecord
+from holdfast_bridge.core.opening import GOODBYE, TOO_LONG, Line, take_up
+from holdfast_bridge.core.plan import CallPlan
+from holdfast_bridge.core.speech import Speech
+from holdfast_bridge.core.toolbox import Toolbox
+from holdfast_bridge.core.turns import Turns
+
+END_CALL = "end_call"
+RECORD_EVERY_S = 1.0
+GOODBYE_WITHIN_S = 12.0
+KEYS_TOGETHER_S = 1.5
+HELD_FRAMES = 150
+"""Three seconds of the caller's words wait for a provider; older ones are asked for again."""
+
+
+class CallCore:
+    def __init__(self, plan: CallPlan, resumed: CallRecord | None = None) -> None:
+        self._plan = plan
+        self._handover = resumed is not None
+        self._started_at = resumed.started_at if resumed else plan.wall_s
+        self._disclosure_heard = resumed.disclosure_heard if resumed else False
+        self._conversation = Conversation(resumed.items, resumed.tools) if resumed else Conversation()
+        self._lost_tools = self._conversation.ask_about_intents()
+        self._speech = Speech(self._conversation)
+        self._attempts = Attempts(plan.attempts)
+        self._turns = Turns()
+        self._out: list[ev.Effect] = []
+        self._due: dict[str, float] = {}
+        self._script: deque[Line] = deque()
+        self._held: deque[bytes] = deque(maxlen=HELD_FRAMES)
+        self._tools = Toolbox(plan.tools, self._conversation)
+        self._keys = 0
+        self._seq = resumed.seq if resumed else 0
+        self._asked: Line | None = None
+        self._streaming = False
+        self._gated = bool(plan.disclosure) and not self._disclosure_heard
+        self._spoke = False
+        self._respond_due = False
+        self._goodbye_call = ""
+        self._ending: ev.End | None = None
+        self._released = False
+        self._over = False
+        self.record: CallRecord
+        self._write_down(plan.wall_s)
+
+    # --- the five verbs of the shell
+
+    def start(self, now: float) -> None:
+        self._due["max"] = now + max(0.0, self._started_at + self._plan.max_call_s - self._plan.wall_s)
+        self._clock = now
+        self._journal(now, urgent=True)
+        self._connect(0)
+
+    def receive(self, event: ev.Event, now: float) -> None:
+        if type(event) is ev.CallerAudio:
+            if self._streaming:
+                self._out.append(ev.AppendAudio(event.payload))
+            elif not self._attempts.ready:
+                self._held.append(event.payload)
+        elif not self._over:
+            self._on[type(event)](self, event, now)
+
+    def effects(self) -> list[ev.Effect]:
+        out, self._out = self._out, []
+        return out
+
+    def get_timer(self) -> float | None:
+        if self._over:
+            return None
+        dues = (*self._due.values(), self._turns.get_timer())
+        return min((due for due in dues if due is not None), default=None)
+
+    def handle_timer(self, now: float) -> None:
+        if self._over:
+            return
+        for name in [name for name, due in self._due.items() if due <= now]:
+            del self._due[name]
+            match name:
+                case "record":
+                    self._journal(now, urgent=True)
+                case "gate":
+                    self._open_gate()
+                case "keys":
+                    self._respond_due = True
+                    self._maybe_respond(now)
+                case "max":
+                    self._too_long(now)
+                case "end":
+                    self._end(self._ending or ev.End.TOO_LONG)
+        if not self._over and self._turns.stalled(now):
+            self._provider_lost(ev.ProviderLost("stall"), now)
+
+    def silent(self) -> bool:
+        return (
+            self._turns.nobody_speaks()
+            and self._speech.quiet()
+            and not self._script
+            and not self._tools.busy
+            and self._ending is None
+        )
+
+    # --- the carrier's side
+
+    def _caller_mark(self, event: ev.CallerMark, now: float) -> None:
+        if not self._speech.mark_back(event.name):
+            return
+        self._journal(now)
+        self._check_disclosure(now)
+        self._check_end()
+
+    def _caller_dtmf(self, event: ev.CallerDtmf, now: float) -> None:
+        if not self._attempts.ready or not self._plan.speaks:
+            return
+        text = f"(pressed {event.digit})"
+        self._keys += 1
+        item = f"{self._plan.epoch}.key{self._keys}"
+        self._conversation.user_text(item, text, final=True)
+        self._out.append(ev.SeedConversation((ev.SeedText("user", text),)))
+        self._due["keys"] = now + KEYS_TOGETHER_S
+        self._journal(now)
+
+    def _caller_stop(self, _: ev.CallerStop, _now: float) -> None:
+        self._end(ev.End.RELEASED if self._released else self._ending or ev.End.CALLER_HUNG_UP, stopped=True)
+
+    def _carrier_lost(self, _: ev.CarrierLost, _now: float) -> None:
+        self._end(ev.End.RELEASED if self._released else ev.End.CARRIER_LOST)
+
+    def _release(self, _: ev.Released, now: float) -> None:
+        self._released = True
+        self._journal(now, urgent=True)
+
+    def _superseded(self, _: ev.Superseded, _now: float) -> None:
+        if not self._speech.quiet():
+            self._out.append(ev.ClearCarrier())
+        self._end(ev.End.SUPERSEDED)
+
+    # --- the provider comes and goes
+
+    def _connect(self, attempt: int) -> None:
+        self._attempts.connect(attempt)
+        self._prefix = f"{self._plan.epoch}.{self._attempts.link}."
+        self._out.append(ev.ConnectProvider(attempt))
+
+    def _provider_ready(self, _: ev.ProviderReady, now: float) -> None:
+        self._attempts.became_ready(now)
+        if not self._plan.speaks:
+            self._open_gate()
+            return
+        self._speech.measure()
+        told = self._disclosure_heard or self._speech.disclosure_sent_ms() is not None
+        taken = take_up(
+            self._plan,
+            self._conversation,
+            played_ms=self._speech.played_ms(),
+            disclose=bool(self._plan.disclosure) and not told,
+            handover=self._handover,
+            lost_tools=self._lost_tools,
+        )
+        self._handover, self._lost_tools = False, ()
+        self._out += self._speech.settle()
+        self._conversation.close_past_lines()
+        if taken.seeds:
+            self._out.append(ev.SeedConversation(taken.seeds))
+        # A line that was asked for and never begun is in no account of the call.
+        self._script = deque(taken.lines) or self._script
+        if self._gated:
+            self._held.clear()
+        else:
+            self._open_gate()
+        self._speak_next(now)
+
+    def _provider_lost(self, event: ev.ProviderLost, now: float) -> None:
+        self._streaming = self._respond_due = False
+        self._script, self._asked = deque([self._asked] if self._asked else []), None
+        self._turns.provider_gone()
+        self._speech.measure()
+        attempt = self._attempts.after_loss(now, retry_same=event.retry_same)
+        if self._ending is not None:
+            self._goodbye_call = ""
+            self._check_end()
+        elif attempt is None:
+            self._end(ev.End.NO_PROVIDER)
+        else:
+            self._connect(attempt)
+
+    def _open_gate(self) -> None:
+        self._gated = False
+        self._due.pop("gate", None)
+        if self._attempts.ready:
+            self._streaming = True
+            self._out.extend(ev.AppendAudio(payload) for payload in self._held)
+            self._held.clear()
+
+    # --- the agent speaks
+
+    def _speak_next(self, now: float) -> None:
+        if self._script and self._attempts.ready and not self._turns.responding and self._ending is None:
+            self._asked = self._script.popleft()
+            self._respond(self._asked.instructions, now)
+
+    def _respond(self, instructions: str | None, now: float) -> None:
+        self._respond_due = False
+        self._turns.asked(now)
+        self._out.append(ev.Respond(instructions))
+
+    def _maybe_respond(self, now: float) -> None:
+        busy = self._turns.responding or self._turns.caller_speaking or self._tools.busy
+        if self._respond_due and self._attempts.ready and not busy:
+            self._respond(None, now)
+
+    def _line(self, item: str) -> str | None:
+        """The line's own identifier, or None if the line was cut."""
+        key = self._prefix + item
+        disclosure = self._asked is not None and self._asked.disclosure
+        self._asked = None
+        return key if self._speech.line(key, disclosure=disclosure) else None
+
+    def _provider_audio(self, event: ev.ProviderAudio, now: float) -> None:
+        if not self._plan.speaks:
+            self._out.append(ev.SendAudio(event.payload))
+        elif (key := self._line(event.item)) is not None:
+            self._turns.audio()
+            self._spoke = True
+            self._out += self._speech.audio(key, event.payload)
+            self._journal(now)
+
+    def _audio_done(self, event: ev.ProviderAudioDone, now: float) -> None:
+        self._out += self._speech.all_sent(self._prefix + event.item)
+        if self._gated and (length_ms := self._speech.disclosure_sent_ms()) is not None:
+            # A carrier that returns no marks must not leave the caller unheard for ever.
+            self._due.setdefault("gate", now + length_ms / 1000 + 2.0)
+        self._check_disclosure(now)
+
+    def _transcript(self, event: ev.ProviderTranscript, now: float) -> None:
+        if (key := self._line(event.item)) is not None:
+            self._conversation.agent_text(key, event.text, final=event.final)
+            self._journal(now, urgent=event.final)
+
+    def _check_disclosure(self, now: float) -> None:
+        if not self._disclosure_heard and self._speech.disclosure_heard():
+            self._disclosure_heard = True
+            self._journal(now, urgent=True)
+            self._open_gate()
+
+    def _response_started(self, _: ev.ResponseStarted, _now: float) -> None:
+        self._turns.response_started()
+        self._speech.new_response()
+        self._spoke = self._respond_due = False
+
+    def _response_done(self, event: ev.ResponseDone, now: float) -> None:
+        self._turns.response_done()
+        self._journal(now, urgent=True)
+        if not event.ok or self._asked is not None:
+            self._provider_lost(ev.ProviderLost(event.detail or "response-failed"), now)
+        elif self._goodbye_call:
+            call, self._goodbye_call = self._goodbye_call, ""
+            self._out.append(ev.ToolOutput(call, "{}"))
+            self._respond(GOODBYE, now)
+        elif self._ending is not None:
+            self._check_end()
+        elif self._script:
+            self._speak_next(now)
+        else:
+            self._maybe_respond(now)
+
+    # --- the caller speaks
+
+    def _user_turn(self, event: ev.UserTurn, now: float) -> None:
+        self._conversation.user_turn(self._prefix + event.item)
+        self._tools.new_turn()
+        self._journal(now)
+
+    def _user_transcript(self, event: ev.UserTranscript, now: float) -> None:
+        self._conversation.user_text(self._prefix + event.item, event.text, final=event.final)
+        self._journal(now, urgent=event.final)
+
+    def _speech_started(self, _: ev.SpeechStarted, now: float) -> None:
+        self._turns.speech_started()
+        if not self._plan.barge_in or self._gated or self._ending is not None:
+            return
+        self._script.clear()
+        self._asked = None
+        if cut := self._speech.interrupted(self._prefix):
+            self._out += cut
+            self._journal(now)
+
+    def _speech_stopped(self, _: ev.SpeechStopped, now: float) -> None:
+        self._turns.speech_stopped(now)
+
+    # --- tools
+
+    def _tool_call(self, event: ev.ToolCall, now: float) -> None:
+        self._turns.audio()
+        if event.name == END_CALL:
+            self._ending = ev.End.AGENT_HUNG_UP
+            self._due["end"] = now + GOODBYE_WITHIN_S
+            self._goodbye_call = "" if self._spoke else event.id
+            return
+        asked = self._tools.call(event, key=self._prefix + event.id, link=self._attempts.link)
+        self._journal(now, urgent=True)
+        self._out.append(asked)
+        if isinstance(asked, ev.ToolOutput):
+            self._respond_due = True
+
+    def _tool_result(self, event: ev.ToolResult, now: float) -> None:
+        told = self._tools.result(event, link=self._attempts.link)
+        if told is None:
+            return
+        self._journal(now, urgent=True)
+        if self._attempts.ready:  # Else the next provider is seeded with the result.
+            self._out.append(told)
+            self._respond_due = True
+            self._maybe_respond(now)
+
+    # --- the end
+
+    def _too_long(self, now: float) -> None:
+        self._ending = ev.End.TOO_LONG
+        self._due["end"] = now + GOODBYE_WITHIN_S
+        if self._attempts.ready and self._plan.speaks and not self._turns.responding:
+            self._respond(TOO_LONG, now)
+        else:
+            self._check_end()
+
+    def _check_end(self) -> None:
+        if self._ending is not None and self._speech.quiet() and not self._turns.responding and not self._goodbye_call:
+            self._end(self._ending)
+
+    def _end(self, reason: ev.End, *, stopped: bool = False) -> None:
+        over = reason in {ev.End.AGENT_HUNG_UP, ev.End.CALLER_HUNG_UP, ev.End.TOO_LONG}
+        self._over, self._streaming = True, False
+        self._write_down(self.record.updated_at, ended=over)
+        self._out.append(ev.EndCall(reason, over=over, hang_up=over and not stopped))
+
+    # --- the journal
+
+    def _journal(self, now: float, *, urgent: bool = False) -> None:
+        """Write the call down: at once when it matters, else with the second's other news."""
+        if not urgent:
+            self._due.setdefault("record", now + RECORD_EVERY_S)
+            return
+        self._due.pop("record", None)
+        self._write_down(self._plan.wall_s + now - self._clock)
+        self._out.append(ev.Record(self.record, now=True))
+
+    def _write_down(self, updated_at: float, *, ended: bool = False) -> None:
+        self._speech.measure()
+        self._seq += 1
+        self.record = self._plan.account(
+            self._conversation,
+            seq=self._seq,
+            started_at=self._started_at,
+            disclosure_heard=self._disclosure_heard,
+            updated_at=updated_at,
+            ended=ended,
+        )
+
+    _on: ClassVar[dict[type, Callable[[CallCore, Any, float], None]]] = {
+        ev.ProviderAudio: _provider_audio,
+        ev.CallerMark: _caller_mark,
+        ev.CallerDtmf: _caller_dtmf,
+        ev.CallerStop: _caller_stop,
+        ev.CarrierLost: _carrier_lost,
+        ev.Released: _release,
+        ev.Superseded: _superseded,
+        ev.ProviderReady: _provider_ready,
+        ev.ProviderLost: _provider_lost,
+        ev.ProviderAudioDone: _audio_done,
+        ev.ProviderTranscript: _transcript,
+        ev.UserTurn: _user_turn,
+        ev.UserTranscript: _user_transcript,
+        ev.SpeechStarted: _speech_started,
+        ev.SpeechStopped: _speech_stopped,
+        ev.ResponseStarted: _response_started,
+        ev.ResponseDone: _response_done,
+        ev.ToolCall: _tool_call,
+        ev.ToolResult: _tool_result,
+    }

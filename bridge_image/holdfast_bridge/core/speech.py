@@ -1,0 +1,98 @@
+"""The agent's lines on their way from the provider to the caller's ear, and into the account of the call.
+
+Joins `Playout` (what was sent and heard) to `Conversation` (what was said). It decides nothing of turns or providers.
+"""
+
+from __future__ import annotations
+
+from holdfast_bridge.core import events as ev
+from holdfast_bridge.core.audio import Playout, pieces
+from holdfast_bridge.core.conversation import Conversation
+
+
+class Speech:
+    def __init__(self, conversation: Conversation) -> None:
+        self.conversation = conversation
+        self._playout = Playout()
+        self._cut: set[str] = set()
+        self._disclosure = ""
+
+    def line(self, key: str, *, disclosure: bool) -> bool:
+        """Open the line if it is new; False if it was cut, so that nothing more of it counts."""
+        if key in self._cut:
+            return False
+        self.conversation.agent_line(key)
+        if disclosure:
+            self._disclosure = key
+        return True
+
+    def audio(self, key: str, payload: bytes) -> list[ev.Effect]:
+        out: list[ev.Effect] = []
+        for piece in pieces(payload):
+            out.append(ev.SendAudio(piece))
+            if (mark := self._playout.sent(key, len(piece))) is not None:
+                out.append(ev.SendMark(mark))
+        return out
+
+    def all_sent(self, key: str) -> list[ev.Effect]:
+        mark = None if key in self._cut else self._playout.item_done(key)
+        return [] if mark is None else [ev.SendMark(mark)]
+
+    def mark_back(self, name: str) -> bool:
+        return self._playout.mark_back(name) is not None
+
+    def quiet(self) -> bool:
+        return self._playout.quiet()
+
+    def interrupted(self, prefix: str) -> list[ev.Effect]:
+        """The caller talks over the agent: silence the carrier, and let the provider know what was heard."""
+        if self._playout.quiet():
+            return []
+        self.measure()
+        out: list[ev.Effect] = [ev.ClearCarrier()]
+        for key in list(self.conversation.open):
+            heard, sent = self._playout.heard_ms(key), self._playout.sent_ms(key)
+            if sent > heard and key.startswith(prefix):
+                out.append(ev.Truncate(key.removeprefix(prefix), heard))
+            self.conversation.cut(key)
+            self._cut.add(key)
+            self._playout.forget(key)
+        self._playout.cleared()
+        return out
+
+    def new_response(self) -> None:
+        """A cut line belongs to an earlier response, whose audio can no longer come."""
+        self._cut.clear()
+
+    def played_ms(self) -> dict[str, int]:
+        """How far the carrier will play each open line by itself, whatever becomes of the provider."""
+        return {key: self._playout.sent_ms(key) for key in self.conversation.open}
+
+    def settle(self) -> list[ev.Effect]:
+        """No more will come of the open lines: they end where their sound ends."""
+        out: list[ev.Effect] = []
+        for key, sent_ms in self.played_ms().items():
+            self.conversation.shorten(key, sent_ms)
+            out += self.all_sent(key)
+        return out
+
+    def measure(self) -> None:
+        """Carry into the conversation how far each open line was heard."""
+        for key in list(self.conversation.open):
+            self.conversation.measure(
+                key,
+                heard_ms=self._playout.heard_ms(key),
+                sent_ms=self._playout.sent_ms(key),
+                all_sent=self._playout.is_done(key),
+            )
+            if key not in self.conversation.open and key != self._disclosure:
+                self._playout.forget(key)
+
+    def disclosure_sent_ms(self) -> int | None:
+        """How long the disclosure is, once all of it was sent."""
+        done = bool(self._disclosure) and self._playout.is_done(self._disclosure)
+        return self._playout.sent_ms(self._disclosure) if done else None
+
+    def disclosure_heard(self) -> bool:
+        sent = self.disclosure_sent_ms()
+        return sent is not None and self._playout.heard_ms(self._disclosure) >= sent
