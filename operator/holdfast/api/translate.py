@@ -1,0 +1,147 @@
+"""From manifests to the core's values. An object that does not fit its model becomes reasons, never an exception.
+
+The API server has checked the schema already; checking again costs little and means that a CRD of another version, or
+an object older than a rule, is refused by name instead of breaking a loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pydantic
+
+from holdfast.api.failoverpolicy import FailoverPolicy
+from holdfast.api.region import Region
+from holdfast.api.voiceagent import Attempt, VoiceAgent
+from holdfast.core import agents, problems, values
+from holdfast.core.values import Reason
+
+Refused = tuple[Reason, ...]
+
+
+def agent(manifest: Mapping[str, Any]) -> agents.AgentSpec | Refused:
+    """A VoiceAgent's wish."""
+    try:
+        spec = VoiceAgent.model_validate(manifest).spec
+    except pydantic.ValidationError as e:
+        return _refused(e)
+    return agents.AgentSpec(
+        zone=spec.failover_policy,
+        persona=agents.Persona(
+            instructions=spec.persona.instructions,
+            greeting=spec.persona.greeting,
+            disclosure=spec.persona.disclosure,
+            language=spec.persona.language,
+        ),
+        attempts=tuple(_attempt(each) for each in spec.attempts),
+        tools=tuple(
+            agents.Tool(
+                name=tool.name,
+                description=tool.description,
+                parameters=tool.parameters,
+                url=tool.webhook.url,
+                timeout_ms=tool.webhook.timeout_ms,
+                side_effects=tool.side_effects,
+            )
+            for tool in spec.tools
+        ),
+        numbers=tuple(agents.Number(each.carrier, each.number) for each in spec.telephony.numbers),
+        min_pods=spec.replicas.min,
+        max_pods=spec.replicas.max,
+        barge_in=spec.turns.barge_in,
+        silence_ms=spec.turns.silence_ms,
+        calls_per_pod=spec.limits.calls_per_pod,
+        max_call_s=spec.limits.max_call_seconds,
+    )
+
+
+def _attempt(attempt: Attempt) -> agents.Attempt:
+    realtime = attempt.realtime
+    return agents.Attempt(
+        name=attempt.name,
+        kind=realtime.kind,
+        voice=attempt.voice,
+        model=realtime.model,
+        base_url=realtime.base_url,
+        query=realtime.query,
+        headers=realtime.headers,
+        key=agents.KeyRef(realtime.api_key.secret, realtime.api_key.key),
+    )
+
+
+def region(manifest: Mapping[str, Any]) -> values.Region | Refused:
+    """One region of the fleet."""
+    try:
+        spec = Region.model_validate(manifest).spec
+    except pydantic.ValidationError as e:
+        return _refused(e)
+    return values.Region(
+        name=str(manifest["metadata"]["name"]),
+        host=spec.host,
+        jurisdiction=spec.jurisdiction,
+        failure_domain=",".join(f"{kind}={name}" for kind, name in sorted(spec.failure_domains.items())),
+        origins=spec.origins,
+    )
+
+
+def zone(manifest: Mapping[str, Any]) -> values.Zone | Refused:
+    """The zone that a FailoverPolicy describes."""
+    try:
+        spec = FailoverPolicy.model_validate(manifest).spec
+    except pydantic.ValidationError as e:
+        return _refused(e)
+    metadata = manifest["metadata"]
+    return values.Zone(
+        name=str(metadata["name"]),
+        uid=str(metadata.get("uid", "")),
+        generation=int(metadata.get("generation", 0)),
+        residency=spec.residency,
+        host=spec.host,
+        regions=tuple(values.ZoneRegion(each.name, each.weight) for each in spec.regions),
+        witnesses=spec.witnesses,
+        probe=values.Probe(
+            interval_s=float(spec.probe.interval_seconds),
+            timeout_s=spec.probe.timeout_ms / 1000,
+            confirmations=spec.probe.confirmations,
+            confirm_every_s=spec.probe.confirm_every_ms / 1000,
+        ),
+        dwell_s=float(spec.region.dwell_seconds),
+        guards=values.Guards(min_serving=spec.guards.min_serving, max_cordoned=spec.guards.max_cordoned),
+        drain_s=float(spec.in_flight.drain_seconds),
+        levers=tuple(
+            values.Lever(
+                name=lever.name,
+                kind="cloudflareLoadBalancer",
+                api_url=lever.cloudflare_load_balancer.api_url,
+                account_id=lever.cloudflare_load_balancer.account_id,
+                secret=lever.cloudflare_load_balancer.credentials.secret,
+            )
+            for lever in spec.levers
+        ),
+        carriers=tuple(
+            values.Carrier(
+                name=carrier.name,
+                kind="twilio",
+                account_sid=carrier.twilio.account_sid,
+                api_url=carrier.twilio.api_url,
+                secret=carrier.twilio.credentials.secret,
+            )
+            for carrier in spec.carriers
+        ),
+        tenants=tuple(
+            values.Tenant(
+                namespaces=tenant.namespaces, carriers=tenant.carriers, numbers=tenant.numbers, hosts=tenant.hosts
+            )
+            for tenant in spec.tenants
+        ),
+        signing_secret=spec.signing.secret,
+    )
+
+
+def _refused(error: pydantic.ValidationError) -> Refused:
+    """One reason per field. What was written stays out: a misplaced credential must not reach a status."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    return tuple(
+        Reason(problems.INVALID_SPEC, f"{'.'.join(str(step) for step in each['loc'])}: {each['msg']}") for each in found
+    )

@@ -1,0 +1,44 @@
+"""What the handlers depend on, handed in as one value. Nothing here is global and nothing has a default for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from holdfast.core.place import Release
+from holdfast.desired import Desired
+from holdfast.handlers.events import Recorder
+from holdfast.kube import Kube
+
+
+class ReadsSecrets(Protocol):
+    """The operator's own Secrets; raises a FleetError that names the Secret when it is not there."""
+
+    async def read(self, name: str) -> Mapping[str, bytes]:
+        """All keys of one Secret of the operator's namespace."""
+        ...
+
+
+class StoodDown(Exception):
+    """This pod stopped being the active one in the middle of a piece of work; the active one does it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """`active` says whether this pod holds its region's lease now; `wall` gives RFC 3339 times for conditions."""
+
+    kube: Kube
+    secrets: ReadsSecrets
+    desired: Desired
+    release: Release
+    active: Callable[[], bool]
+    events: Recorder
+    wall: Callable[[], str]
+    canary_pods: int = 1
+    probe_secret: str = "holdfast-probe"  # noqa: S105 - the name of a Secret, not its value
+
+    def ensure_active(self) -> None:
+        """Asked before each write: only the active pod acts."""
+        if not self.active():
+            raise StoodDown

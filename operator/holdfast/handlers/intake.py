@@ -1,0 +1,150 @@
+"""Turns what the watches bring into `Desired`, and says which objects are to be looked at because of it.
+
+No I/O. Objects arrive in any order and any number of times; only a new uid or generation is news. A refused edit keeps
+the last good one in force, and never touches another object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from holdfast.api import translate
+from holdfast.core import problems
+from holdfast.core.values import AgentRef, Reason, Region, Zone
+from holdfast.desired import AgentEntry, Desired
+from holdfast.handlers.pending import Key
+
+Manifest = Mapping[str, Any]
+AGENT, POLICY, REGION, CANARY = "VoiceAgent", "FailoverPolicy", "Region", "Canary"
+DELETED = "DELETED"
+
+
+@dataclass(frozen=True, slots=True)
+class Pods:
+    """What a Deployment says of its pods."""
+
+    ready: int
+    wanted: int
+
+
+@dataclass(slots=True)
+class Intake:
+    """Manifests as last seen, and what is wrong with them."""
+
+    desired: Desired
+    manifests: dict[Key, Manifest] = field(default_factory=dict)
+    refused: dict[Key, tuple[Reason, ...]] = field(default_factory=dict)
+    pods: dict[AgentRef, Pods] = field(default_factory=dict)
+
+    def take(self, kind: str, change: str | None, manifest: Manifest) -> set[Key]:
+        """One watch event, or one object of a listing (`change` None)."""
+        metadata = manifest["metadata"]
+        key = Key(kind, str(metadata.get("namespace") or ""), str(metadata["name"]))
+        if change == DELETED or metadata.get("deletionTimestamp"):
+            return self._drop(key)
+        if key in self.manifests and _version(self.manifests[key]) == _version(manifest):
+            return set()
+        self.manifests[key] = manifest
+        return self._weigh(key)
+
+    def listed(self, kind: str, manifests: Iterable[Manifest]) -> set[Key]:
+        """A whole listing: what is no longer in it is gone, even if no watch said so."""
+        found: set[Key] = set()
+        dirty: set[Key] = set()
+        for manifest in manifests:
+            metadata = manifest["metadata"]
+            found.add(Key(kind, str(metadata.get("namespace") or ""), str(metadata["name"])))
+            dirty |= self.take(kind, None, manifest)
+        for key in [each for each in self.manifests if each.kind == kind and each not in found]:
+            dirty |= self._drop(key)
+        return dirty
+
+    def saw_deployment(self, change: str | None, manifest: Manifest) -> set[Key]:
+        """A Deployment of ours."""
+        metadata = manifest["metadata"]
+        ref = AgentRef(str(metadata["namespace"]), str(metadata["labels"]["holdfast.dev/agent"]))
+        if change == DELETED:
+            self.pods.pop(ref, None)
+        else:
+            status = manifest.get("status") or {}
+            self.pods[ref] = Pods(int(status.get("readyReplicas") or 0), int(manifest["spec"].get("replicas") or 0))
+        key = Key(AGENT, ref.namespace, ref.name)
+        return {key if key in self.manifests else Key(CANARY, "", "")}
+
+    def _drop(self, key: Key) -> set[Key]:
+        if self.manifests.pop(key, None) is None:
+            return set()
+        self.refused.pop(key, None)
+        if key.kind == AGENT:
+            self.desired.drop_agent(AgentRef(key.namespace, key.name))
+            return {key}
+        if key.kind == POLICY:
+            self.desired.drop_zone(key.name)
+            return {key} | self._weigh_agents(key.name)
+        self.desired.drop_region(key.name)
+        return {key} | self._weigh_policies()
+
+    def _weigh(self, key: Key) -> set[Key]:
+        if key.kind == AGENT:
+            return self._weigh_agent(key)
+        if key.kind == POLICY:
+            return self._weigh_policy(key) | self._weigh_agents(key.name)
+        region = translate.region(self.manifests[key])
+        self._settle(key, () if isinstance(region, Region) else region)
+        if isinstance(region, Region):
+            self.desired.put_region(region)
+        return {key} | self._weigh_policies() | {Key(CANARY, "", "")}
+
+    def _weigh_policies(self) -> set[Key]:
+        dirty: set[Key] = set()
+        for key in [each for each in self.manifests if each.kind == POLICY]:
+            dirty |= self._weigh_policy(key) | self._weigh_agents(key.name)
+        return dirty
+
+    def _weigh_policy(self, key: Key) -> set[Key]:
+        zone = translate.zone(self.manifests[key])
+        if not isinstance(zone, Zone):
+            self._settle(key, zone)
+            return {key}
+        wrong = problems.of_policy(zone, self.desired.regions)
+        self._settle(key, wrong)
+        if not wrong:
+            self.desired.put_zone(zone)
+        return {key}
+
+    def _weigh_agents(self, zone: str) -> set[Key]:
+        dirty: set[Key] = set()
+        for key, manifest in list(self.manifests.items()):
+            if key.kind == AGENT and manifest.get("spec", {}).get("failoverPolicy") == zone:
+                dirty |= self._weigh_agent(key)
+        return dirty
+
+    def _weigh_agent(self, key: Key) -> set[Key]:
+        manifest, ref = self.manifests[key], AgentRef(key.namespace, key.name)
+        spec = translate.agent(manifest)
+        wrong = spec if isinstance(spec, tuple) else problems.of_agent(ref, spec, self.desired.zones.get(spec.zone))
+        self._settle(key, wrong)
+        uid, generation = _version(manifest)
+        before = self.desired.agents.get(ref)
+        if not wrong and not isinstance(spec, tuple):
+            self.desired.put_agent(AgentEntry(ref, uid, generation, zone=spec.zone, spec=spec))
+        elif before is not None and before.uid == uid:
+            self.desired.put_agent(
+                AgentEntry(ref, uid, before.generation, zone=before.zone, spec=before.spec, problems=wrong)
+            )
+        elif before is not None:
+            self.desired.drop_agent(ref)
+        return {key}
+
+    def _settle(self, key: Key, wrong: tuple[Reason, ...]) -> None:
+        if wrong:
+            self.refused[key] = wrong
+        else:
+            self.refused.pop(key, None)
+
+
+def _version(manifest: Manifest) -> tuple[str, int]:
+    metadata = manifest["metadata"]
+    return str(metadata.get("uid", "")), int(metadata.get("generation") or 0)

@@ -1,0 +1,110 @@
+"""Writes our conditions into an object's status: only ours, only on a difference, with an Event when one turned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from holdfast import kube
+from holdfast.core.values import Reason
+from holdfast.handlers.children import matches
+from holdfast.handlers.context import Context
+
+FIELD_MANAGER = "holdfast-handlers"
+MESSAGE_MAX = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One observation; `status` None is Unknown."""
+
+    type: str
+    status: bool | None
+    reason: Reason
+
+
+_STATUS = {True: "True", False: "False", None: "Unknown"}
+
+
+def rendered(
+    conditions: Sequence[Condition], before: Sequence[Mapping[str, Any]], *, generation: int, now: str
+) -> list[dict[str, Any]]:
+    """As the API wants them, sorted; the time of a transition moves only when the status does."""
+    known = {str(each["type"]): each for each in before}
+    written = []
+    for condition in sorted(conditions, key=lambda each: each.type):
+        status, old = _STATUS[condition.status], known.get(condition.type)
+        written.append(
+            {
+                "type": condition.type,
+                "status": status,
+                "reason": condition.reason.code,
+                "message": condition.reason.message[:MESSAGE_MAX],
+                "observedGeneration": generation,
+                "lastTransitionTime": old["lastTransitionTime"] if old and old["status"] == status else now,
+            }
+        )
+    return written
+
+
+async def write(
+    context: Context,
+    resource: kube.Resource,
+    live: Mapping[str, Any],
+    *,
+    conditions: Sequence[Condition],
+    fields: Mapping[str, Any],
+    generation: int,
+) -> bool:
+    """`live` is the object as just read. Returns whether anything was written."""
+    metadata = live["metadata"]
+    seen = live.get("status") or {}
+    before = seen.get("conditions") or []
+    wanted = {
+        **fields,
+        "observedGeneration": generation,
+        "conditions": rendered(conditions, before, generation=generation, now=context.wall()),
+    }
+    if _same(wanted, seen):
+        return False
+    context.ensure_active()
+    body: dict[str, Any] = {
+        "apiVersion": live["apiVersion"],
+        "kind": live["kind"],
+        "metadata": {"name": metadata["name"]},
+        "status": wanted,
+    }
+    namespace = metadata.get("namespace")
+    if namespace:
+        body["metadata"]["namespace"] = namespace
+    await context.kube.request(
+        "PATCH",
+        resource.path(namespace, str(metadata["name"]), "status"),
+        body=body,
+        params={"fieldManager": FIELD_MANAGER, "force": "true"},
+        content_type="application/apply-patch+yaml",
+    )
+    await _tell(context, live, before, wanted["conditions"])
+    return True
+
+
+def _same(wanted: Mapping[str, Any], seen: Mapping[str, Any]) -> bool:
+    by_type = {str(each["type"]): each for each in seen.get("conditions") or []}
+    plain = {key: value for key, value in wanted.items() if key != "conditions"}
+    return matches(plain, seen) and all(
+        matches(each, by_type.get(each["type"])) for each in wanted["conditions"]
+    )
+
+
+async def _tell(
+    context: Context, live: Mapping[str, Any], before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]
+) -> None:
+    """An Event for each condition whose status or reason changed, but none for those that were good from the start."""
+    known = {str(each["type"]): (each["status"], each["reason"]) for each in before}
+    for each in after:
+        news = (each["status"], each["reason"])
+        if known.get(each["type"]) == news or (each["type"] not in known and each["status"] != "False"):
+            continue
+        reason = Reason(str(each["reason"]), str(each["message"]))
+        await context.events.record(live, reason, warning=each["status"] == "False")
