@@ -1,0 +1,83 @@
+"""What the pods of a region are told: who keeps their journals, who serves, what to try, what is lost.
+
+A directive holds no addresses but public hosts, and stays in force when its author is gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from holdfast.core.values import Region, Zone
+
+
+@dataclass(frozen=True, slots=True)
+class RegionLine:
+    name: str
+    host: str
+    weight: int
+    serving: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Directive:
+    """`drain_s`: hand over what is in flight within this time; None: do not drain."""
+
+    buddy: str | None
+    regions: tuple[RegionLine, ...]
+    attempts: tuple[str, ...] = ()
+    drain_s: float | None = None
+    lost: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How the regions of a zone stand: which are meant to serve, and which are confirmed lost."""
+
+    serving: Collection[str]
+    lost: Collection[str] = ()
+
+
+def directive(region: str, zone: Zone, *, regions: Mapping[str, Region], standing: Standing) -> Directive:
+    """The part that is the same for every agent of the zone; attempts and drains are the caller's."""
+    lines = tuple(
+        RegionLine(entry.name, regions[entry.name].host, entry.weight, entry.name in standing.serving)
+        for entry in zone.regions
+        if entry.name in regions
+    )
+    lost = tuple(name for name in zone.members if name in standing.lost)
+    return Directive(buddy=buddy(region, zone, regions=regions, standing=standing), regions=lines, lost=lost)
+
+
+def buddy(region: str, zone: Zone, *, regions: Mapping[str, Region], standing: Standing) -> str | None:
+    """Who keeps this region's journals: the next of the zone that serves, best in another failure domain.
+
+    A cordoned region that lives is better than none; a lost one is none.
+    """
+    order = zone.members
+    if region not in order or region not in regions:
+        return None
+    start = order.index(region) + 1
+    others = [name for name in (*order[start:], *order[: start - 1]) if name in regions and name not in standing.lost]
+
+    def rank(name: str) -> tuple[bool, bool]:
+        domain = regions[name].failure_domain
+        return name not in standing.serving, domain != "" and domain == regions[region].failure_domain
+
+    return min(others, key=rank, default=None)
+
+
+def message(told: Directive, *, version: int) -> dict[str, Any]:
+    """The directive as the long poll sends it."""
+    return {
+        "version": version,
+        "buddy": told.buddy,
+        "regions": [
+            {"name": line.name, "host": line.host, "weight": line.weight, "serving": line.serving}
+            for line in told.regions
+        ],
+        "attempts": list(told.attempts),
+        "drain": None if told.drain_s is None else {"untilSeconds": told.drain_s},
+        "lost": list(told.lost),
+    }

@@ -1,0 +1,62 @@
+"""What an agent's carrier application should say, so that the carrier alone can survive what we do not.
+
+The voice URL is the policy's name at the edge. The fallback URL goes straight to a region which is not the
+one the edge tries first, and the short time-outs make the carrier go there within seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from holdfast.core import reasons
+from holdfast.core.values import AgentRef, Reason, Region, Zone
+
+TIMEOUTS = "#ct=1000&rt=3000&rc=1"
+
+
+@dataclass(frozen=True, slots=True)
+class TwilioApplication:
+    """`friendly_name` is our mark: an application without it is not ours."""
+
+    friendly_name: str
+    voice_url: str
+    fallback_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fallback:
+    """The region the carrier turns to when the edge does not answer. `reason` says how well apart it lies."""
+
+    region: str
+    apart: bool
+    reason: Reason
+
+
+def choose(zone: Zone, *, regions: Mapping[str, Region], serving: Collection[str]) -> Fallback:
+    """Not the region the edge tries first, if there is another; in another failure domain, if there is one."""
+    order = [name for name in zone.members if name in serving] or list(zone.members)
+    first, others = order[0], order[1:]
+    if not others:
+        message = f"only {first} serves, so the fallback URL leads to the same region as the edge"
+        return Fallback(first, apart=False, reason=Reason(reasons.NO_OTHER_REGION, message))
+    apart = [name for name in others if _domain(name, regions) != _domain(first, regions)]
+    if not apart:
+        message = f"every region that serves lies in the failure domain of {first}"
+        return Fallback(others[0], apart=False, reason=Reason(reasons.SHARED_DOMAIN, message))
+    message = f"the fallback URL leads to {apart[0]}, the edge tries {first} first"
+    return Fallback(apart[0], apart=True, reason=Reason(reasons.SEPARATE_REGION, message))
+
+
+def application(agent: AgentRef, zone: Zone, *, host: str) -> TwilioApplication:
+    """The desired application; `host` is that of the chosen fallback region."""
+    return TwilioApplication(
+        friendly_name=f"holdfast {zone.name}/{agent}",
+        voice_url=f"https://{zone.host}/a/{agent}/voice{TIMEOUTS}",
+        fallback_url=f"https://{host}/a/{agent}/fallback{TIMEOUTS}",
+    )
+
+
+def _domain(name: str, regions: Mapping[str, Region]) -> str:
+    # A region without a failure domain shares it with nobody.
+    return (regions[name].failure_domain if name in regions else "") or name
