@@ -27,6 +27,7 @@ DWELL = "Dwell"
 # What may be said of a zone, a region or an agent in its conditions.
 READY = "Ready"
 NO_REGION_SERVES = "NoRegionServes"
+NOTHING_HELD = "NothingHeld"
 REGION_CORDONED = "RegionCordoned"
 LEADER_ELECTED = "LeaderElected"
 NO_MAJORITY = "NoMajority"

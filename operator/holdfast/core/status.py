@@ -1,0 +1,164 @@
+"""What is known of a zone, a region or an agent, as conditions with the very reasons of the decisions.
+
+Pure dicts out. What is not known is Unknown, never True.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from holdfast.core import reasons
+from holdfast.core.fallback import Fallback
+from holdfast.core.plans import Plan, View
+from holdfast.core.values import Intent, Reason, Zone
+
+READY = "Ready"
+REACHABLE = "Reachable"
+ACTION_HELD = "ActionHeld"
+QUORUM_HELD = "QuorumHeld"
+NOT_READY_FOR_LOSS = "NotReadyForLoss"
+ROUTE_IN_SYNC = "RouteInSync"
+LEVER_REACHABLE = "LeverReachable"
+FALLBACK_READY = "FallbackReady"
+
+MESSAGE_CHARS_MAX = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """`status` None: unknown."""
+
+    type: str
+    status: bool | None
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a region's heartbeat says of its pods. `room`: how many more calls they take."""
+
+    ready_pods: int
+    active_calls: int
+    room: int
+
+
+def ready(view: View) -> Condition:
+    """A zone is ready while a region that is meant to serve is seen up."""
+    able = [name for name in view.serving() if view.tally(name).seen_up]
+    if able:
+        return Condition(READY, True, Reason(reasons.READY, f"new calls go to {', '.join(able)}"))
+    unseen = all(not view.tally(name).down for name in view.serving())
+    message = f"no region of zone {view.zone.name} is both meant to serve and seen up"
+    return Condition(READY, None if unseen else False, Reason(reasons.NO_REGION_SERVES, message))
+
+
+def quorum(zone: Zone, *, leader: str | None) -> Condition:
+    """`leader` names the region that leads, as the votes say; None: nobody does."""
+    if len(zone.voters) == 2:
+        message = f"{' and '.join(zone.voters)} have no majority without each other: name a witness"
+        return Condition(QUORUM_HELD, False, Reason(reasons.NO_WITNESS, message))
+    if leader is None:
+        message = f"nobody holds {zone.majority} of {len(zone.voters)} votes; routing is held as it is"
+        return Condition(QUORUM_HELD, False, Reason(reasons.NO_MAJORITY, message))
+    return Condition(QUORUM_HELD, True, Reason(reasons.LEADER_ELECTED, f"{leader} leads zone {zone.name}"))
+
+
+def ready_for_loss(zone: Zone, *, loads: Mapping[str, Load]) -> Condition:
+    """Whether the others could take the calls of the region that has most of them."""
+    known = {name: loads[name] for name in zone.members if name in loads}
+    if len(zone.members) == 1:
+        message = "the zone has one region: its loss is survived at the carrier only"
+        return Condition(NOT_READY_FOR_LOSS, True, Reason(reasons.ONE_REGION, message))
+    if not known:
+        return Condition(NOT_READY_FOR_LOSS, None, Reason(reasons.NOT_ENOUGH_PODS, "no region tells its load"))
+    largest = max(known, key=lambda name: known[name].active_calls)
+    others = [load for name, load in known.items() if name != largest]
+    room, pods, calls = sum(load.room for load in others), sum(load.ready_pods for load in others), known[largest]
+    enough = pods > 0 and room >= calls.active_calls
+    message = f"without {largest} ({calls.active_calls} calls) {pods} ready pods have room for {room} calls"
+    code = reasons.ENOUGH_PODS if enough else reasons.NOT_ENOUGH_PODS
+    return Condition(NOT_READY_FOR_LOSS, not enough, Reason(code, message))
+
+
+def levers_reachable(zone: Zone, *, failing: Mapping[str, str]) -> Condition:
+    """`failing`: what each lever that does not answer said last; never a credential."""
+    bad = [f"{lever.name}: {failing[lever.name]}" for lever in zone.levers if lever.name in failing]
+    if bad:
+        return Condition(LEVER_REACHABLE, False, Reason(reasons.LEVER_UNREACHABLE, "; ".join(bad)))
+    return Condition(LEVER_REACHABLE, True, Reason(reasons.LEVER_ANSWERS, "every lever answers"))
+
+
+def region(name: str, view: View, *, plan: Plan) -> tuple[Condition, ...]:
+    """A region as one zone sees it: does it serve, is it up, is it routed so, and what was held back and why."""
+    return (_serves(name, view), _reachable(name, view), _in_sync(name, view), _held(name, plan))
+
+
+def fallback_ready(fallback: Fallback, *, read_back: bool | None) -> Condition:
+    """Whether the carrier's own fallback stands. `read_back` tells if the carrier was read to say what we want."""
+    if read_back is None:
+        return Condition(FALLBACK_READY, None, Reason(reasons.ROUTE_UNKNOWN, "the carrier was not read yet"))
+    if not read_back:
+        return Condition(FALLBACK_READY, False, Reason(reasons.ROUTE_DIFFERS, "the carrier's application differs"))
+    return Condition(FALLBACK_READY, fallback.apart, fallback.reason)
+
+
+def rendered(
+    conditions: Sequence[Condition], *, before: Sequence[Mapping[str, Any]], generation: int, now: str
+) -> list[dict[str, Any]]:
+    """As the API wants them, by type. `now` is RFC 3339 text; it is used only where a status turned."""
+    known = {str(each["type"]): each for each in before}
+    written = []
+    for condition in sorted(conditions, key=lambda each: each.type):
+        old, status = known.get(condition.type), {True: "True", False: "False", None: "Unknown"}[condition.status]
+        written.append({
+            "type": condition.type,
+            "status": status,
+            "reason": condition.reason.code,
+            "message": condition.reason.message[:MESSAGE_CHARS_MAX],
+            "observedGeneration": generation,
+            "lastTransitionTime": old["lastTransitionTime"] if old and old["status"] == status else now,
+        })
+    return written
+
+
+def _serves(name: str, view: View) -> Condition:
+    remembered = view.remembered(name)
+    if remembered.intent is Intent.SERVING:
+        return Condition(READY, True, Reason(reasons.READY, remembered.reason or f"{name} takes calls"))
+    return Condition(READY, False, Reason(reasons.REGION_CORDONED, remembered.reason or f"{name} takes no new calls"))
+
+
+def _reachable(name: str, view: View) -> Condition:
+    tally = view.tally(name)
+    if tally.lost:
+        return Condition(REACHABLE, False, Reason(reasons.REGION_LOST, tally.describe()))
+    message = f"{len(tally.up)} of {tally.observers} observers see {name} up"
+    return Condition(REACHABLE, True if tally.up else None, Reason(
+        reasons.READY if tally.up else reasons.NOT_CONFIRMED, message
+    ))
+
+
+def _in_sync(name: str, view: View) -> Condition:
+    """True only where every origin was read to be as it is wanted."""
+    wanted = view.remembered(name).intent is Intent.SERVING
+    states = {lever: view.enabled(lever, name) for lever in view.levers_of(name)}
+    differing = [lever for lever, state in states.items() if state is not None and state is not wanted]
+    unknown = [lever for lever, state in states.items() if state is None]
+    if not states:
+        return Condition(ROUTE_IN_SYNC, None, Reason(reasons.NO_ORIGIN, f"{name} has no origin at any lever"))
+    if differing:
+        message = f"not yet {'on' if wanted else 'off'} at {', '.join(differing)}"
+        return Condition(ROUTE_IN_SYNC, False, Reason(reasons.ROUTE_DIFFERS, message))
+    if unknown:
+        return Condition(ROUTE_IN_SYNC, None, Reason(reasons.ROUTE_UNKNOWN, f"not read at {', '.join(unknown)}"))
+    message = f"{'on' if wanted else 'off'} at {', '.join(states)}, read back"
+    return Condition(ROUTE_IN_SYNC, True, Reason(reasons.READ_BACK, message))
+
+
+def _held(name: str, plan: Plan) -> Condition:
+    refusal = next((refusal for refusal in plan.refusals if refusal.action.region == name), None)
+    if refusal is None:
+        return Condition(ACTION_HELD, False, Reason(reasons.NOTHING_HELD, "no action on this region is held back"))
+    return Condition(ACTION_HELD, True, refusal.reason)
