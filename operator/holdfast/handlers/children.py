@@ -27,6 +27,7 @@ RESOURCES: Mapping[str, kube.Resource] = {
     "Deployment": kube.Resource("apps/v1", "deployments"),
     "PodDisruptionBudget": kube.Resource("policy/v1", "poddisruptionbudgets"),
     "Ingress": kube.Resource("networking.k8s.io/v1", "ingresses"),
+    "Region": kube.REGIONS,
     "NetworkPolicy": kube.Resource("networking.k8s.io/v1", "networkpolicies"),
 }
 
@@ -40,10 +41,10 @@ class Children:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._secrets: dict[tuple[str, str], tuple[str, float]] = {}
+        self._secrets: dict[tuple[str | None, str], tuple[str, float]] = {}
 
-    async def ensure(self, manifest: Manifest) -> bool:
-        """Whether anything had to be written."""
+    async def ensure(self, manifest: Manifest, *, adopt: bool = False) -> bool:
+        """Whether anything had to be written. `adopt` takes an object over that somebody else made."""
         if manifest["kind"] == "Secret":
             return await self._ensure_secret(manifest)
         wanted = marked(manifest)
@@ -53,7 +54,7 @@ class Children:
         except errors.NotFound:
             live = None
         if live is not None:
-            if live["metadata"].get("labels", {}).get("app.kubernetes.io/managed-by") != "holdfast":
+            if not adopt and not _ours(live):
                 raise NameTaken(f"{manifest['kind']} {namespace}/{name} exists and is not Holdfast's")
             if matches(wanted, live):
                 return False
@@ -84,7 +85,7 @@ class Children:
                 live = await self._context.kube.get(resource, name, namespace=namespace)
             except errors.NotFound:
                 continue
-            if live["metadata"].get("labels", {}).get("app.kubernetes.io/managed-by") == "holdfast":
+            if _ours(live):
                 uid = str(live["metadata"]["uid"])
                 await self._context.kube.delete(resource, name, namespace=namespace, uid=uid)
 
@@ -93,9 +94,13 @@ class Children:
         self._secrets.pop((namespace, name), None)
 
 
-def _address(manifest: Manifest) -> tuple[kube.Resource, str, str]:
+def _address(manifest: Manifest) -> tuple[kube.Resource, str | None, str]:
     metadata = manifest["metadata"]
-    return RESOURCES[manifest["kind"]], str(metadata["namespace"]), str(metadata["name"])
+    return RESOURCES[manifest["kind"]], metadata.get("namespace"), str(metadata["name"])
+
+
+def _ours(live: Manifest) -> bool:
+    return bool(live["metadata"].get("labels", {}).get("app.kubernetes.io/managed-by") == "holdfast")
 
 
 def digest(manifest: Manifest) -> str:

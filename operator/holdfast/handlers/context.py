@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from holdfast.core.place import Release
 from holdfast.desired import Desired
@@ -35,6 +35,7 @@ class Context:
     active: Callable[[], bool]
     events: Recorder
     wall: Callable[[], str]
+    regions: tuple[Mapping[str, Any], ...] = ()  # the fleet as the chart's values tell it
     canary_pods: int = 1
     probe_secret: str = "holdfast-probe"  # noqa: S105 - the name of a Secret, not its value
 

@@ -17,7 +17,7 @@ from holdfast.desired import AgentEntry, Desired
 from holdfast.handlers.pending import Key
 
 Manifest = Mapping[str, Any]
-AGENT, POLICY, REGION, CANARY = "VoiceAgent", "FailoverPolicy", "Region", "Canary"
+AGENT, POLICY, REGION, CANARY, FLEET = "VoiceAgent", "FailoverPolicy", "Region", "Canary", "Fleet"
 DELETED = "DELETED"
 
 

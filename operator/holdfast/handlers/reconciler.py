@@ -12,9 +12,10 @@ import logging
 from holdfast import errors, kube
 from holdfast.core.values import AgentRef
 from holdfast.handlers import agents, canary, policies
+from holdfast.handlers import installed as chart
 from holdfast.handlers.children import RESOURCES, Children
 from holdfast.handlers.context import Context, StoodDown
-from holdfast.handlers.intake import AGENT, CANARY, POLICY, REGION, Intake
+from holdfast.handlers.intake import AGENT, CANARY, FLEET, POLICY, REGION, Intake
 from holdfast.handlers.pending import Key, Pending
 
 _LOG = logging.getLogger(__name__)
@@ -55,7 +56,7 @@ class Reconciler:
 
     def wake_all(self) -> None:
         """Have everything looked at: this pod became the active one, or a minute has passed."""
-        self.wake({*self.intake.manifests, Key(CANARY, "", "")})
+        self.wake({*self.intake.manifests, Key(CANARY, "", ""), Key(FLEET, "", "")})
 
     async def look(self) -> None:
         """List everything afresh. Regions first: policies are weighed by them, and agents by policies."""
@@ -130,5 +131,8 @@ class Reconciler:
             await agents.reconcile(self.context, self.intake, self._children, key)
         elif key.kind == CANARY:
             await canary.reconcile(self.context, self._children)
+        elif key.kind == FLEET:
+            for region in self.context.regions:
+                await self._children.ensure(chart.region_manifest(region), adopt=True)
         else:
             await policies.reconcile(self.context, self.intake, key)

@@ -1,0 +1,131 @@
+"""One real kube-apiserver and etcd on loopback, for tests marked `cluster`. Built by `make tools`; nothing is simulated.
+
+The admin's and any service account's credentials work as in a cluster; there are no controllers, nodes or pods.
+"""
+
+import contextlib
+import json
+import os
+import socket
+import ssl
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+ADMIN_TOKEN = "admin-of-a-throw-away-cluster"
+START_S = 60.0
+
+
+def binaries() -> Path:
+    return Path(os.environ.get("HOLDFAST_CACHE", Path.home() / ".cache" / "holdfast")) / "bin"
+
+
+def available() -> bool:
+    return all((binaries() / name).is_file() for name in ("kube-apiserver", "etcd", "kubectl"))
+
+
+@dataclass(frozen=True, slots=True)
+class ApiServer:
+    """A running one. `token_file` is the admin's."""
+
+    url: str
+    kubeconfig: Path
+    ca_file: Path
+    token_file: Path
+
+    def kubectl(self, *words: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [binaries() / "kubectl", f"--kubeconfig={self.kubeconfig}", *words],
+            input=stdin, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+
+    def apply(self, *objects: dict) -> subprocess.CompletedProcess[str]:
+        """kubectl apply, which validates strictly."""
+        return self.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
+
+
+def _free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+@contextlib.contextmanager
+def running(folder: Path) -> Iterator[ApiServer]:
+    """From nothing to ready, and back to nothing."""
+    client, peer, secure = _free_ports(3)
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    signing = folder / "service-accounts.key"
+    signing.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+        )
+    )
+    (folder / "tokens.csv").write_text(f'{ADMIN_TOKEN},admin,admin,"system:masters"\n')
+    token_file = folder / "admin.token"
+    token_file.write_text(ADMIN_TOKEN)
+    etcd = [
+        binaries() / "etcd", f"--data-dir={folder / 'etcd'}", "--unsafe-no-fsync", "--log-level=error",
+        f"--listen-client-urls=http://127.0.0.1:{client}", f"--advertise-client-urls=http://127.0.0.1:{client}",
+        f"--listen-peer-urls=http://127.0.0.1:{peer}", f"--initial-advertise-peer-urls=http://127.0.0.1:{peer}",
+        f"--initial-cluster=default=http://127.0.0.1:{peer}",
+    ]  # fmt: skip
+    certs = folder / "certs"
+    api = [
+        binaries() / "kube-apiserver", f"--etcd-servers=http://127.0.0.1:{client}", f"--secure-port={secure}",
+        "--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", f"--cert-dir={certs}",
+        "--authorization-mode=RBAC", f"--token-auth-file={folder / 'tokens.csv'}",
+        "--service-account-issuer=https://holdfast.test", f"--service-account-key-file={signing}",
+        f"--service-account-signing-key-file={signing}", "--service-cluster-ip-range=10.0.0.0/24",
+        "--disable-admission-plugins=ServiceAccount", "--v=0",
+    ]  # fmt: skip
+    processes: list[subprocess.Popen[bytes]] = []
+    try:
+        with (folder / "log").open("wb") as log:
+            for argv in (etcd, api):
+                processes.append(subprocess.Popen(argv, stdout=log, stderr=subprocess.STDOUT))
+            url = f"https://127.0.0.1:{secure}"
+            _wait(url, processes, folder / "log")
+            yield _described(folder, url=url, certs=certs, token_file=token_file)
+    finally:
+        for process in reversed(processes):
+            process.kill()
+            process.wait(timeout=10)
+
+
+def _wait(url: str, processes: list[subprocess.Popen[bytes]], log: Path) -> None:
+    trusting = ssl._create_unverified_context()
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
+        if any(process.poll() is not None for process in processes):
+            break
+        with contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError):
+            with urllib.request.urlopen(f"{url}/readyz", context=trusting, timeout=2) as answer:
+                if answer.status == 200:
+                    return
+        time.sleep(0.1)
+    raise RuntimeError(f"kube-apiserver did not become ready:\n{log.read_text(errors='replace')[-2000:]}")
+
+
+def _described(folder: Path, *, url: str, certs: Path, token_file: Path) -> ApiServer:
+    ca_file = folder / "ca.crt"
+    ca_file.write_bytes((certs / "apiserver.crt").read_bytes())
+    config = {
+        "apiVersion": "v1", "kind": "Config", "current-context": "test",
+        "clusters": [{"name": "test", "cluster": {"server": url, "certificate-authority": str(ca_file)}}],
+        "users": [{"name": "admin", "user": {"token": ADMIN_TOKEN}}],
+        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "admin"}}],
+    }  # fmt: skip
+    kubeconfig = folder / "kubeconfig"
+    kubeconfig.write_text(yaml.safe_dump(config))
+    return ApiServer(url=url, kubeconfig=kubeconfig, ca_file=ca_file, token_file=token_file)
