@@ -1,0 +1,157 @@
+"""The local backend: three real clusters in network, mount and pid namespaces of one Linux machine, without an engine.
+
+It joins the parts below it (network, region, images, sweep) and does the faults. It keeps nothing in memory: every call
+works from what exists, so that it may come from another process than the one that started the lab.
+"""
+
+import asyncio
+import os
+import shutil
+from pathlib import Path
+
+from holdfast_gameday.lab import certs, images, names, network, paths, region, sweep, tools
+from holdfast_gameday.lab.backend import Kind
+from holdfast_gameday.lab.commands import LabError, run
+from holdfast_gameday.lab.names import RegionNames
+from holdfast_gameday.lab.phases import Phases
+
+IMAGES_STAMP = "images.hash"
+
+
+class LocalBackend:
+    """See `backend.Backend`."""
+
+    name: Kind = "local"
+
+    async def up(self, phases: Phases, *, empty: bool) -> None:
+        await tools.ensure(phases)
+        built = None if empty else await images.ensure(phases)
+        if await self._is_up():
+            phases.say("  the lab is already up")
+        else:
+            with phases.phase("sweep"):
+                await sweep.sweep(keep_logs=False)
+            with phases.phase("three clusters, Ready with DNS"):
+                await self._start_all(built)
+        if built is not None:
+            await self._refresh_images(built, phases)
+
+    async def down(self, phases: Phases) -> None:
+        with phases.phase("lab down"):
+            await sweep.sweep()
+
+    async def load_images(self, phases: Phases) -> None:
+        await self._refresh_images(await images.ensure(phases), phases)
+
+    async def ready(self, region_name: str) -> bool:
+        known = names.REGIONS[region_name]
+        return region.alive(known) and not await asyncio.to_thread(region.what_is_missing, known)
+
+    async def kill(self, region_name: str) -> None:
+        """The mild loss: every socket of the region is closed by its kernel, peers see FIN or RST at once."""
+        await region.stop(names.REGIONS[region_name])
+
+    async def blackhole(self, region_name: str) -> None:
+        """The silent loss: from one moment to the next nothing crosses the uplink; then the processes end unheard."""
+        known = names.REGIONS[region_name]
+        if not any("silence" in rule for rule in await network.rules_in_force(known.netns)):
+            await network.apply(known.netns, network.silence_rules())
+        await region.stop(known)
+
+    async def heal(self, region_name: str) -> None:
+        """After kill or blackhole: the same region on the same data, Ready again. Cuts stay."""
+        known = names.REGIONS[region_name]
+        if not region.alive(known):
+            await region.start(known)
+        if any("silence" in rule for rule in await network.rules_in_force(known.netns)):
+            await network.apply(known.netns, network.undo(network.silence_rules()))
+        await region.wait_ready(known)
+
+    async def cut(self, a: str, b: str) -> None:
+        for here, there in _ends(a, b):
+            if not await self._is_cut(here, there):
+                await network.apply(here.netns, network.cut_rules(there))
+
+    async def heal_cut(self, a: str, b: str) -> None:
+        for here, there in _ends(a, b):
+            if await self._is_cut(here, there):
+                await network.apply(here.netns, network.undo(network.cut_rules(there)))
+
+    async def _is_cut(self, here: RegionNames, there: str) -> bool:
+        return any(f"{there}/32" in rule for rule in await network.rules_in_force(here.netns))
+
+    async def _is_up(self) -> bool:
+        if not paths.kubeconfig().exists() or not network.exists(names.WAN):
+            return False
+        return all([await self.ready(each) for each in names.REGIONS])
+
+    async def _start_all(self, built: images.Built | None) -> None:
+        state = paths.state()
+        state.mkdir(parents=True, exist_ok=True)
+        certs.authority()
+        await network.create_wan()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for each in names.REGIONS.values():
+                    tasks.create_task(self._start_one(each, built))
+        except* LabError as errors:
+            raise LabError("; ".join(str(error) for error in errors.exceptions)) from errors
+        _write_access(state)
+
+    async def _start_one(self, known: RegionNames, built: images.Built | None) -> None:
+        await network.create_region(known)
+        await asyncio.to_thread(region.write_files, known)
+        folder = paths.region(known.name)
+        if built is not None:
+            await run(["cp", "-al", built.containerd, folder / "containerd"], deadline_s=120)
+            await asyncio.to_thread(images.own_databases, folder / "containerd")
+            (folder / IMAGES_STAMP).write_text(built.digest)
+        await region.start(known)
+        await region.wait_ready(known)
+        await region.create_ingress_class(known)
+
+    async def _refresh_images(self, built: images.Built, phases: Phases) -> None:
+        async def refresh(known: RegionNames) -> None:
+            await region.import_images(known, built.archive)
+            (paths.region(known.name) / IMAGES_STAMP).write_text(built.digest)
+
+        stale = [each for each in names.REGIONS.values() if _stamp(paths.region(each.name)) != built.digest]
+        if not stale:
+            return
+        with phases.phase("import of new images"):
+            async with asyncio.TaskGroup() as tasks:
+                for each in stale:
+                    tasks.create_task(refresh(each))
+
+
+def _ends(a: str, b: str) -> list[tuple[RegionNames, str]]:
+    """The regions that must drop, each with the other side's address. One side may be a name or address of the world."""
+    sides = [(names.REGIONS.get(a), b), (names.REGIONS.get(b), a)]
+    ends = [(here, _address(there)) for here, there in sides if here is not None]
+    if not ends:
+        raise LabError(f"a cut needs at least one region of {', '.join(names.REGIONS)}: got {a} and {b}")
+    return ends
+
+
+def _address(name: str) -> str:
+    if name in names.REGIONS:
+        return names.REGIONS[name].ip
+    return names.HOSTS.get(name, name)
+
+
+def _stamp(folder: Path) -> str:
+    try:
+        return (folder / IMAGES_STAMP).read_text()
+    except OSError:
+        return ""
+
+
+def _write_access(state: Path) -> None:
+    """A kubeconfig with one context per region, and a `kubectl` that speaks from inside the lab's network."""
+    with os.fdopen(os.open(paths.kubeconfig(), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(region.kubeconfig_text())
+    program = shutil.which("kubectl", path=str(paths.binaries())) or str(paths.binaries() / "kubectl")
+    wrapper = state / "kubectl"
+    enter = f"nsenter --net={network.NETNS / names.WAN}"
+    wrapper.write_text(f'#!/bin/sh\nexec {enter} {program} --kubeconfig {paths.kubeconfig()} "$@"\n')
+    wrapper.chmod(0o755)
