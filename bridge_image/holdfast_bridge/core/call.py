@@ -98,7 +98,7 @@ class CallCore:
             del self._due[name]
             match name:
                 case "record":
-                    self._journal(now, urgent=True)
+                    self._emit(now, at_once=False)
                 case "gate":
                     self._open_gate()
                 case "keys":
@@ -123,11 +123,10 @@ class CallCore:
     # --- the carrier's side
 
     def _caller_mark(self, event: ev.CallerMark, now: float) -> None:
-        if not self._speech.mark_back(event.name):
-            return
-        self._journal(now)
-        self._check_disclosure(now)
-        self._check_end()
+        if self._speech.mark_back(event.name):
+            self._journal(now)
+            self._check_disclosure(now)
+            self._check_end()
 
     def _caller_dtmf(self, event: ev.CallerDtmf, now: float) -> None:
         if not self._attempts.ready or not self._plan.speaks:
@@ -324,8 +323,7 @@ class CallCore:
             self._respond_due = True
 
     def _tool_result(self, event: ev.ToolResult, now: float) -> None:
-        told = self._tools.result(event, link=self._attempts.link)
-        if told is None:
+        if (told := self._tools.result(event, link=self._attempts.link)) is None:
             return
         self._journal(now, urgent=True)
         if self._attempts.ready:  # Else the next provider is seeded with the result.
@@ -357,12 +355,15 @@ class CallCore:
 
     def _journal(self, now: float, *, urgent: bool = False) -> None:
         """Write the call down: at once when it matters, else with the second's other news."""
-        if not urgent:
+        if urgent:
+            self._due.pop("record", None)
+            self._emit(now, at_once=True)
+        else:
             self._due.setdefault("record", now + RECORD_EVERY_S)
-            return
-        self._due.pop("record", None)
+
+    def _emit(self, now: float, *, at_once: bool) -> None:
         self._write_down(self._plan.wall_s + now - self._clock)
-        self._out.append(ev.Record(self.record, now=True))
+        self._out.append(ev.Record(self.record, now=at_once))
 
     def _write_down(self, updated_at: float, *, ended: bool = False) -> None:
         self._speech.measure()

@@ -32,6 +32,8 @@ class TakeUp:
     """The caller's words are the last thing said."""
     words_lost: bool
     """The caller said something whose text never came."""
+    unfinished: bool
+    """The last line has no end: its provider went while making it."""
 
 
 class Conversation:
@@ -164,6 +166,7 @@ class Conversation:
             rest=" ".join(rests),
             answer_due=bool(caller_last) or tool_last,
             words_lost=caller_last == "",
+            unfinished=last is not None and last.role == "assistant" and not last.final,
         )
 
     def close_past_lines(self) -> None:

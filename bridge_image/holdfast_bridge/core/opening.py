@@ -62,11 +62,18 @@ def take_up(
         lines.append(Line(_ours(TOOL_IN_DOUBT, plan.language)))
     elif known.rest:
         lines.append(Line(_go_on(known.rest)))
+    elif known.unfinished:
+        lines.append(Line(_GO_ON))
     elif known.answer_due:
         lines.append(Line(None))
     elif handover or known.words_lost:
         lines.append(Line(_ours(SAY_AGAIN, plan.language)))
     return Taken(known.seeds, tuple(lines))
+
+_GO_ON = (
+    "The line was interrupted while you were speaking, and is back. Go on where the caller stopped hearing you; "
+    "neither greet nor apologise."
+)
 
 
 def _exactly(text: str) -> str:
@@ -74,10 +81,7 @@ def _exactly(text: str) -> str:
 
 
 def _go_on(rest: str) -> str:
-    return (
-        "The line was interrupted while you were speaking, and is back. Go on where the caller stopped hearing you; "
-        f"neither greet nor apologise. Say exactly: {rest}"
-    )
+    return f"{_GO_ON} Begin with these words and finish the thought. Say exactly: {rest}"
 
 
 def _ours(text: str, language: str) -> str:

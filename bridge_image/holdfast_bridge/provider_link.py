@@ -1,0 +1,178 @@
+"""One link to a speech provider: a WebSocket client with deadlines, or a loop within the process.
+
+Knows sockets, TLS and how vendors refuse; what is said on the link is the codec's business. Losses are reported once,
+as a class of error fit for a metric's label: texts of vendors may hold what must not be logged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from http import HTTPStatus
+from typing import Protocol
+
+from picows import (
+    WSAutoPingStrategy,
+    WSCloseCode,
+    WSError,
+    WSFrame,
+    WSHandshakeError,
+    WSListener,
+    WSMsgType,
+    WSTransport,
+    ws_connect,
+)
+
+from holdfast_bridge.ws_messages import Messages, MessageTooBig, is_text
+
+MAX_MESSAGE_BYTES = 1024 * 1024
+MAX_UNSENT_BYTES = 256 * 1024
+PING_S = 5.0
+"""A provider that has been mute for this long is asked whether it lives, and has as long again to answer."""
+
+OnMessage = Callable[[bytes], None]
+OnLost = Callable[[str, bool], None]
+"""(error class, whether the same attempt may be tried again)"""
+
+
+class ProviderUnreachable(Exception):
+    """The link did not come about."""
+
+    def __init__(self, error_class: str, *, retry_same: bool = True) -> None:
+        super().__init__(error_class)
+        self.error_class = error_class
+        self.retry_same = retry_same
+
+
+class ProviderLink(Protocol):
+    def send(self, message: bytes) -> None:
+        """Never waits; a link that cannot take more is lost."""
+        ...
+
+    def close(self) -> None:
+        """Ends the link without reporting it as lost."""
+        ...
+
+
+class LoopbackLink:
+    """What is sent comes back."""
+
+    def __init__(self, on_message: OnMessage) -> None:
+        self._on_message: OnMessage | None = on_message
+
+    def send(self, message: bytes) -> None:
+        if self._on_message is not None:
+            self._on_message(message)
+
+    def close(self) -> None:
+        self._on_message = None
+
+
+class SocketLink(WSListener):
+    def __init__(self, on_message: OnMessage, on_lost: OnLost) -> None:
+        self._on_message = on_message
+        self._on_lost: OnLost | None = on_lost
+        self._messages = Messages(MAX_MESSAGE_BYTES)
+        self._transport: WSTransport | None = None
+        self._blocked = False
+        self._unsent = 0
+
+    def send(self, message: bytes) -> None:
+        if self._transport is None:
+            return
+        if self._blocked:
+            self._unsent += len(message)
+            if self._unsent > MAX_UNSENT_BYTES:
+                self._lose("not_reading")
+                return
+        self._transport.send(WSMsgType.TEXT, message)
+
+    def close(self) -> None:
+        self._on_lost = None
+        if self._transport is not None:
+            self._transport.send_close(WSCloseCode.OK)
+            self._transport.disconnect()
+            self._transport = None
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        self._transport = transport
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        if is_text(frame):
+            try:
+                message = self._messages.feed(frame)
+            except MessageTooBig:
+                self._lose("too_big")
+                return
+            if message is not None and self._on_lost is not None:
+                self._on_message(message)
+        elif frame.msg_type is WSMsgType.CLOSE:
+            code = frame.get_close_code()
+            transport.send_close(WSCloseCode.OK)
+            self._lose("auth" if code == WSCloseCode.POLICY_VIOLATION else f"closed_{int(code.value)}")
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:  # noqa: ARG002 - the signature is picows'
+        self._lose("disconnected")
+
+    def pause_writing(self) -> None:
+        self._blocked = True
+
+    def resume_writing(self) -> None:
+        self._blocked, self._unsent = False, 0
+
+    def _lose(self, error_class: str) -> None:
+        transport, self._transport = self._transport, None
+        on_lost, self._on_lost = self._on_lost, None
+        if transport is not None:
+            transport.disconnect(graceful=False)
+        if on_lost is not None:
+            on_lost(error_class, error_class != "auth")
+
+
+@lru_cache(maxsize=1)
+def tls() -> ssl.SSLContext:
+    """One context for all links; it honours SSL_CERT_FILE."""
+    return ssl.create_default_context()
+
+
+async def dial(
+    url: str, headers: Mapping[str, str], *, on_message: OnMessage, on_lost: OnLost, timeout_s: float = 2.0
+) -> SocketLink:
+    """An open link, or ProviderUnreachable within the deadline."""
+    link = SocketLink(on_message, on_lost)
+    try:
+        async with asyncio.timeout(timeout_s):
+            await ws_connect(
+                lambda: link,
+                url,
+                ssl_context=tls() if url.startswith("wss:") else None,
+                websocket_handshake_timeout=timeout_s,
+                logger_name="provider",
+                enable_auto_ping=True,
+                auto_ping_idle_timeout=PING_S,
+                auto_ping_reply_timeout=PING_S,
+                auto_ping_strategy=WSAutoPingStrategy.PING_WHEN_IDLE,
+                max_frame_size=MAX_MESSAGE_BYTES,
+                max_redirects=0,
+                extra_headers=dict(headers),
+            )
+    except TimeoutError as error:
+        raise ProviderUnreachable("timeout") from error
+    except WSHandshakeError as error:
+        raise _refused(error) from error
+    except (OSError, WSError) as error:
+        raise ProviderUnreachable("tls" if isinstance(error, ssl.SSLError) else "connect") from error
+    return link
+
+
+def _refused(error: WSHandshakeError) -> ProviderUnreachable:
+    status = int(error.response.status) if error.response is not None else 0
+    if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.PAYMENT_REQUIRED}:
+        return ProviderUnreachable("auth", retry_same=False)
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return ProviderUnreachable("rate", retry_same=False)
+    if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        return ProviderUnreachable("config", retry_same=False)
+    return ProviderUnreachable("server" if status else "handshake")

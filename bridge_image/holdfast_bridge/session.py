@@ -1,0 +1,361 @@
+"""One call's pump: carrier socket ↔ leg codec ↔ `CallCore` ↔ provider codec ↔ provider link, tools and journal.
+
+It carries out what the core decides and decides nothing itself, except how long it waits for others. Events are handled
+where they arrive, in the callback of a socket, one after the other; only what has to wait becomes a task of this call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import deque
+from collections.abc import Coroutine
+from typing import Any, Protocol, assert_never
+
+from holdfast_bridge.core import events as ev
+from holdfast_bridge.core.call import CallCore
+from holdfast_bridge.core.journal import CallRecord
+from holdfast_bridge.core.plan import CallPlan
+from holdfast_bridge.core.token import Claim
+from holdfast_bridge.errors import BridgeError
+from holdfast_bridge.legs.twilio import TwilioLeg
+from holdfast_bridge.provider_link import ProviderLink, ProviderUnreachable
+from holdfast_bridge.providers import ProviderCodec
+from holdfast_bridge.providing import Dial, codec_for
+from holdfast_bridge.seams import Services
+from holdfast_bridge.tools import ToolRunner
+
+READY_WITHIN_S = 2.0
+HANG_UP_WITHIN_S = 4.5
+CLOSE_OK, CLOSE_GOING_AWAY, CLOSE_INTERNAL_ERROR = 1000, 1001, 1011
+MAX_TASKS = 32
+NOT_CONFIRMED = (
+    '{"error":"the request was not carried out, because it could not be recorded safely first; '
+    'tell the caller and offer to try again"}'
+)
+
+log = logging.getLogger(__name__)
+
+
+class CarrierWire(Protocol):
+    """The carrier's socket, as a call sees it."""
+
+    def send(self, message: bytes) -> None: ...
+
+    def close(self, code: int) -> None: ...
+
+
+class Session:
+    """Implements `seams.LiveCall`."""
+
+    def __init__(
+        self, services: Services, *, claim: Claim, leg: TwilioLeg, wire: CarrierWire, tools: ToolRunner, dial: Dial
+    ) -> None:
+        self._services = services
+        self._claim = claim
+        self._leg = leg
+        self._wire = wire
+        self._tools = tools
+        self._dial = dial
+        self._loop = asyncio.get_running_loop()
+        self._core: CallCore | None = None
+        self._codec: ProviderCodec | None = None
+        self._link: ProviderLink | None = None
+        self._link_number = 0
+        self._ready = asyncio.Event()
+        self._attempt = ""
+        self._failure = ""
+        self._end: ev.EndCall | None = None
+        self._over = asyncio.Event()
+        self._queue: deque[ev.Event] = deque()
+        self._pumping = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_due: float | None = None
+        self._group: asyncio.TaskGroup | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # --- seams.LiveCall
+
+    @property
+    def record(self) -> CallRecord:
+        """A call is in the book only while its core exists."""
+        assert self._core is not None
+        return self._core.record
+
+    def silent(self) -> bool:
+        return self._core is not None and self._core.silent()
+
+    def fall_silent(self, epoch: int) -> None:
+        if epoch > self._claim.epoch:
+            self.feed(ev.Superseded(epoch))
+
+    def released(self) -> None:
+        self.feed(ev.Released())
+
+    # --- the life of a call
+
+    async def run(self) -> None:
+        """Carry the call until it ends, is handed over, or its socket is gone."""
+        self._settings = self._services.settings()
+        known = await self._known()
+        if known is not None and known.state == "ended":
+            await self._hang_up()
+            self._wire.close(CLOSE_OK)
+            return
+        self._core = CallCore(self._plan(), known)
+        self._services.calls.add(self)
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                self._core.start(self._loop.time())
+                self._pump()
+                await self._over.wait()
+                for task in self._tasks:
+                    task.cancel()
+        finally:
+            self._drop_link()
+            if self._timer is not None:
+                self._timer.cancel()
+            try:
+                await self._finish()
+            finally:
+                self._services.calls.remove(self)
+
+    async def _known(self) -> CallRecord | None:
+        """The first owner of a call has nothing to ask for; a later one takes up what is known."""
+        if self._claim.epoch <= 1:
+            return None
+        known = await self._services.journal.load(self._claim.call)
+        if known is not None and known.epoch > self._claim.epoch:
+            log.info("a newer owner is known", extra={"call": self._claim.call})
+        return known
+
+    def _plan(self) -> CallPlan:
+        settings = self._settings
+        agent, persona = settings.agent, settings.agent.persona
+        self._attempts = settings.usable_attempts or settings.agent.attempts
+        speaks = self._attempts[0].kind != "loopback"
+        return CallPlan(
+            call=self._claim.call,
+            agent=agent.id,
+            epoch=self._claim.epoch,
+            region=agent.region,
+            pod=settings.pod,
+            wall_s=time.time(),
+            max_call_s=agent.limits.max_call_seconds,
+            greeting=persona.greeting if speaks else "",
+            disclosure=persona.disclosure if speaks else "",
+            language=persona.language,
+            barge_in=agent.turns.barge_in,
+            speaks=speaks,
+            attempts=len(self._attempts),
+            tools=frozenset(tool.name for tool in agent.tools),
+            repeatable=frozenset(tool.name for tool in agent.tools if not tool.side_effects),
+        )
+
+    async def _finish(self) -> None:
+        """The clean end: first the journal, then the carrier, then the socket; anything else just lets go."""
+        end = self._end
+        if end is None:
+            self._wire.close(CLOSE_INTERNAL_ERROR)
+            return
+        log.info("call left", extra={"call": self._claim.call, "reason": end.reason.value, "over": end.over})
+        if end.over:
+            with contextlib.suppress(BridgeError, TimeoutError):
+                async with asyncio.timeout(1.0):
+                    await self._services.journal.end(self.record)
+            if end.hang_up:
+                await self._hang_up()
+        elif end.reason is not ev.End.SUPERSEDED:
+            self._services.journal.put(self.record, now=True)
+        self._wire.close(CLOSE_OK if end.over else CLOSE_GOING_AWAY)
+
+    async def _hang_up(self) -> None:
+        try:
+            async with asyncio.timeout(HANG_UP_WITHIN_S):
+                await self._services.carrier.hang_up(self._claim.call)
+        except (BridgeError, TimeoutError) as error:
+            # The socket's end makes the carrier ask `next`, which hangs up, too.
+            log.warning("hang-up not confirmed", extra={"call": self._claim.call, "error": type(error).__name__})
+
+    # --- the pump
+
+    def feed(self, event: ev.Event) -> None:
+        """Take an event from anywhere in this thread; re-entrance is queued, so the core sees one at a time."""
+        if self._core is None:
+            # The journal is being asked. A caller who leaves meanwhile is not kept; what he says in it is lost.
+            if isinstance(event, ev.CallerStop | ev.CarrierLost | ev.Superseded):
+                self._queue.append(event)
+            return
+        self._queue.append(event)
+        if not self._pumping:
+            self._pump()
+
+    def _pump(self) -> None:
+        core, queue = self._core, self._queue
+        assert core is not None
+        self._pumping = True
+        audio_only = True
+        try:
+            for effect in core.effects():
+                self._act(effect)
+            while queue:
+                event = queue.popleft()
+                audio_only = audio_only and type(event) is ev.CallerAudio
+                core.receive(event, self._loop.time())
+                for effect in core.effects():
+                    self._act(effect)
+        finally:
+            self._pumping = False
+        if not audio_only or self._timer is None:
+            self._arm(core.get_timer())
+
+    def _arm(self, due: float | None) -> None:
+        if due == self._timer_due and self._timer is not None:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_due = due
+        self._timer = None if due is None else self._loop.call_at(due, self._timer_fired)
+
+    def _timer_fired(self) -> None:
+        self._timer = self._timer_due = None
+        assert self._core is not None
+        self._core.handle_timer(self._loop.time())
+        self._pump()
+
+    def _act(self, effect: ev.Effect) -> None:
+        if type(effect) is ev.AppendAudio:
+            if self._link is not None and self._codec is not None:
+                self._link.send(self._codec.append(effect.payload))
+            return
+        if type(effect) is ev.SendAudio:
+            self._wire.send(self._leg.media(effect.payload))
+            return
+        match effect:
+            case ev.SendMark(name=name):
+                self._wire.send(self._leg.mark(name))
+            case ev.ClearCarrier():
+                self._wire.send(self._leg.clear)
+            case ev.Truncate() | ev.SeedConversation() | ev.Respond() | ev.ToolOutput():
+                self._tell(effect)
+            case ev.Record(record=record, now=now):
+                self._services.journal.put(record, now=now)
+            case ev.RunTool():
+                self._spawn(self._run_tool(effect))
+            case ev.ConnectProvider(attempt=attempt):
+                self._connect(attempt)
+            case ev.EndCall():
+                self._end = effect
+                self._over.set()
+            case ev.AppendAudio() | ev.SendAudio():
+                pass
+            case _:
+                assert_never(effect)
+
+    def _tell(self, effect: ev.ToProvider) -> None:
+        if self._link is None or self._codec is None:
+            return
+        for message in self._codec.encode(effect):
+            self._link.send(message)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        assert self._group is not None
+        if self._over.is_set() or len(self._tasks) >= MAX_TASKS:
+            work.close()
+            return
+        task = self._group.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # --- the provider
+
+    def _connect(self, attempt: int) -> None:
+        if self._link is not None:  # The core gave up on a link that is still open.
+            failure, self._failure = self._failure or "stall", ""
+            log.warning("provider given up", extra={"call": self._claim.call, "error": failure})
+            self._services.provider_result(self._attempt, False, failure)
+        self._drop_link()
+        self._link_number += 1
+        self._ready = asyncio.Event()
+        self._spawn(self._bring_up(attempt, self._link_number))
+
+    async def _bring_up(self, index: int, number: int) -> None:
+        attempt = self._attempts[index]
+        codec = codec_for(attempt, self._settings)
+        ready = self._ready
+
+        def heard(message: bytes) -> None:
+            if number == self._link_number:
+                self._provider_said(codec.decode(message))
+
+        def lost(error_class: str, retry_same: bool) -> None:
+            self._provider_lost(number, error_class, retry_same=retry_same)
+
+        try:
+            async with asyncio.timeout(READY_WITHIN_S):
+                link = await self._dial(attempt, self._settings, heard, lost)
+                if number != self._link_number:
+                    link.close()
+                    return
+                self._attempt, self._codec, self._link = attempt.name, codec, link
+                for message in codec.opening():
+                    link.send(message)
+                await ready.wait()
+        except ProviderUnreachable as error:
+            self._attempt = attempt.name
+            self._provider_lost(number, error.error_class, retry_same=error.retry_same)
+        except TimeoutError:
+            self._attempt = attempt.name
+            self._provider_lost(number, "timeout", retry_same=True)
+
+    def _provider_said(self, said: Any) -> None:
+        for event in said:
+            if type(event) is ev.ProviderReady:
+                self._ready.set()
+                self._services.provider_result(self._attempt, True, "")
+            elif type(event) is ev.ProviderLost:
+                self._provider_lost(self._link_number, event.reason, retry_same=event.retry_same)
+                return
+            elif type(event) is ev.ResponseDone and not event.ok:
+                self._failure = event.detail
+            self.feed(event)
+
+    def _provider_lost(self, number: int, error_class: str, *, retry_same: bool) -> None:
+        if number != self._link_number or self._over.is_set():
+            return
+        self._drop_link()
+        log.warning(
+            "provider lost", extra={"call": self._claim.call, "attempt": self._attempt, "error": error_class}
+        )
+        self._services.provider_result(self._attempt, False, error_class)
+        self.feed(ev.ProviderLost(error_class, retry_same))
+
+    def _drop_link(self) -> None:
+        """Nothing that the old link still says counts."""
+        self._link_number += 1
+        link, self._link = self._link, None
+        if link is not None:
+            link.close()
+
+    # --- tools
+
+    async def _run_tool(self, asked: ev.RunTool) -> None:
+        tool = next(tool for tool in self._settings.agent.tools if tool.name == asked.name)
+        if tool.side_effects and not await self._intent_is_safe(asked.id):
+            self.feed(ev.ToolResult(asked.id, NOT_CONFIRMED, ran=False))
+            return
+        output = await self._tools.run(tool, call=self._claim.call, key=asked.id, arguments=asked.arguments)
+        self.feed(ev.ToolResult(asked.id, output))
+
+    async def _intent_is_safe(self, tool: str) -> bool:
+        """A buddy that exists must know of the intent; where there is none, our own record has to do."""
+        journal = self._services.journal
+        try:
+            async with asyncio.timeout(1.0):
+                acknowledged = await journal.intent(self._claim.call, tool)
+        except (BridgeError, TimeoutError):
+            acknowledged = False
+        return acknowledged or not journal.has_buddy()
