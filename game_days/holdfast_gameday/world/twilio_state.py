@@ -1,0 +1,256 @@
+"""What the simulated Twilio keeps: accounts, applications, numbers and calls, and how the API shows them.
+
+No request is answered and no call is carried here.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import email.utils
+import hmac
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+API_VERSION = "2010-04-01"
+LIVE_STATUSES = frozenset({"queued", "ringing", "in-progress"})
+
+
+def new_sid(prefix: str) -> str:
+    return prefix + secrets.token_hex(16)
+
+
+def rfc2822(at: float | None) -> str | None:
+    if at is None:
+        return None
+    return email.utils.format_datetime(dt.datetime.fromtimestamp(at, dt.UTC))
+
+
+@dataclass(slots=True)
+class Application:
+    sid: str
+    account_sid: str
+    created_at: float
+    updated_at: float
+    friendly_name: str = ""
+    voice_url: str = ""
+    voice_method: str = "POST"
+    voice_fallback_url: str = ""
+    voice_fallback_method: str = "POST"
+    status_callback: str = ""
+    status_callback_method: str = "POST"
+
+    WRITABLE = (
+        "FriendlyName", "VoiceUrl", "VoiceMethod", "VoiceFallbackUrl", "VoiceFallbackMethod", "StatusCallback",
+        "StatusCallbackMethod",
+    )  # fmt: skip
+
+    def shown(self) -> dict[str, object]:
+        return {
+            "sid": self.sid,
+            "account_sid": self.account_sid,
+            "api_version": API_VERSION,
+            "date_created": rfc2822(self.created_at),
+            "date_updated": rfc2822(self.updated_at),
+            "friendly_name": self.friendly_name,
+            "message_status_callback": None,
+            "sms_fallback_method": "POST",
+            "sms_fallback_url": None,
+            "sms_method": "POST",
+            "sms_status_callback": None,
+            "sms_url": None,
+            "status_callback": self.status_callback or None,
+            "status_callback_method": self.status_callback_method,
+            "uri": f"/{API_VERSION}/Accounts/{self.account_sid}/Applications/{self.sid}.json",
+            "voice_caller_id_lookup": False,
+            "voice_fallback_method": self.voice_fallback_method,
+            "voice_fallback_url": self.voice_fallback_url or None,
+            "voice_method": self.voice_method,
+            "voice_url": self.voice_url or None,
+            "public_application_connect_enabled": False,
+        }
+
+
+@dataclass(slots=True)
+class Number:
+    """An incoming phone number. An application or a trunk makes its own URLs ignored, and each removes the other."""
+
+    sid: str
+    account_sid: str
+    phone_number: str
+    created_at: float
+    updated_at: float
+    friendly_name: str = ""
+    voice_url: str = ""
+    voice_method: str = "POST"
+    voice_fallback_url: str = ""
+    voice_fallback_method: str = "POST"
+    voice_application_sid: str = ""
+    trunk_sid: str = ""
+
+    WRITABLE = (
+        "FriendlyName", "VoiceUrl", "VoiceMethod", "VoiceFallbackUrl", "VoiceFallbackMethod", "VoiceApplicationSid",
+        "TrunkSid",
+    )  # fmt: skip
+
+    def shown(self) -> dict[str, object]:
+        return {
+            "sid": self.sid,
+            "account_sid": self.account_sid,
+            "address_sid": None,
+            "address_requirements": "none",
+            "api_version": API_VERSION,
+            "beta": False,
+            "capabilities": {"mms": False, "sms": False, "voice": True, "fax": False},
+            "date_created": rfc2822(self.created_at),
+            "date_updated": rfc2822(self.updated_at),
+            "friendly_name": self.friendly_name or self.phone_number,
+            "identity_sid": None,
+            "phone_number": self.phone_number,
+            "origin": "twilio",
+            "sms_application_sid": None,
+            "sms_fallback_method": "POST",
+            "sms_fallback_url": None,
+            "sms_method": "POST",
+            "sms_url": None,
+            "status_callback": None,
+            "status_callback_method": "POST",
+            "trunk_sid": self.trunk_sid or None,
+            "uri": f"/{API_VERSION}/Accounts/{self.account_sid}/IncomingPhoneNumbers/{self.sid}.json",
+            "voice_receive_mode": "voice",
+            "voice_application_sid": self.voice_application_sid or None,
+            "voice_caller_id_lookup": False,
+            "voice_fallback_method": self.voice_fallback_method,
+            "voice_fallback_url": self.voice_fallback_url or None,
+            "voice_method": self.voice_method,
+            "voice_url": self.voice_url or None,
+            "emergency_status": "Inactive",
+            "emergency_address_sid": None,
+            "emergency_address_status": "unregistered",
+            "bundle_sid": None,
+            "status": "in-use",
+            "type": None,
+        }
+
+
+@dataclass(slots=True)
+class CallResource:
+    sid: str
+    account_sid: str
+    from_number: str
+    to_number: str
+    number_sid: str
+    created_at: float
+    updated_at: float
+    status: str = "ringing"
+    started_at: float | None = None
+    ended_at: float | None = None
+
+    def shown(self) -> dict[str, object]:
+        uri = f"/{API_VERSION}/Accounts/{self.account_sid}/Calls/{self.sid}"
+        lasted = None if self.ended_at is None else str(round(self.ended_at - (self.started_at or self.ended_at)))
+        return {
+            "sid": self.sid,
+            "account_sid": self.account_sid,
+            "api_version": API_VERSION,
+            "date_created": rfc2822(self.created_at),
+            "date_updated": rfc2822(self.updated_at),
+            "parent_call_sid": None,
+            "from": self.from_number,
+            "from_formatted": self.from_number,
+            "to": self.to_number,
+            "to_formatted": self.to_number,
+            "phone_number_sid": self.number_sid,
+            "status": self.status,
+            "start_time": rfc2822(self.started_at),
+            "end_time": rfc2822(self.ended_at),
+            "duration": lasted,
+            "price": None,
+            "price_unit": "USD",
+            "direction": "inbound",
+            "answered_by": None,
+            "forwarded_from": None,
+            "group_sid": None,
+            "caller_name": None,
+            "queue_time": "0",
+            "trunk_sid": None,
+            "uri": f"{uri}.json",
+            "subresource_uris": {
+                name: f"{uri}/{path}.json"
+                for name, path in (("events", "Events"), ("streams", "Streams"), ("recordings", "Recordings"))
+            },
+        }
+
+
+@dataclass(slots=True)
+class Account:
+    sid: str
+    auth_token: str
+    api_keys: dict[str, str] = field(default_factory=dict)
+    """Key SID (`SK…`) to secret."""
+    friendly_name: str = "practice range"
+    created_at: float = 0.0
+    applications: dict[str, Application] = field(default_factory=dict)
+    numbers: dict[str, Number] = field(default_factory=dict)
+    calls: dict[str, CallResource] = field(default_factory=dict)
+
+    def admits(self, user: str, password: str) -> bool:
+        expected = self.auth_token if user == self.sid else self.api_keys.get(user)
+        return expected is not None and hmac.compare_digest(expected.encode(), password.encode())
+
+    def shown(self) -> dict[str, object]:
+        return {
+            "sid": self.sid,
+            "friendly_name": self.friendly_name,
+            "status": "active",
+            "type": "Full",
+            "auth_token": None,
+            "owner_account_sid": self.sid,
+            "date_created": rfc2822(self.created_at),
+            "date_updated": rfc2822(self.created_at),
+            "uri": f"/{API_VERSION}/Accounts/{self.sid}.json",
+            "subresource_uris": {},
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One change made by REST: what, by whom, when. The history by which a lever's use is proved."""
+
+    at: float
+    monotonic: float
+    key: str
+    source: str
+    resource: str
+    params: Mapping[str, str]
+
+
+class TwilioState:
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.clock = clock
+        self.accounts: dict[str, Account] = {}
+        self.writes: list[Write] = []
+
+    def add_account(self, sid: str, *, auth_token: str, api_keys: Mapping[str, str] | None = None) -> Account:
+        account = Account(sid, auth_token, dict(api_keys or {}), created_at=self.clock())
+        self.accounts[sid] = account
+        return account
+
+    def add_application(self, account: Account, **fields: str) -> Application:
+        now = self.clock()
+        application = Application(new_sid("AP"), account.sid, now, now, **fields)
+        account.applications[application.sid] = application
+        return application
+
+    def add_number(self, account: Account, phone_number: str, **fields: str) -> Number:
+        now = self.clock()
+        number = Number(new_sid("PN"), account.sid, phone_number, now, now, **fields)
+        account.numbers[number.sid] = number
+        return number
+
+    def find_number(self, phone_number: str) -> tuple[Account, Number]:
+        for account in self.accounts.values():
+            for number in account.numbers.values():
+                if number.phone_number == phone_number:
+                    return account, number
+        raise LookupError(f"no account has the number {phone_number}")
