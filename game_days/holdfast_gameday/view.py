@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol, TextIO
@@ -47,10 +46,6 @@ class Snapshot:
 
 
 class View(Protocol):
-    def started(self, phase: str) -> None: ...
-
-    def finished(self, phase: str, seconds: float) -> None: ...
-
     def moment(self, moment: Moment) -> None: ...
 
     def show(self, snapshot: Snapshot) -> None: ...
@@ -72,12 +67,6 @@ class PlainView:
     def __init__(self, out: Console) -> None:
         self._out = out
 
-    def started(self, phase: str) -> None:
-        self._out.print(f"» {phase}", markup=False)
-
-    def finished(self, phase: str, seconds: float) -> None:
-        self._out.print(f"  {phase}: {seconds:.1f} s", markup=False)
-
     def moment(self, moment: Moment) -> None:
         self._out.print(f"{moment.at:+7.2f} s  {moment.who:<14}  {moment.what}", markup=False)
 
@@ -87,17 +76,11 @@ class PlainView:
 
 @dataclass(slots=True)
 class LiveView:
-    """The same lines below a screen of regions and calls that is drawn again four times a second."""
+    """A screen of regions, calls and the last moments, drawn again four times a second."""
 
     live: Live
     snapshot: Snapshot = field(default_factory=lambda: Snapshot(clock=0.0))
     moments: deque[Moment] = field(default_factory=lambda: deque(maxlen=12))
-
-    def started(self, phase: str) -> None:
-        self.live.console.print(f"» {phase}", markup=False)
-
-    def finished(self, phase: str, seconds: float) -> None:
-        self.live.console.print(f"  {phase}: {seconds:.1f} s", markup=False)
 
     def moment(self, moment: Moment) -> None:
         self.moments.append(moment)
@@ -134,6 +117,7 @@ SIGNS = {
     "standby": ("–", ""),
     "cordoned": ("⊘", "yellow"),
     "dead": ("✗", "bold red"),
+    "dead, cordoned": ("✗", "bold red"),
     "unknown": ("?", "yellow"),
 }
 
@@ -147,21 +131,3 @@ def viewing(out: Console) -> Iterator[View]:
     with Live(console=out, refresh_per_second=4, transient=False, vertical_overflow="crop") as live:
         yield LiveView(live)
 
-
-class Phases:
-    """Names each phase of the run to the view and keeps how long it took."""
-
-    def __init__(self, view: View, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._view = view
-        self._clock = clock
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        self._view.started(name)
-        start = self._clock()
-        try:
-            yield
-        finally:
-            self.seconds[name] = round(self._clock() - start, 1)
-            self._view.finished(name, self.seconds[name])

@@ -16,12 +16,10 @@ class _Terminal(io.StringIO):
 def test_off_a_terminal_each_thing_is_one_line_without_escape_codes():
     out = io.StringIO()
     with view.viewing(view.console(out)) as seen:
-        seen.started("lab up")
-        seen.finished("lab up", 14.24)
         seen.moment(Moment(at=0.0, who="game day", what="fra killed"))
         seen.show(view.Snapshot(clock=1.0))
 
-    assert out.getvalue().splitlines() == ["» lab up", "  lab up: 14.2 s", "  +0.00 s  game day        fra killed"]
+    assert out.getvalue().splitlines() == ["  +0.00 s  game day        fra killed"]
 
 
 def test_the_width_that_columns_asks_for_is_kept_off_a_terminal(monkeypatch):
@@ -65,13 +63,3 @@ def test_a_state_is_told_by_word_and_sign():
     assert "✗ dead" in out.getvalue()
     assert "✓ serving" in out.getvalue()
     assert "2 fra ✗" in out.getvalue()
-
-
-def test_a_phase_is_timed_even_when_it_fails():
-    ticks = iter([10.0, 13.5])
-    phases = view.Phases(view.PlainView(view.console(io.StringIO())), clock=lambda: next(ticks))
-
-    with pytest.raises(RuntimeError), phases.phase("lab up"):
-        raise RuntimeError
-
-    assert phases.seconds == {"lab up": 3.5}

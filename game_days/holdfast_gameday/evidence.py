@@ -1,0 +1,85 @@
+"""Gathers what proves residency after a run: the wire, the entries' logs, the stores, the levers."""
+
+from __future__ import annotations
+
+import json
+
+from holdfast_gameday import residency as rules
+from holdfast_gameday.credentials import SYSTEM
+from holdfast_gameday.installation import AGENT, TENANT, ZONE_OF, Installation
+from holdfast_gameday.lab import names, paths
+from holdfast_gameday.lab.commands import LabError
+from holdfast_gameday.practice import PracticeRange
+from holdfast_gameday.residency import EntryRequest, Ground
+from holdfast_gameday.result import Residency
+from holdfast_gameday.scenario import Scenario
+
+
+async def residency(installation: Installation, world: PracticeRange, scenario: Scenario) -> Residency:
+    ground = Ground(
+        regions={region.ip: ZONE_OF[region.name] for region in names.REGIONS.values()},
+        providers={names.HOSTS[f"{zone}.api.openai.com"]: zone for zone in world.speech},
+        names={address: name for name, address in names.HOSTS.items()},
+    )
+    requests = entry_requests()
+    agents = {f"/a/{TENANT[zone]}/{AGENT[zone]}/": zone for zone in TENANT}
+    breaches = [
+        *rules.breaches(ground, world.connections.entries),
+        *rules.entry_breaches(ground, requests, region_zone=ZONE_OF),
+        *rules.stray_requests(requests, region_zone=ZONE_OF, agents=agents),
+    ]
+    foreign = await foreign_keys(installation, scenario)
+    return Residency(
+        held=not breaches and not foreign,
+        connections=len(world.connections.entries) + len(requests),
+        breaches=tuple(breaches),
+        foreign_keys=tuple(foreign),
+        lever_writes=tuple(lever_writes(world)),
+    )
+
+
+def entry_requests() -> list[EntryRequest]:
+    """Every request that any entry saw, from the access logs that outlive their region."""
+    found = []
+    for name in names.REGIONS:
+        log = paths.region(name) / "entry.log"
+        if not log.exists():
+            continue
+        for line in log.read_text(errors="replace").splitlines():
+            try:
+                seen = json.loads(line)
+            except ValueError:
+                continue  # HAProxy's own notices share the file
+            found.append(EntryRequest(region=name, source=seen.get("source", ""), path=seen.get("path", "")))
+    return found
+
+
+async def foreign_keys(installation: Installation, scenario: Scenario) -> list[str]:
+    """Keys of the scenario's calls in the stores of regions outside its zone. Only names of keys are read."""
+    found = []
+    for name, cluster in installation.regions.items():
+        if ZONE_OF[name] == scenario.policy:
+            continue
+        try:
+            keys = await cluster.kubectl(
+                "exec", "-n", SYSTEM, "deployment/holdfast-redis", "--", "redis-cli", "--scan", "--pattern",
+                f"*{scenario.agent}*",
+            )  # fmt: skip
+        except LabError as error:
+            return [f"{name}: its store could not be read: {error}"]
+        found += [f"{name}: {key}" for key in keys.split()]
+    return found
+
+
+def lever_writes(world: PracticeRange) -> list[str]:
+    """Who wrote what at the edge and at the carrier, oldest first."""
+    sources = {address: name for name, address in names.HOSTS.items()}
+    lines = [
+        (write.at, f"edge: {write.kind} {write.name} {dict(write.after)} by {sources.get(write.writer.source, '?')}")
+        for write in world.cloudflare.state.writes
+    ]
+    lines += [
+        (write.at, f"carrier: {write.resource} by {sources.get(write.source, write.source)}")
+        for write in world.twilio.state.writes
+    ]
+    return [text for _, text in sorted(lines)]
