@@ -55,7 +55,7 @@ def run(scenario: Scenario) -> int:
     try:
         judged = claims(scenario, *_read(scenario))
     except (OSError, KeyError, httpx.HTTPError) as error:
-        print(f"the cluster cannot be read: {error}. The dry run runs in a pod with a service account.", file=sys.stderr)
+        print(f"the cluster cannot be read: {error}. Run this in a pod with a service account.", file=sys.stderr)
         return 1
     for claim in judged:
         print(f"{'✓' if claim.held else '✗'} {claim.name}: {claim.seen} (wanted {claim.wanted})")

@@ -10,6 +10,8 @@ from holdfast_gameday.result import Outcome
 _, SCENARIO = scenario.load(Path(__file__).parents[2] / "game_days" / "scenarios" / "region-loss.yaml")
 READY = {"conditions": [{"type": "Ready", "status": "True", "reason": "AsWished"}]}
 
+UNKNOWN = {"type": "Ready", "status": "Unknown"}
+
 
 def _policy(**status):
     spec = {"regions": [{"name": "fra", "weight": 50}, {"name": "ams", "weight": 50}], "guards": {"minServing": 1}}
@@ -44,7 +46,7 @@ def test_a_zone_with_another_serving_region_is_ready():
         ({"regions": _regions(fra=True)}, "others can take over"),
         ({"policy": _policy(leader="")}, "somebody leads"),
         ({"policy": _policy(conditions=[])}, "the policy is ready"),
-        ({"agent": {"status": {"conditions": [{"type": "Ready", "status": "Unknown"}]}}}, "clinic/front-desk is ready here"),
+        ({"agent": {"status": {"conditions": [UNKNOWN]}}}, "clinic/front-desk is ready here"),
     ],
 )
 def test_what_would_not_be_survived_is_refused_by_name(world, broken):
