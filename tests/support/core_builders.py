@@ -1,0 +1,79 @@
+"""Builders of core values with defaults, so that a test names only what it is about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from holdfast.core.plans import View
+from holdfast.core.values import (
+    Fence, Guards, Lever, Observation, OriginState, Region, RegionMemory, Verdict, Zone, ZoneRegion,
+)
+
+UP, DOWN, UNKNOWN = Verdict.UP, Verdict.DOWN, Verdict.UNKNOWN
+FENCE = Fence("eu", 7, "pod-1")
+DOMAINS = {"fra": "hetzner", "ams": "leaseweb", "iad": "aws"}
+
+
+def zone(
+    members: Iterable[str] = ("fra", "ams"),
+    witnesses: Iterable[str] = ("iad",),
+    levers: Iterable[str] = ("edge",),
+    *,
+    guards: Guards | None = None,
+    dwell_s: float = 300.0,
+) -> Zone:
+    return Zone(
+        name="eu", uid="z-1", generation=1, residency="eu", host="eu.voice.example.com",
+        regions=tuple(ZoneRegion(name, 50) for name in members), witnesses=tuple(witnesses), dwell_s=dwell_s,
+        levers=tuple(Lever(name, "cloudflareLoadBalancer", "", "", "") for name in levers), guards=guards or Guards(),
+    )
+
+
+def region(name: str, levers: Iterable[str] = ("edge",), failure_domain: str | None = None) -> Region:
+    domain = DOMAINS.get(name, name) if failure_domain is None else failure_domain
+    return Region(name, f"{name}.voice.example.com", "eu", domain, {lever: f"pool-{name}" for lever in levers})
+
+
+def regions(of: Zone) -> dict[str, Region]:
+    return {name: region(name, [lever.name for lever in of.levers]) for name in of.members}
+
+
+def said(
+    observer: str, target: str, verdict: Verdict, *, heard_age_s: float = 0.5, held_s: float = 1000.0,
+    self_doubt: bool = False, detail: str = "",
+) -> Observation:
+    return Observation(observer, target, verdict, heard_age_s, held_s, self_doubt, detail)
+
+
+def all_say(of: Zone, verdicts: Mapping[str, Verdict] | None = None) -> tuple[Observation, ...]:
+    """Every voter speaks of every member: up, unless told otherwise."""
+    told = verdicts or {}
+    return tuple(
+        said(observer, target, told.get(target, UP)) for target in of.members for observer in of.observers_of(target)
+    )
+
+
+def origins(of: Zone, off: Iterable[str] = (), unknown: Iterable[str] = ()) -> tuple[OriginState, ...]:
+    states = {**dict.fromkeys(off, False), **dict.fromkeys(unknown, None)}
+    return tuple(
+        OriginState(lever.name, name, states.get(name, True)) for lever in of.levers for name in of.members
+    )
+
+
+def view(
+    of: Zone | None = None,
+    verdicts: Mapping[str, Verdict] | None = None,
+    *,
+    observations: Iterable[Observation] | None = None,
+    memory: Mapping[str, RegionMemory] | None = None,
+    routes: Iterable[OriginState] | None = None,
+    fence: Fence | None = FENCE,
+    last_ack_age_s: float = 0.1,
+) -> View:
+    """A zone in good order, led by us, unless told otherwise."""
+    of = of or zone()
+    return View(
+        zone=of, regions=regions(of), memory=memory or {}, fence=fence, last_ack_age_s=last_ack_age_s,
+        observations=all_say(of, verdicts) if observations is None else tuple(observations),
+        origins=origins(of) if routes is None else tuple(routes),
+    )
