@@ -98,6 +98,11 @@ async def test_the_official_client_gets_errors_as_events_and_keeps_its_connectio
     assert second.error.code == "response_cancel_not_active"
 
 
+async def test_the_official_client_probes_its_key_by_listing_models(sim):
+    async with _client(sim) as client:
+        assert [model.id async for model in client.models.list()] == ["gpt-realtime", "gpt-realtime-mini"]
+
+
 async def test_the_official_client_is_refused_with_a_wrong_key(sim):
     with pytest.raises(Exception, match="401"):
         async with _client(sim, "sk-wrong") as client, client.realtime.connect(model="gpt-realtime"):

@@ -116,6 +116,8 @@ async def test_it_greets_says_exactly_and_answers_what_was_left_open(sim):
     await client.until("response.done")
     assert await respond(instructions="Be brief. Say exactly: One moment, please.") == "One moment, please."
     await client.until("response.done")
+    assert await respond(instructions="Go on where the caller stopped hearing you.") == "as I was saying"
+    await client.until("response.done")
     client.send("conversation.item.create", item=_user("the door is open"))
     assert await respond() == "you said: the door is open"
 
@@ -212,6 +214,25 @@ async def test_a_bad_event_is_answered_with_an_error_and_the_socket_stays(sim, e
     assert error["event_id"] == "mine"
     assert broken["code"] == "invalid_json"
     assert (await _ask(client, "still there"))[0] == "you said: still there"
+
+
+async def test_a_message_in_fragments_is_put_together_and_a_binary_one_closes_the_socket(sim):
+    client = await (await RealtimeClient.connect(sim.address)).ready()
+
+    client.send_fragments(b'{"type": "response', b'.cancel"}')
+    assert (await client.until("error"))["error"]["code"] == "response_cancel_not_active"
+    client.send_binary(b"audio")
+    await asyncio.wait_for(client.gone.wait(), 2)
+
+    assert client.close_code == 1003
+
+
+def test_the_check_of_events_refuses_what_the_vendor_does_not_describe():
+    """Guards the guard: every test here leans on it."""
+    with pytest.raises(AssertionError, match="audio_start_ms"):
+        check_realtime_event({"type": "input_audio_buffer.speech_started", "event_id": "e", "item_id": "i"})
+    with pytest.raises(AssertionError, match="no event"):
+        check_realtime_event({"type": "response.audio.delta", "event_id": "e"})
 
 
 async def test_a_second_response_waits_for_the_first(sim):

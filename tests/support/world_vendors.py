@@ -110,6 +110,13 @@ class RealtimeClient(WSListener):
         for start in range(0, len(audio), 160):
             self.send("input_audio_buffer.append", audio=base64.b64encode(audio[start : start + 160]).decode())
 
+    def send_fragments(self, first: bytes, last: bytes) -> None:
+        self._transport.send(WSMsgType.TEXT, first, fin=False)
+        self._transport.send(WSMsgType.CONTINUATION, last)
+
+    def send_binary(self, data: bytes) -> None:
+        self._transport.send(WSMsgType.BINARY, data)
+
     async def until(self, kind: str, *, within: float = 3.0) -> dict[str, Any]:
         """The next event of the type after the last one asked for."""
         async with asyncio.timeout(within):

@@ -9,9 +9,11 @@ what it can tell of a call is what its conversation holds, so an answer proves w
     book …                         calls `book` if there is such a tool, then "booked <result>"
     goodbye                        "goodbye", and calls `end_call` if there is such a tool
     anything else                  "you said: …"
-    nothing new                    the text after "Greet:" in the response's instructions, or "hello"
+    nothing new                    the text after "Greet:" in the response's instructions, or "hello"; told to go on
+                                   after it has spoken: "as I was saying"
 
-"Say exactly: X" in the response's instructions goes before all of it.
+"Say exactly: X" in the response's instructions, or "Say this in the language 'de', and nothing else: X", goes before
+all of it.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ _CODE_ASKED = re.compile(r"\bwhat(?: is|'s) my code\b", re.IGNORECASE)
 _MORE = re.compile(r"\btell me more\b\W*(\S+)?", re.IGNORECASE)
 _BOOK = re.compile(r"\bbook\b\s*(.*)", re.IGNORECASE | re.DOTALL)
 _GOODBYE = re.compile(r"\bgood\s?bye\b", re.IGNORECASE)
-_EXACTLY = re.compile(r"Say exactly:\s*(.+)", re.DOTALL)
+_EXACTLY = re.compile(r"Say (?:exactly|this in the language .*?, and nothing else):\s*(.+)", re.DOTALL)
 _GREET = re.compile(r"Greet:\s*(.+)", re.DOTALL)
 
 
@@ -60,7 +62,8 @@ def answer(
         return (Say(_spoken(greeting[1])),)
     asked = _unanswered(items)
     if asked is None:
-        return (Say("hello"),)
+        goes_on = bool(instructions) and any(item.get("role") == "assistant" for item in items)
+        return (Say("as I was saying" if goes_on else "hello"),)
     if asked["type"] == "function_call_output":
         return (_told_result(items, asked),)
     return _to_user(text_of(asked), items, tools)

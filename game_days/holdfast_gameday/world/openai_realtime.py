@@ -1,5 +1,7 @@
 """The simulated OpenAI Realtime API (GA) on a socket: `wss://…/v1/realtime?model=`, bearer keys, faults on demand.
 
+Beside it only `GET /v1/models`, the cheap probe of a key.
+
 It owns sockets, keys and faults; what a session says is in `openai_session`. It knows nothing of calls or regions.
 picows serves it, because forty sessions send two thousand audio messages a second.
 """
@@ -39,6 +41,8 @@ from holdfast_gameday.world.serve import Address
 log = logging.getLogger(__name__)
 
 PATH = "/v1/realtime"
+MODELS_PATH = "/v1/models"
+MODELS = ("gpt-realtime", "gpt-realtime-mini")
 SESSION_S_MAX = 3600
 MESSAGE_OCTETS_MAX = 24 * 1024 * 1024
 
@@ -150,7 +154,7 @@ class OpenAIRealtime:
     def _upgrade(self, request: WSUpgradeRequest) -> Any:
         """picows asks this for each connection: a listener, or the refusal to send."""
         url = urlsplit(request.path.decode("latin-1"))
-        if url.path != PATH:
+        if url.path not in (PATH, MODELS_PATH):
             return self._refused(404, "invalid_request_error", None, "Unknown request URL.")
         scheme, _, key = str(request.headers.get("Authorization") or "").partition(" ")
         name = self._keys.get(key) if scheme == "Bearer" else None
@@ -159,6 +163,8 @@ class OpenAIRealtime:
         for armed in self._faults:
             if armed.fault.kind == "refuse" and armed.hits(name):
                 return self._refused(armed.fault.status, "server_error", "practice_fault", "Refused on demand.")
+        if url.path == MODELS_PATH:
+            return _models()
         model = parse_qs(url.query).get("model", [""])[0]
         if not model:
             return self._refused(400, "invalid_request_error", "missing_model", "You must provide a model parameter.")
@@ -199,6 +205,14 @@ class OpenAIRealtime:
     @property
     def pace(self) -> Pace:
         return self._pace
+
+
+def _models() -> WSUpgradeResponseWithListener:
+    """What a cheap authenticated probe asks for."""
+    listed = [{"id": name, "object": "model", "created": 1_756_000_000, "owned_by": "practice"} for name in MODELS]
+    body = msgspec.json.encode({"object": "list", "data": listed})
+    headers = {"Content-Type": "application/json"}
+    return WSUpgradeResponseWithListener(WSUpgradeResponse.create_ok_response(body, headers), None)
 
 
 class _Socket(WSListener):
