@@ -1,4 +1,4 @@
-"""One real kube-apiserver and etcd on loopback, for tests marked `cluster`. Built by `make tools`; nothing is simulated.
+"""One real kube-apiserver and etcd on loopback, for tests marked `cluster`. Built by `make tools`.
 
 The admin's and any service account's credentials work as in a cluster; there are no controllers, nodes or pods.
 """
@@ -49,7 +49,8 @@ class ApiServer:
 
     def apply(self, *objects: dict) -> subprocess.CompletedProcess[str]:
         """kubectl apply, which validates strictly."""
-        return self.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
+        items = {"apiVersion": "v1", "kind": "List", "items": objects}
+        return self.kubectl("apply", "-f", "-", stdin=json.dumps(items))
 
 
 def _free_ports(count: int) -> list[int]:
@@ -92,8 +93,7 @@ def running(folder: Path) -> Iterator[ApiServer]:
     processes: list[subprocess.Popen[bytes]] = []
     try:
         with (folder / "log").open("wb") as log:
-            for argv in (etcd, api):
-                processes.append(subprocess.Popen(argv, stdout=log, stderr=subprocess.STDOUT))
+            processes += (subprocess.Popen(argv, stdout=log, stderr=subprocess.STDOUT) for argv in (etcd, api))
             url = f"https://127.0.0.1:{secure}"
             _wait(url, processes, folder / "log")
             yield _described(folder, url=url, certs=certs, token_file=token_file)
@@ -109,10 +109,12 @@ def _wait(url: str, processes: list[subprocess.Popen[bytes]], log: Path) -> None
     while time.monotonic() < deadline:
         if any(process.poll() is not None for process in processes):
             break
-        with contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError):
-            with urllib.request.urlopen(f"{url}/readyz", context=trusting, timeout=2) as answer:
-                if answer.status == 200:
-                    return
+        with (
+            contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError),
+            urllib.request.urlopen(f"{url}/readyz", context=trusting, timeout=2) as answer,
+        ):
+            if answer.status == 200:
+                return
         time.sleep(0.1)
     raise RuntimeError(f"kube-apiserver did not become ready:\n{log.read_text(errors='replace')[-2000:]}")
 

@@ -1,6 +1,7 @@
-"""Writes the CRDs from the models: `python -m holdfast.api.generate`, or `--check` to fail when the files are stale.
+"""Writes the CRDs from the models: `python -m holdfast.api.generate`; `--check` fails when the files are stale.
 
 Each kind is written twice: `crds/` for kubectl, and the chart's template, which Helm upgrades and never deletes.
+The chart's copies of the scenarios are kept by the same command.
 """
 
 import argparse
@@ -68,6 +69,9 @@ def files(root: Path) -> dict[Path, str]:
         written[root / "crds" / f"{plural}.yaml"] = text
         # Helm reads the copy as a template; a CRD of ours holds no braces that it would take for its own.
         written[root / "charts" / "holdfast" / "templates" / "crds" / f"{plural}.yaml"] = text
+    # Helm reads nothing outside a chart, and the chart's CronJob runs the very scenario of the demo.
+    for scenario in sorted((root / "game_days" / "scenarios").glob("*.yaml")):
+        written[root / "charts" / "holdfast" / "scenarios" / scenario.name] = scenario.read_text(encoding="utf-8")
     return written
 
 

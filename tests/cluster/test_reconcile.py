@@ -1,0 +1,288 @@
+"""The reconciler against a real API server, with the rights that the chart gives it and no others."""
+
+import asyncio
+import contextlib
+import json
+from pathlib import Path
+
+import chart
+import pytest
+from api_objects import AGENT, POLICY, REGIONS, changed
+
+from holdfast import fleet_secrets, handlers, kube
+from holdfast.core.place import Release
+from holdfast.core.values import AgentRef
+from holdfast.desired import Desired, PodReport
+from holdfast.handlers.reconciler import Reconciler
+
+pytestmark = pytest.mark.cluster
+
+KINDS = "configmaps,deployments,services,ingresses,poddisruptionbudgets,networkpolicies,secrets"
+REF = AgentRef("clinic", "front-desk")
+
+
+def secret(name: str, namespace: str = "holdfast-system", **values: str) -> dict:
+    return {
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": namespace}, "stringData": values,
+    }  # fmt: skip
+
+
+ZONE_SECRETS = (
+    secret("zone-eu", current="zone-key"),
+    secret("twilio-eu", authToken="carrier-token", apiKey="SK1", apiSecret="s"),
+    secret("cloudflare", token="t"),
+    secret("holdfast-probe", current="probe-key"),
+)
+
+
+@pytest.fixture(scope="module")
+def token_file(api, tmp_path_factory) -> Path:
+    """A token of the chart's own ServiceAccount: what its roles do not allow fails here."""
+    if not chart.available():
+        pytest.skip("no helm: run `make tools`")
+    wanted = {"ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"}
+    applied = api.apply(*(each for (kind, _), each in chart.rendered().items() if kind in wanted))
+    assert applied.returncode == 0, applied.stderr
+    created = api.kubectl("create", "token", "holdfast-operator", "-n", "holdfast-system")
+    assert created.returncode == 0, created.stderr
+    path = tmp_path_factory.mktemp("token") / "token"
+    path.write_text(created.stdout.strip())
+    return path
+
+
+@pytest.fixture
+def clean(api):
+    """Nothing of ours when a test begins: each says what there is."""
+    api.kubectl("delete", f"va,{KINDS},events", "--all", "-A", "--now")
+    api.kubectl("delete", "fop,regions", "--all", "--now")
+    return api
+
+
+@contextlib.asynccontextmanager
+async def operator(api, token_file, *, active=lambda: True, regions=()):
+    client = kube.Kube(
+        kube.Access(name="fra", server=api.url, ca_file=str(api.ca_file), token_file=str(token_file))
+    )
+    context = handlers.Context(
+        kube=client,
+        secrets=fleet_secrets.Secrets(client, "holdfast-system"),
+        desired=Desired(),
+        release=Release(region="fra", namespace="holdfast-system", bridge_image="localhost/holdfast-bridge:dev",
+                        ingress_class="holdfast-lab", redis_url="redis://holdfast-redis.holdfast-system.svc:6379/0"),
+        active=active,
+        events=handlers.Recorder(client, pod="operator-1", wall=lambda: "2026-11-21T08:00:00Z"),
+        wall=lambda: "2026-11-21T08:00:00Z",
+        regions=regions,
+    )  # fmt: skip
+    reconciler = Reconciler(context)
+    running = asyncio.create_task(reconciler.run())
+    try:
+        yield reconciler
+    finally:
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+        await client.close()
+
+
+async def until(seen, *, within_s: float = 20) -> None:
+    """Until it is seen. The API server is another process, so there is no event of ours to wait for."""
+    async with asyncio.timeout(within_s):
+        while not seen():  # noqa: ASYNC110 - see above
+            await asyncio.sleep(0.05)
+
+
+async def settled(reconciler: Reconciler, *, rounds: int = 1) -> None:
+    """Until everything there is has been looked at and nothing waits."""
+    before = reconciler.rounds
+    await until(lambda: reconciler.rounds >= before + rounds and not len(reconciler.pending))
+
+
+def conditions(api, kind: str, name: str, namespace: str = "clinic") -> dict[str, tuple[str, str, str]]:
+    found = json.loads(api.kubectl("get", kind, name, "-n", namespace, "-o", "json").stdout)
+    return {each["type"]: (each["status"], each["reason"], each["message"])
+            for each in found.get("status", {}).get("conditions", [])}  # fmt: skip
+
+
+def versions(api) -> dict[str, str]:
+    """The resourceVersion of everything that could have been written."""
+    written = {}
+    for scope in (f"{KINDS},voiceagents,events", "failoverpolicies,regions"):
+        for each in json.loads(api.kubectl("get", scope, "-A", "-o", "json").stdout)["items"]:
+            metadata = each["metadata"]
+            if metadata.get("namespace") in {"default", "kube-system"}:
+                continue
+            name = f"{each['kind']} {metadata.get('namespace')}/{metadata['name']}"
+            written[name] = metadata["resourceVersion"]
+    return written
+
+
+async def test_an_agent_is_placed_by_the_rights_of_the_chart(clean, token_file):
+    clean.apply(*REGIONS, POLICY, AGENT, *ZONE_SECRETS)
+
+    async with operator(clean, token_file) as reconciler:
+        await settled(reconciler, rounds=5)
+
+    names = clean.kubectl("get", KINDS, "-n", "clinic", "-o", "name").stdout.split()
+    assert sorted(names) == [
+        "configmap/front-desk-bridge",
+        "deployment.apps/front-desk-bridge",
+        "ingress.networking.k8s.io/front-desk-bridge",
+        "networkpolicy.networking.k8s.io/front-desk-bridge",
+        "poddisruptionbudget.policy/front-desk-bridge",
+        "secret/front-desk-bridge",
+        "service/front-desk-bridge",
+    ]
+    assert conditions(clean, "va", "front-desk")["Placed"][:2] == ("True", "Placed")
+    assert conditions(clean, "fop", "eu")["SecretsFound"][:2] == ("True", "SecretsFound")
+    canary = clean.kubectl("get", "deployment", "canary-bridge", "-n", "holdfast-system", "-o", "name").stdout
+    assert canary.strip() == "deployment.apps/canary-bridge"
+
+
+async def test_a_second_look_writes_nothing(clean, token_file):
+    """The smallest sign of a controller that fights with itself or with the API server's defaults."""
+    clean.apply(*REGIONS, POLICY, AGENT, *ZONE_SECRETS)
+    async with operator(clean, token_file) as reconciler:
+        await settled(reconciler, rounds=5)
+        await reconciler.look()  # Only now are there pods to tell of; in a cluster the watch brings them.
+        await settled(reconciler, rounds=5)
+        before = versions(clean)
+        await reconciler.look()
+        await settled(reconciler, rounds=5)
+        assert versions(clean) == before
+
+    # Nor does the next operator, which remembers nothing.
+    async with operator(clean, token_file) as reconciler:
+        await settled(reconciler, rounds=5)
+    assert versions(clean) == before
+
+
+async def test_drift_is_mended(clean, token_file):
+    clean.apply(*REGIONS, POLICY, AGENT, *ZONE_SECRETS)
+    async with operator(clean, token_file) as reconciler:
+        await settled(reconciler, rounds=5)
+        clean.kubectl("scale", "deployment", "front-desk-bridge", "-n", "clinic", "--replicas=0")
+        clean.kubectl("delete", "service", "front-desk-bridge", "-n", "clinic")
+        await reconciler.look()
+        await settled(reconciler)
+
+    shown = clean.kubectl("get", "deployment", "front-desk-bridge", "-n", "clinic", "-o", "jsonpath={.spec.replicas}")
+    assert shown.stdout == "2"
+    assert clean.kubectl("get", "service", "front-desk-bridge", "-n", "clinic").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "reason", "words"),
+    [
+        ("spec.failoverPolicy", "nowhere", "UnknownPolicy", "spec.failoverPolicy"),
+        ("spec.telephony.numbers.0.number", "+4930555099", "NumberNotAllowed", "spec.telephony.numbers[0].number"),
+        ("spec.telephony.numbers.0.carrier", "telnyx", "CarrierNotAllowed", "spec.telephony.numbers[0].carrier"),
+        ("spec.attempts.0.realtime.baseUrl", "wss://us.api.openai.com/v1", "HostOutsideResidency",
+         "spec.attempts[openai].realtime.baseUrl"),
+    ],
+)  # fmt: skip
+async def test_a_bad_agent_says_which_field_and_stops_nobody(clean, token_file, path, value, reason, words):
+    bad = changed(changed(AGENT, path, value), "metadata.name", "bad")
+    clean.apply(*REGIONS, POLICY, AGENT, bad, *ZONE_SECRETS)
+
+    async with operator(clean, token_file) as reconciler:
+        await settled(reconciler, rounds=6)
+
+    status, code, message = conditions(clean, "va", "bad")["Ready"]
+    assert (status, code) == ("False", reason)
+    assert words in message
+    assert clean.kubectl("get", "deployment", "bad-bridge", "-n", "clinic").returncode != 0
+    assert conditions(clean, "va", "front-desk")["Placed"][0] == "True"
+    assert reason in clean.kubectl("describe", "va", "bad", "-n", "clinic").stdout
+
+
+async def test_a_refused_edit_leaves_what_runs_as_it_is(clean, token_file):
+    clean.apply(*REGIONS, POLICY, AGENT, *ZONE_SECRETS)
+    async with operator(clean, token_file) as reconciler:
+        await settled(reconciler, rounds=5)
+        clean.apply(changed(AGENT, "spec.telephony.numbers.0.number", "+4930555099"))
+        await reconciler.look()
+        await settled(reconciler)
+
+    assert conditions(clean, "va", "front-desk")["Accepted"][:2] == ("False", "NumberNotAllowed")
+    assert clean.kubectl("get", "deployment", "front-desk-bridge", "-n", "clinic").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("bent", "reason"),
+    [
+        (changed(POLICY, "spec.regions.1.name", "lhr"), "UnknownRegion"),
+        (changed(changed(POLICY, "spec.witnesses", []), "spec.regions.1.name", "iad"), "RegionOutsideResidency"),
+    ],
+)
+async def test_a_bad_policy_says_which_field(clean, token_file, bent, reason):
+    clean.apply(*REGIONS, bent, *ZONE_SECRETS)
+
+    async with operator(clean, token_file) as reconciler:
+        await settled(reconciler, rounds=4)
+
+    status, code, message = conditions(clean, "fop", "eu")["Accepted"]
+    assert (status, code) == ("False", reason)
+    assert "spec.regions[" in message
+
+
+async def test_a_missing_secret_is_named_on_policy_and_agent(clean, token_file):
+    clean.apply(*REGIONS, POLICY, AGENT, *(each for each in ZONE_SECRETS if each["metadata"]["name"] != "twilio-eu"))
+
+    async with operator(clean, token_file) as reconciler:
+        await until(lambda: conditions(clean, "va", "front-desk") and conditions(clean, "fop", "eu"))
+        assert reconciler.rounds > 0
+
+    for kind, name, type_ in (("va", "front-desk", "Ready"), ("fop", "eu", "SecretsFound")):
+        status, code, message = conditions(clean, kind, name)[type_]
+        assert (status, code) == ("False", "MissingSecret")
+        assert "spec.carriers[twilio-eu]" in message
+        assert "twilio-eu" in message
+
+
+async def test_a_missing_provider_key_is_named_as_the_pod_reports_it(clean, token_file):
+    clean.apply(*REGIONS, POLICY, AGENT, *ZONE_SECRETS)
+    async with operator(clean, token_file) as reconciler:
+        await settled(reconciler, rounds=5)
+        report = PodReport(ready=False, missing_keys=("Secret clinic/openai key api-key",))
+        reconciler.context.desired.report(REF, "front-desk-bridge-1", report)
+        await settled(reconciler)
+
+    status, code, message = conditions(clean, "va", "front-desk")["KeysPresent"]
+    assert (status, code) == ("False", "MissingKeys")
+    assert message == "missing: Secret clinic/openai key api-key"
+
+
+async def test_a_standby_learns_everything_and_writes_nothing(clean, token_file):
+    clean.apply(*REGIONS, POLICY, AGENT, *ZONE_SECRETS)
+    before = versions(clean)
+    is_active = False
+    async with operator(clean, token_file, active=lambda: is_active) as reconciler:
+        await until(lambda: REF in reconciler.context.desired.agents)
+        assert versions(clean) == before
+        is_active = True
+        await settled(reconciler, rounds=5)
+    assert clean.kubectl("get", "deployment", "front-desk-bridge", "-n", "clinic").returncode == 0
+
+
+async def test_the_fleets_regions_come_from_the_charts_values(clean, token_file):
+    regions = chart.VALUES["fleet"]["regions"]
+    async with operator(clean, token_file, regions=regions) as reconciler:
+        await settled(reconciler, rounds=2)
+
+    found = clean.kubectl("get", "regions", "-o", "jsonpath={.items[*].metadata.name}").stdout.split()
+    assert found == ["ams", "fra", "iad"]
+
+
+async def test_an_agent_leaves_a_region_that_its_zone_leaves(clean, token_file):
+    clean.apply(*REGIONS, POLICY, AGENT, *ZONE_SECRETS)
+    async with operator(clean, token_file) as reconciler:
+        await settled(reconciler, rounds=5)
+        clean.apply(changed(POLICY, "spec.regions", [{"name": "ams", "weight": 1}]))
+        await reconciler.look()
+        await settled(reconciler)
+
+    assert conditions(clean, "va", "front-desk")["Ready"][:2] == ("False", "OutsideZone")
+    assert clean.kubectl("get", "deployment", "front-desk-bridge", "-n", "clinic").returncode != 0
+    held = json.loads(clean.kubectl("get", "secret", "front-desk-bridge", "-n", "clinic", "-o", "json").stdout)
+    assert not held.get("data")
