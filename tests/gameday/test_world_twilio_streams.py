@@ -68,6 +68,7 @@ async def test_speech_passes_both_ways_bit_by_bit(sim: TwilioSim, fra: w.Region)
     await heard(phone, len(answer))
     assert bytes(phone.heard) == answer
     assert call.visits[0].first_sound_at is not None
+    await socket.until("media", len(socket.of("media")) + 4)
     sent = b"".join(base64.b64decode(message["media"]["payload"]) for message in socket.of("media"))
     assert said in sent
 
@@ -144,15 +145,15 @@ async def test_a_black_hole_is_noticed_by_the_kernel_after_the_given_time() -> N
 async def test_tls_is_checked_against_the_given_authority(tmp_path: Path) -> None:
     server, trust = world_vendors_tls.contexts(tmp_path, "fra.test")
     log = ConnectionLog()
-    async with w.carrier(trust=trust, source="127.0.0.9", log=log) as sim:
-        async with w.Region("fra.test").serving(server) as fra:
-            fra.answers["/voice"] = fra.connect()
-            w.number(sim, fra.url("/voice"))
-            call = sim.place("+491555000001", to=w.NUMBER, phone=w.Handset())
-            await fra.socket()
-            assert call.visits[0].url.startswith("wss://")
-            assert [entry.kind for entry in log.between("127.0.0.9", "fra.test")] == ["twilio-webhook", "twilio-stream"]
-            assert fra.requests[0].headers["Host"] == f"fra.test:{fra.port}"
+    carrier = w.carrier(trust=trust, source="127.0.0.9", log=log)
+    async with carrier as sim, w.Region("fra.test").serving(server) as fra:
+        fra.answers["/voice"] = fra.connect()
+        w.number(sim, fra.url("/voice"))
+        call = sim.place("+491555000001", to=w.NUMBER, phone=w.Handset())
+        await fra.socket()
+        assert call.visits[0].url.startswith("wss://")
+        assert [entry.kind for entry in log.between("127.0.0.9", "fra.test")] == ["twilio-webhook", "twilio-stream"]
+        assert fra.requests[0].headers["Host"] == f"fra.test:{fra.port}"
 
 
 async def test_a_certificate_for_another_name_is_refused(tmp_path: Path) -> None:

@@ -103,7 +103,8 @@ class Region:
     def connect(self, then: str = "", *, action: str = "", **parameters: str) -> str:
         values = "".join(f'<Parameter name="{name}" value="{value}"/>' for name, value in parameters.items())
         action = f' action="{action}"' if action else ""
-        return f'<Response><Connect{action}><Stream url="{self.stream_url}">{values}</Stream></Connect>{then}</Response>'
+        stream = f'<Stream url="{self.stream_url}">{values}</Stream>'
+        return f"<Response><Connect{action}>{stream}</Connect>{then}</Response>"
 
     @contextlib.asynccontextmanager
     async def serving(self, ssl_context: ssl.SSLContext | None = None) -> AsyncIterator[Region]:
