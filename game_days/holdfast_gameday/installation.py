@@ -6,6 +6,7 @@ It does what an owner's pipeline would do, with the same tools, and knows nothin
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,7 +20,13 @@ from holdfast_gameday.lab.commands import LabError
 FLEET = paths.ROOT / "game_days" / "fleet"
 CHART = paths.ROOT / "charts" / "holdfast"
 PEER = "holdfast-peer"
-OPERATOR = "app.kubernetes.io/component=operator"
+OPERATOR = "app.kubernetes.io/name=holdfast-operator"
+# The peer's account is made before the chart, so that its token is known to the others when their operators start.
+ADOPTED_BY_HELM = {
+    "labels": {"app.kubernetes.io/managed-by": "Helm"},
+    "annotations": {"meta.helm.sh/release-name": "holdfast", "meta.helm.sh/release-namespace": SYSTEM},
+}
+REFERENCES = ("https://api.twilio.com", "https://api.cloudflare.com", "https://tools.example.com")
 # The zone of each region of the lab, the zones in which each has a vote, and where each is at the edge.
 ZONE_OF = {"fra": "eu", "ams": "eu", "iad": "us"}
 VOTES = {"fra": ("eu",), "ams": ("eu",), "iad": ("eu", "us")}
@@ -61,7 +68,11 @@ class Installation:
                 [
                     namespace(SYSTEM),
                     namespace(TENANT[zone]),
-                    {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": PEER, "namespace": SYSTEM}},
+                    {
+                        "apiVersion": "v1",
+                        "kind": "ServiceAccount",
+                        "metadata": {"name": PEER, "namespace": SYSTEM, **ADOPTED_BY_HELM},
+                    },
                     secret("holdfast-probe", SYSTEM, {"current": self.credentials.probe_key}),
                     *keys.for_operator(),
                     *keys.for_tenant(),
@@ -161,7 +172,7 @@ def values(name: str, pools: Mapping[str, str]) -> dict[str, Any]:
                 {
                     "name": region.name,
                     "server": region.server,
-                    "caData": paths.ca().read_text(),
+                    "caData": base64.b64encode(paths.ca().read_bytes()).decode(),
                     "tokenSecret": f"holdfast-peer-{region.name}",
                 }
                 for region in names.REGIONS.values()
@@ -169,6 +180,7 @@ def values(name: str, pools: Mapping[str, str]) -> dict[str, Any]:
             ],
             "zones": list(VOTES[name]),
             "probeKeySecret": "holdfast-probe",
+            "referenceTargets": list(REFERENCES),
         },
         "image": {
             "operator": {"repository": "localhost/holdfast-operator", "tag": "dev", "pullPolicy": "Never"},
