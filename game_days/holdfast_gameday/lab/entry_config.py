@@ -138,4 +138,4 @@ frontend entry
     http-request del-header X-Forwarded-For
     option forwardfor
     http-request set-header X-Forwarded-Proto https
-    log-format '{{"time":%Ts.%ms,"source":"%ci","host":"%[capture.req.hdr(0)]","method":"%HM","path":"%HPO","status":%ST,"backend":"%b","server":"%s"}}'"""
+    log-format '{{"time":%Ts.%ms,"source":"%ci","host":"%{{+E}}[capture.req.hdr(0)]","method":"%HM","path":"%{{+E}}HPO","status":%ST,"backend":"%b","server":"%s"}}'"""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from holdfast_gameday.lab import names, paths
+from holdfast_gameday.lab import oci_layout, paths
 from holdfast_gameday.lab.commands import LabError, run
 from holdfast_gameday.lab.phases import Phases
 
@@ -41,10 +41,9 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """All images as one OCI archive, and as the root folder of a containerd that has already unpacked them."""
+    """All images, unpacked in the root folder of a containerd that regions copy by hard links."""
 
     digest: str
-    archive: Path
     containerd: Path
 
 
@@ -62,7 +61,7 @@ async def ensure(phases: Phases) -> Built:
     requirements = {recipe.image: await _requirements(recipe) for recipe in RECIPES}
     digest = await asyncio.to_thread(content_digest, requirements)
     folder = _folder() / "built" / digest
-    built = Built(digest, folder / "images.tar", folder / "containerd")
+    built = Built(digest, folder / "containerd")
     if (folder / "done").exists():
         os.utime(folder)
         return built
@@ -127,7 +126,7 @@ async def _base(phases: Phases) -> str:
         context = _context("base")
         await run(["tar", "--numeric-owner", "-C", rootfs, "-cf", context / "base.tar", "."], deadline_s=120)
         (context / "Dockerfile").write_text("FROM scratch\nADD base.tar /\n")
-        await _buildah(["build", "-t", image, context])
+        await _storage("buildah", ["build", "-t", image, context])
         await asyncio.to_thread(shutil.rmtree, rootfs)
         await asyncio.to_thread(shutil.rmtree, context)
     return image
@@ -140,7 +139,7 @@ async def _build(recipe: Recipe, base: str, requirements: str) -> None:
     if not recipe.base:
         await run(["gcc", "-O2", "-static", "-s", "-o", context / "pause", SOURCES / "pause.c"])
     arguments = ["--build-arg", f"BASE={base}"] if recipe.base else []
-    await _buildah([
+    await _storage("buildah", [
         "build", "--layers", "--pull-never", "--isolation", "chroot", "--network", "host", "--runtime", "/usr/sbin/runc",
         "--volume", f"{CERTIFICATES}:{CERTIFICATES}:ro", "--volume", f"{_pip_settings()}:/etc/pip.conf:ro",
         *arguments, "--file", recipe.dockerfile, "--tag", recipe.image, context,
@@ -180,40 +179,54 @@ def _pip_settings() -> Path:
 
 
 async def _pack(built: Built) -> None:
-    """One OCI layout for all images, so that shared layers are there once; then a containerd store that holds them."""
-    folder = built.archive.parent
-    await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
-    layout = folder / "layout"
-    layout.mkdir(parents=True)
+    """One OCI layout for all images, kept from build to build: layers it has already are not written again."""
     for recipe in RECIPES:
-        await _buildah(["push", "--disable-compression", "--quiet", recipe.image, f"oci:{layout}:{recipe.image}"])
-    await run(["tar", "-C", layout, "-cf", built.archive, "."], deadline_s=120)
-    await asyncio.to_thread(shutil.rmtree, layout)
-    await _prepare(built)
-
-
-async def _prepare(built: Built) -> None:
-    previous = [folder / "containerd" for folder in _complete() if folder != built.archive.parent]
+        await _storage("podman", ["save", "--quiet", "--uncompressed", "--format", "oci-dir",
+                                  "--output", _layout(), recipe.image])
+    await asyncio.to_thread(oci_layout.prune, _layout())
+    folder = built.containerd.parent
+    await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    previous = _complete()
     if previous:  # its layers are the same but for the last: nothing is unpacked twice
-        await run(["cp", "-al", previous[0], built.containerd], deadline_s=120)
+        await run(["cp", "-al", previous[0] / "containerd", built.containerd], deadline_s=120)
         await asyncio.to_thread(own_databases, built.containerd)
+    await asyncio.to_thread(oci_layout.pack, _layout(), folder / "delta.tar", built.containerd)
+    await _import(built.containerd, folder / "delta.tar")
+    (folder / "delta.tar").unlink()
+
+
+async def _import(store: Path, archive: Path) -> None:
+    """By a containerd of its own, which ends with the import."""
     with tempfile.TemporaryDirectory(prefix="holdfast-") as scratch:
         socket = f"{scratch}/c.sock"
         config = Path(scratch, "config.toml")
         config.write_text(
-            f'version = 3\nroot = "{built.containerd}"\nstate = "{scratch}/state"\n'
+            f'version = 3\nroot = "{store}"\nstate = "{scratch}/state"\n'
             'disabled_plugins = ["io.containerd.cri.v1.runtime", "io.containerd.cri.v1.images", "io.containerd.grpc.v1.cri"]\n'
-            f'[grpc]\naddress = "{socket}"\n')
+            f'[grpc]\naddress = "{socket}"\n[plugins."io.containerd.metadata.v1.bolt"]\nno_sync = true\n')
         ctr = f"{paths.binaries()}/ctr --address {socket} --namespace k8s.io"
         script = (
             f"{paths.binaries()}/containerd --config {config} --log-level warn & daemon=$!; "
             f"for i in $(seq 200); do [ -S {socket} ] && {ctr} version >/dev/null 2>&1 && break; sleep 0.05; done; "
-            f"{ctr} images import {built.archive}; result=$?; "
-            "kill $daemon; wait $daemon; exit $result")
+            f"{ctr} images import {archive}; result=$?; kill $daemon; wait $daemon; exit $result")
         await _contained(["sh", "-c", script], 300)
-    listed = [name for name in names.IMAGES if not built.containerd.exists()]
-    if listed:
-        raise LabError("the images were not unpacked")
+
+
+def delta(target: Path, store: Path) -> Path:
+    """An archive of all images that leaves out the layers a containerd store already holds."""
+    oci_layout.pack(_layout(), target, store)
+    return target
+
+
+def archive(target: Path) -> Path:
+    """All images, complete, for a runtime that has none of them."""
+    oci_layout.pack(_layout(), target, None)
+    return target
+
+
+def _layout() -> Path:
+    return _folder() / "layout"
 
 
 def own_databases(store: Path) -> None:
@@ -238,14 +251,13 @@ def _forget_old(digest: str) -> None:
 
 
 async def _exists(image: str) -> bool:
-    return bool((await _buildah(["images", "--quiet", "--filter", f"reference={image}"], check=False)).strip())
+    return bool((await _storage("buildah", ["images", "--quiet", "--filter", f"reference={image}"], check=False)).strip())
 
 
-async def _buildah(argv: list[str | Path], *, check: bool = True) -> str:
-    store = _folder() / "storage"
-    runtime = _folder() / "storage-run"
-    return await _contained(["buildah", "--root", store, "--runroot", runtime, "--storage-driver", "overlay", *argv], 1200,
-                            check=check)
+async def _storage(program: str, argv: list[str | Path], *, check: bool = True) -> str:
+    """buildah or podman on a store of our own, so that an engine of the machine's owner is left alone."""
+    store = ["--root", _folder() / "storage", "--runroot", _folder() / "storage-run", "--storage-driver", "overlay"]
+    return await _contained([program, *store, *argv], 1200, check=check)
 
 
 async def _contained(argv: list[str | Path], deadline_s: float, *, check: bool = True) -> str:

@@ -49,6 +49,7 @@ def make_mounts(home: str, folder: str) -> None:
     for made in (home, "/run/netns", "/run/lock"):
         Path(made).mkdir(parents=True)
     mount(folder, home, None, MS_BIND)
+    mount(f"{home}/etc/resolv.conf", "/etc/resolv.conf", None, MS_BIND)
     for name, value in KERNEL_SETTINGS.items():
         shown = Path("/run/kernel-settings", name)
         shown.parent.mkdir(parents=True, exist_ok=True)

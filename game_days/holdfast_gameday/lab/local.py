@@ -112,7 +112,7 @@ class LocalBackend:
 
     async def _refresh_images(self, built: images.Built, phases: Phases) -> None:
         async def refresh(known: RegionNames) -> None:
-            await region.import_images(known, built.archive)
+            await region.import_images(known)
             (paths.region(known.name) / IMAGES_STAMP).write_text(built.digest)
 
         stale = [each for each in names.REGIONS.values() if _stamp(paths.region(each.name)) != built.digest]

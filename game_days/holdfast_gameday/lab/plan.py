@@ -180,5 +180,5 @@ def _apiserver(region: RegionNames, program: str) -> tuple[str, ...]:
         f"--service-account-issuer={region.server}", f"--service-account-key-file={ETC}/accounts.key",
         f"--service-account-signing-key-file={ETC}/accounts.key", f"--service-cluster-ip-range={names.SERVICE_RANGE}",
         f"--kubelet-client-certificate={ETC}/kubelet-client.crt", f"--kubelet-client-key={ETC}/kubelet-client.key",
-        "--profiling=false", "--event-ttl=2h",
+        "--kubelet-preferred-address-types=InternalIP", "--profiling=false", "--event-ttl=2h",
     )

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from holdfast_gameday.lab import certs, cgroups, dns, names, network, paths, plan
+from holdfast_gameday.lab import certs, cgroups, dns, images, names, network, paths, plan
 from holdfast_gameday.lab.commands import LabError, run
 from holdfast_gameday.lab.names import RegionNames
 
@@ -164,7 +164,7 @@ def what_is_missing(region: RegionNames) -> str:
         return ""
 
 
-async def wait_ready(region: RegionNames, *, deadline_s: float = 90, since_boot: float = 0) -> None:
+async def wait_ready(region: RegionNames, *, deadline_s: float = 90) -> None:
     end = time.monotonic() + deadline_s
     while missing := await asyncio.to_thread(what_is_missing, region):
         if time.monotonic() > end:
@@ -186,11 +186,14 @@ async def create_ingress_class(region: RegionNames) -> None:
         raise LabError(f"region {region.name} refused its IngressClass (HTTP {status})")
 
 
-async def import_images(region: RegionNames, archive: Path) -> None:
-    """Into a running region, by its own containerd, seen through its process 1."""
+async def import_images(region: RegionNames) -> None:
+    """Into a running region, by its own containerd, seen through its process 1; only the layers it has not got."""
+    folder = paths.region(region.name)
+    archive = await asyncio.to_thread(images.delta, folder / "images.tar", folder / "containerd")
     inner = identities(region)[-1].pid
     await run(["nsenter", f"--target={inner}", "--mount", paths.binaries() / "ctr", "--address", plan.CONTAINERD_SOCKET,
-               "--namespace", "k8s.io", "images", "import", "--no-unpack=false", archive], deadline_s=120)
+               "--namespace", "k8s.io", "images", "import", archive], deadline_s=120)
+    archive.unlink()
 
 
 def kubeconfig_text() -> str:

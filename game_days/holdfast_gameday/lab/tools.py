@@ -25,6 +25,7 @@ PACKAGES: Final[dict[str, str]] = {  # Debian package -> a file that proves it i
     "iptables": "/usr/sbin/iptables",
     "conntrack": "/usr/sbin/conntrack",
     "buildah": "/usr/bin/buildah",
+    "podman": "/usr/bin/podman",
     "debootstrap": "/usr/sbin/debootstrap",
     "redis-server": "/usr/bin/redis-server",
     "haproxy": "/usr/sbin/haproxy",

@@ -1,0 +1,55 @@
+"""An OCI image layout on disk: what its index reaches, and archives of it that leave out what the receiver has.
+
+It reads and packs files. It knows no image by name and runs no program.
+"""
+
+import json
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+CONTENT = Path("io.containerd.content.v1.content/blobs/sha256")
+
+
+def _blob(layout: Path, digest: str) -> Path:
+    return layout / "blobs" / "sha256" / digest.removeprefix("sha256:")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads(path.read_text())
+    return loaded
+
+
+def descriptions(layout: Path) -> Iterator[str]:
+    """Digests of the manifests and image configurations: small, and always wanted."""
+    for entry in _read(layout / "index.json")["manifests"]:
+        yield entry["digest"]
+        yield _read(_blob(layout, entry["digest"]))["config"]["digest"]
+
+
+def layers(layout: Path) -> Iterator[str]:
+    for entry in _read(layout / "index.json")["manifests"]:
+        for layer in _read(_blob(layout, entry["digest"]))["layers"]:
+            yield layer["digest"]
+
+
+def prune(layout: Path) -> None:
+    """Removes what no image of the index needs any more."""
+    needed = {digest.removeprefix("sha256:") for digest in (*descriptions(layout), *layers(layout))}
+    for blob in (layout / "blobs" / "sha256").iterdir():
+        if blob.name not in needed:
+            blob.unlink()
+
+
+def pack(layout: Path, target: Path, store: Path | None) -> None:
+    """`store` is the root of a containerd that will import the archive: layers it holds are left out."""
+    wanted = set(descriptions(layout))
+    wanted |= {digest for digest in layers(layout)
+               if store is None or not (store / CONTENT / digest.removeprefix("sha256:")).exists()}
+    with tarfile.open(target, "w") as archive:
+        for name in ("oci-layout", "index.json"):
+            archive.add(layout / name, name)
+        for digest in sorted(wanted):
+            blob = _blob(layout, digest)
+            archive.add(blob, str(blob.relative_to(layout)))
