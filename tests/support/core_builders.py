@@ -6,7 +6,16 @@ from collections.abc import Iterable, Mapping
 
 from holdfast.core.plans import View
 from holdfast.core.values import (
-    Fence, Guards, Lever, Observation, OriginState, Region, RegionMemory, Verdict, Zone, ZoneRegion,
+    Fence,
+    Guards,
+    Lever,
+    Observation,
+    OriginState,
+    Region,
+    RegionMemory,
+    Verdict,
+    Zone,
+    ZoneRegion,
 )
 
 UP, DOWN, UNKNOWN = Verdict.UP, Verdict.DOWN, Verdict.UNKNOWN
@@ -31,7 +40,7 @@ def zone(
 
 def region(name: str, levers: Iterable[str] = ("edge",), failure_domain: str | None = None) -> Region:
     domain = DOMAINS.get(name, name) if failure_domain is None else failure_domain
-    return Region(name, f"{name}.voice.example.com", "eu", domain, {lever: f"pool-{name}" for lever in levers})
+    return Region(name, f"{name}.voice.example.com", "eu", domain, dict.fromkeys(levers, f"pool-{name}"))
 
 
 def regions(of: Zone) -> dict[str, Region]:

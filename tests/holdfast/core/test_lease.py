@@ -7,8 +7,21 @@ from core_votes import Fleet
 
 from holdfast.core import lease
 from holdfast.core.lease import (
-    Acked, Candidate, Election, Failed, Follower, Leader, LeaseView, Read, Refused, Release, Renew, RenewNow, Tick,
-    TryAcquire, Withdraw,
+    Acked,
+    Candidate,
+    Election,
+    Failed,
+    Follower,
+    Leader,
+    LeaseView,
+    Read,
+    Refused,
+    Release,
+    Renew,
+    RenewNow,
+    Tick,
+    TryAcquire,
+    Withdraw,
 )
 from holdfast.core.values import Fence
 
