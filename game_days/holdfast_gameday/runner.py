@@ -50,19 +50,19 @@ class Stage:
 async def staged(lab: Lab, *, keep_lab: bool = False) -> AsyncIterator[Stage]:
     """The lab up, Holdfast installed in every region, both agents ready and reachable by their numbers.
 
-    The calling thread enters the lab's network and stays there: call it from a process of its own. Leaving it takes
-    the lab down, however it is left, unless it is to be kept.
+    The calling thread is in the lab's network meanwhile. Leaving it takes the lab down, however it is left, unless it
+    is to be kept.
     """
     try:
         await lab.up()
-        network.enter(names.WAN)
         credentials = FleetCredentials.draw()
         state, pools = practice.edge_state()
         installation = Installation(clusters(paths.kubeconfig()), credentials, pools=pools)
         log = paths.state() / "connections.jsonl"
-        async with practice.practising(credentials, state, pools, log_file=log) as world:
-            await _install(installation, world, lab.phases)
-            yield Stage(installation=installation, range=world, lab=lab, phases=lab.phases)
+        with network.entered(names.WAN):
+            async with practice.practising(credentials, state, pools, log_file=log) as world:
+                await _install(installation, world, lab.phases)
+                yield Stage(installation=installation, range=world, lab=lab, phases=lab.phases)
     finally:
         if not keep_lab:
             # A second Ctrl-C must not leave half a lab behind.
