@@ -33,6 +33,7 @@ MAX_POLL_BYTES = 1 << 20
 MAX_KEYS = 50
 
 Directive = Mapping[str, Any]
+Keys = Callable[[AgentRef], Awaitable[Sequence[bytes]]]
 
 
 class Bell:
@@ -69,7 +70,7 @@ class Bridges:
         *,
         desired: Desired,
         compose: Callable[[AgentRef], Directive],
-        keys: Callable[[AgentRef], Awaitable[Sequence[bytes]]],
+        keys: Keys,
         clock: Callable[[], float],
         metrics: Metrics,
     ) -> None:

@@ -18,8 +18,10 @@ log = logging.getLogger(__name__)
 
 REGION_LEASE = "holdfast-region"
 LISTEN_EVERY_S = 1.0
+HURRIED_EVERY_S = 0.3
 LISTEN_DEADLINE_S = 0.6
 MISSED_AFTER_S = 1.8
+FRESH_S = 3.0
 
 
 @dataclass(slots=True)
@@ -34,7 +36,7 @@ class _Heard:
 
 
 class Peers:
-    """What this pod has heard from the fleet. `on_missed` is called once per silence, with the region's name."""
+    """What this pod has heard. `on_missed` is called once per silence; while `hurried`, peers are asked more often."""
 
     def __init__(
         self,
@@ -43,11 +45,13 @@ class Peers:
         namespace: str,
         clock: Callable[[], float],
         on_missed: Callable[[str], None],
+        hurried: Callable[[], bool] = lambda: False,
     ) -> None:
         self._clients = dict(clients)
         self._namespace = namespace
         self._clock = clock
         self._on_missed = on_missed
+        self._hurried = hurried
         self._heard = {name: _Heard() for name in clients}
 
     @property
@@ -65,7 +69,8 @@ class Peers:
         while True:
             began = self._clock()
             await self.listen(name)
-            await asyncio.sleep(max(0.05, LISTEN_EVERY_S - (self._clock() - began)))
+            every_s = HURRIED_EVERY_S if self._hurried() else LISTEN_EVERY_S
+            await asyncio.sleep(max(0.05, every_s - (self._clock() - began)))
 
     async def listen(self, name: str) -> bool:
         """One GET. True when the heartbeat moved since the last one."""

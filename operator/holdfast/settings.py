@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pydantic
 from pydantic import alias_generators
@@ -35,24 +36,27 @@ class Settings(_Section):
 
     region: str
     namespace: str = "holdfast-system"
-    regions: tuple[str, ...] = ()
+    regions: tuple[dict[str, Any], ...] = ()
     peers: tuple[Peer, ...] = ()
     zones: tuple[str, ...] = ()
     bridge_image: str = ""
     image_pull_policy: str = "IfNotPresent"
     ingress_class: str = ""
     extra_ca: bool = pydantic.Field(default=False, alias="extraCA")
+    ingress_from: tuple[dict[str, Any], ...] = ()
+    extra_ca_file: str = pydantic.Field(default="", alias="extraCAFile")
     redis_url: str = ""
     canary_replicas: int = 1
     probe_key_file: str = "/etc/holdfast/probe/current"
+    probe_secret: str = "holdfast-probe"  # noqa: S105 - the name of a Secret, not its value
     reference_targets: tuple[str, ...] = ()
 
     @pydantic.field_validator("regions", mode="before")
     @classmethod
-    def _names_of_regions(cls, value: object) -> object:
-        """The chart may list whole regions; here only their names matter, the Region objects carry the rest."""
+    def _whole_regions(cls, value: object) -> object:
+        """The chart lists whole regions, as the Region objects show them; a bare name is one without details."""
         if isinstance(value, list):
-            return [item["name"] if isinstance(item, dict) else item for item in value]
+            return [item if isinstance(item, dict) else {"name": item} for item in value]
         return value
 
     @pydantic.field_validator("zones", mode="before")

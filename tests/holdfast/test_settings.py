@@ -36,6 +36,7 @@ def environment(tmp_path: Path, content: object) -> dict[str, str]:
 
 def test_the_rendered_file_is_understood(tmp_path: Path) -> None:
     read, identity = settings.load(environment(tmp_path, RENDERED))
+    assert read.regions == ({"name": "fra"}, {"name": "ams"}, {"name": "iad"})
     assert (read.region, read.extra_ca, read.peers[0].ca_file) == ("fra", True, "/p/ams/ca.crt")
     assert (identity.pod_name, identity.pod_uid) == ("operator-0", "u-1")
 

@@ -1,0 +1,87 @@
+"""What the levers were last read to say, and when each may be asked again.
+
+A failure makes an origin unknown, never off: what is unknown is read before anything leans on it. Back-off is per
+lever, so that one vendor's silence does not hold up another's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from holdfast.core.values import OriginState, Reason
+from holdfast.errors import DriverError
+from holdfast.levers.base import OriginReading
+
+FIRST_RETRY_S = 0.5
+LAST_RETRY_S = 10.0
+
+
+@dataclass(slots=True)
+class _Read:
+    enabled: bool | None
+    at: float
+    epoch: int = 0
+
+
+@dataclass(slots=True)
+class _Trouble:
+    reason: Reason
+    since: float
+    delay_s: float
+    again_at: float
+
+
+@dataclass(slots=True)
+class OriginBook:
+    """Readings of one zone's levers. Owned by the zone's loop."""
+
+    clock: Callable[[], float]
+    _reads: dict[tuple[str, str], _Read] = field(default_factory=dict)
+    _troubles: dict[str, _Trouble] = field(default_factory=dict)
+
+    def states(self) -> tuple[OriginState, ...]:
+        """For the core: every origin that was read, with the age of the reading."""
+        now = self.clock()
+        return tuple(
+            OriginState(lever, region, read.enabled, read_age_s=now - read.at)
+            for (lever, region), read in self._reads.items()
+        )
+
+    def epoch_seen(self) -> int:
+        """The highest epoch in our marks at the vendors."""
+        return max((read.epoch for read in self._reads.values()), default=0)
+
+    def forget(self) -> None:
+        """Everything is unknown again: the next plan reads first."""
+        for read in self._reads.values():
+            read.enabled = None
+
+    def unknown(self, lever: str, region: str) -> None:
+        """The outcome of a write is not known until it is read."""
+        self._reads[lever, region] = _Read(enabled=None, at=self.clock())
+
+    def answered(self, lever: str, reading: OriginReading) -> None:
+        """A reading came in, so the lever is well."""
+        self._reads[lever, reading.region] = _Read(enabled=reading.enabled, at=self.clock(), epoch=reading.epoch)
+        self._troubles.pop(lever, None)
+
+    def failed(self, lever: str, region: str, error: DriverError) -> None:
+        """Hold, and ask again later: twice as late each time, or when the vendor said it would listen."""
+        now, before = self.clock(), self._troubles.get(lever)
+        delay_s = FIRST_RETRY_S if before is None else min(before.delay_s * 2, LAST_RETRY_S)
+        if not error.retryable:
+            delay_s = LAST_RETRY_S
+        wait_s = max(delay_s, error.retry_after_s or 0.0)
+        since = now if before is None else before.since
+        self._troubles[lever] = _Trouble(Reason(error.code, str(error)), since, delay_s, now + wait_s)
+        self.unknown(lever, region)
+
+    def may_ask(self, lever: str) -> bool:
+        """Whether the back-off of this lever is over."""
+        trouble = self._troubles.get(lever)
+        return trouble is None or self.clock() >= trouble.again_at
+
+    def troubles(self) -> dict[str, Reason]:
+        """Levers that do not answer as they should, with the reason."""
+        return {lever: trouble.reason for lever, trouble in self._troubles.items()}

@@ -1,0 +1,160 @@
+"""What the fleet shows: directives for bridge pods and statuses for people, from the loops' last views. No I/O."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from holdfast import heart, kube
+from holdfast.core import copies, directives, failover, status
+from holdfast.core.values import AgentRef, Intent, Observation, Reason, Zone
+from holdfast.desired import Desired
+from holdfast.fleet_status import Target, Wanted
+from holdfast.loop import ZoneLoop
+
+__all__ = ["AgentRef", "Intent", "ZoneNow", "directive", "standings", "statuses"]
+
+COPY_IN_SYNC = "CopyInSync"
+NO_DIRECTIVE: Mapping[str, Any] = {"buddy": None, "regions": [], "attempts": [], "drain": None, "lost": []}
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneNow:
+    """One zone's loop, and who leads it under which epoch."""
+
+    loop: ZoneLoop
+    leader: str
+    epoch: int
+
+
+def _standing(zone: Zone, loop: ZoneLoop | None) -> directives.Standing:
+    """Until the first look, every region of the zone counts as serving: fail static, not empty."""
+    if loop is None or loop.view is None:
+        return directives.Standing(serving=zone.members)
+    return directives.Standing(serving=loop.view.serving(), lost=failover.lost(loop.view))
+
+
+def standings(loops: Mapping[str, ZoneLoop]) -> Mapping[str, directives.Standing]:
+    """What directives depend on, for telling whether they changed."""
+    return {name: _standing(loop.view.zone, loop) for name, loop in loops.items() if loop.view is not None}
+
+
+def directive(agent: AgentRef, region: str, desired: Desired, loops: Mapping[str, ZoneLoop]) -> Mapping[str, Any]:
+    """What a pod of this agent is told, without its number."""
+    entry = desired.agents.get(agent)
+    zone = desired.zones.get(entry.zone) if entry else None
+    if entry is None or zone is None:
+        return NO_DIRECTIVE
+    told = directives.directive(
+        region, zone, regions=desired.regions, standing=_standing(zone, loops.get(zone.name))
+    )
+    content = directives.message(told, version=0)
+    content["attempts"] = [attempt.name for attempt in entry.spec.attempts]
+    return {key: value for key, value in content.items() if key != "version"}
+
+
+def statuses(
+    *,
+    region: str,
+    desired: Desired,
+    zones: Mapping[str, ZoneNow],
+    observations: Iterable[Observation],
+    beats: Mapping[str, heart.Heartbeat],
+    own_load: tuple[int, int],
+    fallbacks: Mapping[AgentRef, status.Condition],
+    notes: Mapping[copies.Key, Reason],
+    wall_s: float,
+) -> Mapping[Target, Wanted]:
+    """Everything this operator has to say about the objects of its own cluster."""
+    loads = {name: (beat.ready_pods, beat.active_calls) for name, beat in beats.items()} | {region: own_load}
+    wanted: dict[Target, Wanted] = {}
+    for name, now in zones.items():
+        if now.loop.view is not None:
+            wanted[kube.POLICIES, None, name] = _policy(now, _room(loads, desired, name), notes)
+    seen = list(observations)
+    for name in desired.regions:
+        wanted[kube.REGIONS, None, name] = _region(name, zones, seen, loads.get(name), wall_s)
+    for ref, condition in fallbacks.items():
+        if ref in desired.agents:
+            said = [condition, *_note(notes, copies.Key("VoiceAgent", ref.namespace, ref.name))]
+            wanted[kube.AGENTS, ref.namespace, ref.name] = Wanted("VoiceAgent", {}, said)
+    for ref in desired.agents:
+        key = (kube.AGENTS, ref.namespace, ref.name)
+        wanted.setdefault(
+            key, Wanted("VoiceAgent", {}, _note(notes, copies.Key("VoiceAgent", ref.namespace, ref.name)))
+        )
+    return wanted
+
+
+def _room(
+    loads: Mapping[str, tuple[int, int]], desired: Desired, zone: str
+) -> Mapping[str, status.Load]:
+    per_pod = min((entry.spec.calls_per_pod for entry in desired.agents_of(zone)), default=50)
+    return {
+        name: status.Load(ready_pods=pods, active_calls=calls, room=max(0, pods * per_pod - calls))
+        for name, (pods, calls) in loads.items()
+    }
+
+
+def _policy(now: ZoneNow, loads: Mapping[str, status.Load], notes: Mapping[copies.Key, Reason]) -> Wanted:
+    view = now.loop.view
+    assert view is not None
+    serving = view.serving()
+    conditions = [
+        status.ready(view),
+        status.quorum(view.zone, leader=now.leader or None),
+        status.ready_for_loss(view.zone, loads=loads),
+        *_note(notes, copies.Key("FailoverPolicy", "", view.zone.name)),
+    ]
+    if view.fence is not None:
+        failing = {lever: f"{reason.code}: {reason.message}" for lever, reason in now.loop.book.troubles().items()}
+        conditions.append(status.levers_reachable(view.zone, failing=failing))
+    fields: dict[str, Any] = {
+        "leader": now.leader,
+        "epoch": now.epoch,
+        "serving": list(serving),
+        "cordoned": [name for name in view.zone.members if name not in serving],
+    }
+    return Wanted("FailoverPolicy", fields, conditions, [entry.rendered() for entry in now.loop.ledger.entries])
+
+
+def _region(
+    name: str,
+    zones: Mapping[str, ZoneNow],
+    observations: Iterable[Observation],
+    load: tuple[int, int] | None,
+    wall_s: float,
+) -> Wanted:
+    of = {z: now for z, now in sorted(zones.items()) if now.loop.view and name in now.loop.view.zone.members}
+    views = [(now.loop.view, now.loop.plan) for now in of.values() if now.loop.view]
+    fields: dict[str, Any] = {
+        "observations": [
+            {
+                "observer": seen.observer,
+                "verdict": seen.verdict.value,
+                "since": _rfc3339(wall_s - seen.held_s),
+                "detail": seen.detail[:256],
+            }
+            for seen in sorted(observations, key=lambda seen: seen.observer)
+            if seen.target == name and seen.heard_age_s <= 3.0
+        ],
+    }
+    if views:
+        fields["serving"] = all(name in view.serving() for view, _ in views)
+        fields["leader"] = ", ".join(sorted({now.leader for now in of.values() if now.leader}))
+    if load is not None:
+        fields["readyPods"], fields["activeCalls"] = load
+    # A region of several zones shows the conditions of the first; each zone's own are in its policy.
+    conditions = list(status.region(name, views[0][0], plan=views[0][1])) if views else []
+    decisions = [entry.rendered() for now in of.values() for entry in now.loop.ledger.entries if entry.region == name]
+    return Wanted("Region", fields, conditions, decisions)
+
+
+def _note(notes: Mapping[copies.Key, Reason], key: copies.Key) -> list[status.Condition]:
+    return [status.Condition(COPY_IN_SYNC, False, notes[key])] if key in notes else []
+
+
+def _rfc3339(wall_s: float) -> str:
+    return dt.datetime.fromtimestamp(wall_s, tz=dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,119 @@
+"""Runs a plan's steps in order and stops at the first that fails, because every prefix of a plan is safe.
+
+No decision is made here. What is checked again is only the right to write: the fence of the step is still ours, and a
+majority acknowledged it at most half a second ago.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Protocol, assert_never
+
+from holdfast.core.plans import ReadBack, SetOrigin, Step, StoreMemory
+from holdfast.core.values import Fence, RegionMemory
+from holdfast.fleet_origins import OriginBook
+from holdfast.levers.base import DriverError, OriginChange, RoutingDriver
+from holdfast.telemetry import Metrics
+
+log = logging.getLogger(__name__)
+
+WRITE_WITHIN_ACK_S = 0.5
+
+
+class Vote(Protocol):
+    """The zone's vote, as far as writing needs it."""
+
+    def fence(self) -> Fence | None:
+        """The right to write, while we lead."""
+        ...
+
+    def last_ack_age_s(self) -> float:
+        """Since before the last acknowledged majority renewal was sent."""
+        ...
+
+    async def confirm(self) -> bool:
+        """Renew now; whether a majority acknowledged."""
+        ...
+
+    async def store(self, memory: Mapping[str, RegionMemory]) -> bool:
+        """Renew now with this memory; whether a majority stored it."""
+        ...
+
+
+class Steps:
+    """Executes steps for one zone."""
+
+    def __init__(
+        self,
+        *,
+        vote: Vote,
+        drivers: Callable[[], Mapping[str, RoutingDriver]],
+        book: OriginBook,
+        clock: Callable[[], float],
+        metrics: Metrics,
+    ) -> None:
+        self._vote = vote
+        self._drivers = drivers
+        self._book = book
+        self._clock = clock
+        self._metrics = metrics
+
+    async def run(self, step: Step) -> bool:
+        """One step; False when what follows must wait for another plan."""
+        match step:
+            case StoreMemory():
+                return self._vote.fence() == step.fence and await self._vote.store(step.memory)
+            case SetOrigin():
+                return await self._set(step)
+            case ReadBack():
+                return await self._read(step)
+            case _:
+                assert_never(step)
+
+    async def _set(self, step: SetOrigin) -> bool:
+        driver = self._drivers().get(step.lever)
+        if driver is None or not self._book.may_ask(step.lever) or not await self._fenced(step.fence):
+            return False
+        began = self._clock()
+        # From here to the read-back the state at the vendor is not known, whatever happens to us.
+        self._book.unknown(step.lever, step.region)
+        try:
+            await driver.apply(OriginChange(region=step.region, enabled=step.enabled, epoch=step.fence.epoch))
+        except DriverError as e:
+            self._failed(step.lever, step.region, e)
+            self._metrics.lever_writes.labels(step.lever, e.code).observe(self._clock() - began)
+            return False
+        self._metrics.lever_writes.labels(step.lever, "written").observe(self._clock() - began)
+        log.info(
+            "origin written",
+            extra={"lever": step.lever, "region": step.region, "enabled": step.enabled, "key": step.key},
+        )
+        return True
+
+    async def _fenced(self, fence: Fence) -> bool:
+        if self._vote.fence() != fence:
+            return False
+        if self._vote.last_ack_age_s() <= WRITE_WITHIN_ACK_S:
+            return True
+        return await self._vote.confirm() and self._vote.fence() == fence
+
+    async def _read(self, step: ReadBack) -> bool:
+        driver = self._drivers().get(step.lever)
+        looking = step.expected is None
+        if driver is None or not self._book.may_ask(step.lever):
+            return looking
+        try:
+            reading = await driver.read(step.region)
+        except DriverError as e:
+            self._failed(step.lever, step.region, e)
+            return looking
+        self._book.answered(step.lever, reading)
+        return looking or reading.enabled is step.expected
+
+    def _failed(self, lever: str, region: str, error: DriverError) -> None:
+        self._book.failed(lever, region, error)
+        log.warning(
+            "lever held",
+            extra={"lever": lever, "region": region, "code": error.code, "why": str(error)},
+        )
