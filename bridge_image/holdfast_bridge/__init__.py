@@ -1,1 +1,1 @@
-"""The bridge: one voice agent's calls in one region. It knows nothing of Kubernetes and nothing of the operator's code."""
+"""The bridge: one voice agent's calls in one region. It knows no Kubernetes and none of the operator's code."""

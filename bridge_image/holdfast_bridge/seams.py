@@ -1,7 +1,7 @@
 """The seams between a call in progress and the services around it.
 
-Nothing is decided here. A session (one call) sees the rest of the bridge only through these Protocols, so that it can be
-driven by fakes, and the services never reach into a call except through `LiveCall`.
+Nothing is decided here. A session (one call) sees the rest of the bridge only through these Protocols, so that it can
+be driven by fakes, and the services never reach into a call except through `LiveCall`.
 """
 
 from __future__ import annotations
@@ -41,6 +41,10 @@ class JournalPort(Protocol):
 
     async def intent(self, call: str, tool: str, *, timeout_s: float = 0.3) -> bool:
         """True when the buddy acknowledged the tool's intent in time; False when it did not, or there is no buddy."""
+        ...
+
+    def has_buddy(self) -> bool:
+        """False when no other region is named to keep this pod's calls: an intent then rests on our own record."""
         ...
 
     async def end(self, record: CallRecord, *, timeout_s: float = 0.3) -> None:

@@ -53,6 +53,13 @@ def decode(data: bytes) -> Directive | None:
         return None
 
 
+def in_order(config: AgentConfig, names: tuple[str, ...]) -> AgentConfig:
+    """The agent with its attempts in the order named; those not named come last, because last is better than never."""
+    place = {name: index for index, name in enumerate(names)}
+    attempts = tuple(sorted(config.attempts, key=lambda attempt: place.get(attempt.name, len(place))))
+    return config if attempts == config.attempts else msgspec.structs.replace(config, attempts=attempts)
+
+
 def within_zone(directive: Directive, config: AgentConfig) -> Directive:
     """The directive with everything removed that agent.json does not list, and hosts as agent.json has them."""
     states = {state.name: state for state in directive.regions}

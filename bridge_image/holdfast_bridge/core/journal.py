@@ -14,6 +14,7 @@ from typing import Literal
 
 import msgspec
 
+MAX_CALLS = 5_000
 MAX_ITEMS = 200
 MAX_TOOLS = 100
 MAX_TEXT = 4_000
@@ -104,6 +105,13 @@ def newest(records: Iterable[CallRecord | None]) -> CallRecord | None:
 
 def merge(known: CallRecord | None, candidate: CallRecord) -> CallRecord:
     return candidate if known is None or supersedes(candidate, known) else known
+
+
+def keep(records: dict[str, CallRecord], record: CallRecord, *, limit: int = MAX_CALLS) -> None:
+    """Keep the newer record of its call in `records`, and not more calls than a pod could ever carry."""
+    records[record.call] = merge(records.pop(record.call, None), record)
+    if len(records) > limit:
+        records.pop(next(iter(records)))
 
 
 def stale(candidate: CallRecord, known: CallRecord | None) -> bool:

@@ -32,6 +32,7 @@ class Refused(enum.Enum):
     WRONG_REGION = "wrong_region"
     SPENT = "spent"
     STALE_EPOCH = "stale_epoch"
+    FULL = "full"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,58 @@
+"""Whether this pod wants new calls, and why not.
+
+It reads what others know and decides nothing about calls in progress. Two lines are drawn at different heights: at 90 %
+of `callsPerPod` the pod goes unready, so that new calls go to other pods; only at twice `callsPerPod` are upgrades
+refused, because an upgrade may be a hand-over, and those are exempt from admission limits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sized
+
+from holdfast_bridge.settings import Settings
+
+UNREADY_AT = 0.9
+REFUSE_AT = 2.0
+
+
+class Health:
+    def __init__(self, *, settings: Callable[[], Settings], calls: Sized, drain_ordered: Callable[[], bool]) -> None:
+        self._settings = settings
+        self._calls = calls
+        self._drain_ordered = drain_ordered
+        self.stopping = False
+        self.serving = False
+        """True once both ports are open."""
+
+    @property
+    def draining(self) -> bool:
+        return self.stopping or self._drain_ordered()
+
+    @property
+    def able(self) -> bool:
+        """At least one attempt has what it needs to be tried."""
+        return bool(self._settings().usable_attempts)
+
+    @property
+    def full(self) -> bool:
+        return len(self._calls) >= self._settings().agent.limits.calls_per_pod
+
+    def accepting(self) -> bool:
+        """May an upgrade be answered at all? Implements `seams.Services.accepting`."""
+        limit = self._settings().agent.limits.calls_per_pod * REFUSE_AT
+        return self.able and not self.draining and len(self._calls) < limit
+
+    def reasons(self) -> tuple[str, ...]:
+        """Why this pod is not ready, in words that name what to mend; empty when it is."""
+        settings = self._settings()
+        limit = settings.agent.limits.calls_per_pod
+        found: list[str] = []
+        if not self.serving:
+            found.append("starting")
+        if self.draining:
+            found.append("draining")
+        if len(self._calls) >= limit * UNREADY_AT:
+            found.append(f"full: {len(self._calls)} of {limit} calls")
+        if not self.able:
+            found.append("no usable attempt: missing " + ", ".join(settings.missing_keys))
+        return tuple(found)

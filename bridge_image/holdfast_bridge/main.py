@@ -1,0 +1,299 @@
+"""The composition root of a bridge pod: builds every part, joins them, and ends them in order.
+
+Nothing is decided here. Loops that only help (Redis, the buddy, the operator) are restarted when they fail, because
+calls in progress must not end with them; the two ports are the pod, and their failure ends it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+import uvloop
+from aiohttp import web
+
+from holdfast_bridge import journal_store, settings, telemetry
+from holdfast_bridge.audio_port import AudioPort
+from holdfast_bridge.calls import Calls, TokenDesk
+from holdfast_bridge.carrier import TwilioRest
+from holdfast_bridge.control_port import ControlPort, Surroundings
+from holdfast_bridge.core import directive
+from holdfast_bridge.drain import Drain
+from holdfast_bridge.errors import SettingsError
+from holdfast_bridge.health import Health
+from holdfast_bridge.journal import Journal, Zone
+from holdfast_bridge.journal_desk import JournalDesk
+from holdfast_bridge.journal_fetch import ZoneFetch
+from holdfast_bridge.journal_link import BuddyLink, Peer
+from holdfast_bridge.journal_store import MemoryStore
+from holdfast_bridge.poll import Directives, Poller, ProviderResults, Seen
+from holdfast_bridge.rescue import Rescue
+from holdfast_bridge.seams import Services
+from holdfast_bridge.settings import Settings, SettingsFile
+
+CONTROL_PORT = 8080
+AUDIO_PORT = 8081
+RELOAD_EVERY_S = 2.0
+RESTART_AFTER_S = 1.0
+OUT_OF_ROTATION_S = 1.0
+"""After SIGTERM the entry needs a moment to see the pod unready; a call moved sooner could be sent straight back."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """Where to listen, and how other regions are reached; anything but the defaults is for tests."""
+
+    host: str = "0.0.0.0"  # noqa: S104  the pod's own network
+    control: int = CONTROL_PORT
+    audio: int = AUDIO_PORT
+    peer_scheme: str = "https"
+
+
+class Bridge:
+    """One pod's parts, joined. `run` serves until `stop` is called and the calls are handed over."""
+
+    def __init__(self, read: Callable[[], Settings], *, ports: Ports = Ports()) -> None:
+        self._files = SettingsFile(read)
+        self._ports = ports
+        self._stop = asyncio.Event()
+        self.bound = asyncio.Event()
+        self.control_port = 0
+        self.audio_port = 0
+        agent = self._files().agent
+        self.metrics = telemetry.Metrics()
+        self.memory = MemoryStore()
+        self.redis = journal_store.connect(agent.redis_url, agent=agent.id) if agent.redis_url else None
+        self.calls = Calls(on_change=self._news)
+        self.directives = Directives(self._files, on_change=self._directive_changed)
+        self.link = BuddyLink(self._peer(), snapshot=self.calls.records, on_stale=self.calls.newer)
+        self.journal = Journal(
+            memory=self.memory,
+            redis=self.redis,
+            link=self.link,
+            zone=Zone(reachable=self._reachable, fetch=self._fetch()),
+            on_newer=self.calls.newer,
+        )
+        self.desk = JournalDesk(agent=agent.id, memory=self.memory, redis=self.redis, on_newer=self.calls.newer)
+        self.health = Health(
+            settings=self._files, calls=self.calls, drain_ordered=self.directives.drain_ordered
+        )
+        self.tokens = TokenDesk(
+            settings=self._files, memory=self.memory, redis=self.redis, full=lambda: self.health.full
+        )
+        self.results = ProviderResults(on_failure=self._news)
+        self.poller = Poller(
+            settings=self._files,
+            directives=self.directives,
+            seen=Seen(
+                records=self.calls.records,
+                providers=self.results.report,
+                ready=lambda: not self.health.reasons(),
+                draining=lambda: self.health.draining,
+                buddy_up=lambda: self.link.up,
+            ),
+        )
+
+    def stop(self) -> None:
+        """Begin to drain, as SIGTERM does."""
+        self._stop.set()
+
+    async def run(self) -> None:
+        async with AsyncExitStack() as stack:
+            http = await stack.enter_async_context(aiohttp.ClientSession())
+            if self.redis is not None:
+                stack.push_async_callback(self.redis.aclose)
+            carrier = TwilioRest(http, self._files)
+            drain = Drain(
+                settings=self._files,
+                directive=self.directives,
+                calls=self.calls,
+                journal=self.journal,
+                carrier=carrier,
+                metrics=self.metrics,
+            )
+            audio = AudioPort(self._services(carrier), count=self.metrics.refused)
+            self.link.point_at(self.directives().buddy)
+            async with asyncio.TaskGroup() as group:
+                running = [group.create_task(audio.run(self._ports.host, self._ports.audio))]
+                running += [group.create_task(_kept_running(name, loop)) for name, loop in self._loops(carrier, drain)]
+                await audio.bound.wait()
+                self.audio_port = audio.port
+                runner = await self._serve_control()
+                self.health.serving = True
+                self.bound.set()
+                log.info("serving", extra={"agent": self._files().agent.id, "region": self._files().agent.region})
+                await self._stop.wait()
+                await self._wind_down(drain)
+                await runner.cleanup()
+                for task in running:
+                    task.cancel()
+
+    async def _wind_down(self, drain: Drain) -> None:
+        self.health.stopping = True
+        self._news()
+        within = self._files().agent.drain_seconds
+        if len(self.calls):
+            await asyncio.sleep(OUT_OF_ROTATION_S)
+            await drain.run(within_s=max(1.0, within - OUT_OF_ROTATION_S))
+        await self.desk.close()
+        log.info("drained", extra={"calls_left": len(self.calls)})
+
+    async def _serve_control(self) -> web.AppRunner:
+        port = ControlPort(
+            Surroundings(
+                settings=self._files,
+                directive=self.directives,
+                unreachable=self.link.unreachable,
+                journal=self.journal,
+                desk=self.desk,
+                health=self.health,
+                metrics=self.metrics,
+                exposition=self._exposition,
+            )
+        )
+        runner = web.AppRunner(port.application(), access_log=None, shutdown_timeout=1.0)
+        await runner.setup()
+        site = web.TCPSite(runner, self._ports.host, self._ports.control)
+        await site.start()
+        self.control_port = runner.addresses[0][1]
+        return runner
+
+    def _loops(self, carrier: TwilioRest, drain: Drain) -> list[tuple[str, Callable[[], Awaitable[None]]]]:
+        rescue = Rescue(
+            settings=self._files,
+            directive=self.directives,
+            memory=self.memory,
+            redis=self.redis,
+            carrier=carrier,
+            metrics=self.metrics,
+        )
+        return [
+            ("journal", self.journal.run),
+            ("buddy link", self.link.run),
+            ("tokens", self.tokens.run),
+            ("poll", self.poller.run),
+            ("settings", self._reload),
+            ("ordered drain", lambda: self._obey_drain(drain)),
+            ("rescue", rescue.run),
+        ]
+
+    async def _reload(self) -> None:
+        told = ""
+        while True:
+            await asyncio.sleep(RELOAD_EVERY_S)
+            if self._files.refresh():
+                log.info("settings in force", extra={"generation": self._files().agent.generation})
+                self._directive_changed()
+            if self._files.problem != told:
+                told = self._files.problem
+                log.warning("settings not taken over", extra={"problem": told})
+
+    async def _obey_drain(self, drain: Drain) -> None:
+        """Hand over while the operator orders it; the pod stays and takes calls again when the order lapses."""
+        while True:
+            await asyncio.sleep(RELOAD_EVERY_S)
+            if self.directives.drain_ordered() and not self.health.stopping and len(self.calls):
+                await drain.run(
+                    within_s=self._files().agent.drain_seconds,
+                    wanted=lambda: self.directives.drain_ordered() and not self.health.stopping,
+                )
+
+    def _services(self, carrier: TwilioRest) -> Services:
+        return Services(
+            settings=self._settings_in_order,
+            journal=self.journal,
+            carrier=carrier,
+            calls=self.calls,
+            claim=self.tokens.claim,
+            accepting=self.health.accepting,
+            provider_result=self._provider_result,
+        )
+
+    def _settings_in_order(self) -> Settings:
+        """The settings with the attempts in the order that the operator last named."""
+        current = self._files()
+        agent = directive.in_order(current.agent, self.directives().attempts)
+        return current if agent is current.agent else dataclasses.replace(current, agent=agent)
+
+    def _provider_result(self, attempt: str, ok: bool, error: str) -> None:
+        self.metrics.provider(attempt, ok=ok, error=error)
+        self.results.add(attempt, ok, error)
+
+    def _peer(self) -> Peer:
+        scheme = "ws" if self._ports.peer_scheme == "http" else "wss"
+        path = f"{self._files().agent.path}/journal"
+        return Peer(url=lambda region: self._address(region, scheme, path), path=path, key=self._key)
+
+    def _fetch(self) -> ZoneFetch:
+        path = f"{self._files().agent.path}/journal/fetch"
+        return ZoneFetch(
+            url=lambda region: self._address(region, self._ports.peer_scheme, path), path=path, key=self._key
+        )
+
+    def _address(self, region: str, scheme: str, path: str) -> str | None:
+        host = self._files().agent.host_of(region)
+        return None if host is None else f"{scheme}://{host}{path}"
+
+    def _key(self) -> bytes:
+        return self._files().fleet.zone_keys[0]
+
+    def _reachable(self) -> tuple[str, ...]:
+        agent = self._files().agent
+        gone = {agent.region, *self.directives().lost, *self.link.unreachable()}
+        return tuple(entry.name for entry in agent.regions if entry.name not in gone)
+
+    def _directive_changed(self) -> None:
+        self.link.point_at(self.directives().buddy)
+
+    def _news(self) -> None:
+        self.poller.news()
+
+    def _exposition(self) -> bytes:
+        return self.metrics.exposition(
+            calls=len(self.calls),
+            ready=not self.health.reasons(),
+            waiting=self.journal.waiting,
+            buddy_up=self.link.up,
+        )
+
+
+async def _kept_running(name: str, loop: Callable[[], Awaitable[None]]) -> None:
+    """A loop that breaks is a defect to be logged, not a reason to drop every call."""
+    while True:
+        try:
+            await loop()
+        except Exception:
+            log.exception("a loop failed and is started again", extra={"loop": name})
+        else:
+            return
+        await asyncio.sleep(RESTART_AFTER_S)
+
+
+async def serve(directory: Path) -> None:
+    pod, uid = os.environ.get("POD_NAME", ""), os.environ.get("POD_UID", "")
+    bridge = Bridge(lambda: settings.load(directory, pod=pod, pod_uid=uid))
+    loop = asyncio.get_running_loop()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signum, bridge.stop)
+    await bridge.run()
+
+
+def main() -> int:
+    """0 after a drain; 2 when the mounted files cannot be meant."""
+    telemetry.log_to_stderr()
+    try:
+        uvloop.run(serve(Path(os.environ.get("HOLDFAST_DIRECTORY", settings.DIRECTORY))))
+    except SettingsError as error:
+        log.error("cannot start", extra={"problem": str(error)})  # noqa: TRY400  the words are the whole story
+        return 2
+    return 0

@@ -1,0 +1,200 @@
+"""The long poll with the operator: directives come down, what this pod sees goes up.
+
+The last directive stays in force for as long as the operator is silent, except that an order to drain lapses by itself.
+It knows nothing of what a directive is for; who reads it applies it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import aiohttp
+import msgspec
+
+from holdfast_bridge.core import directive
+from holdfast_bridge.core.directive import Directive
+from holdfast_bridge.core.journal import CallRecord
+from holdfast_bridge.settings import Settings
+
+PATH = "/v1/poll"
+ANSWER_WITHIN_S = 15.0
+BETWEEN_S = 0.2
+BETWEEN_REPORTS_S = 1.0
+BACK_OFF_S = (0.5, 1.0, 2.0, 5.0)
+MAX_ANSWER = 256 * 1024
+MAX_ERROR_CHARS = 64
+
+log = logging.getLogger(__name__)
+
+
+class Directives:
+    """The directive in force, cut to the zone that agent.json lists."""
+
+    def __init__(
+        self,
+        settings: Callable[[], Settings],
+        *,
+        on_change: Callable[[], None] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._on_change = on_change
+        self._clock = clock
+        self._told: Directive | None = None
+        self._drain_until = 0.0
+
+    def __call__(self) -> Directive:
+        agent = self._settings().agent
+        return directive.within_zone(self._told or directive.initial(agent), agent)
+
+    @property
+    def version(self) -> int:
+        return 0 if self._told is None else self._told.version
+
+    def drain_ordered(self) -> bool:
+        return self._clock() < self._drain_until
+
+    def apply(self, told: Directive) -> None:
+        self._drain_until = 0.0 if told.drain is None else self._clock() + told.drain.until_seconds
+        changed = told != self._told
+        self._told = told
+        if changed:
+            log.info("directive in force", extra={"version": told.version, "buddy": told.buddy, "lost": told.lost})
+            self._on_change()
+
+
+@dataclass(slots=True)
+class _Tally:
+    ok: int = 0
+    failed: int = 0
+    last_error: str = ""
+
+
+class ProviderResults:
+    """Outcomes by attempt, as running totals since the pod began: a report that is lost loses nothing."""
+
+    def __init__(self, *, on_failure: Callable[[], None] = lambda: None) -> None:
+        self._tallies: dict[str, _Tally] = {}
+        self._on_failure = on_failure
+
+    def add(self, attempt: str, ok: bool, error: str) -> None:
+        tally = self._tallies.setdefault(attempt, _Tally())
+        if ok:
+            tally.ok += 1
+            return
+        tally.failed += 1
+        tally.last_error = error[:MAX_ERROR_CHARS]
+        self._on_failure()
+
+    def report(self) -> list[dict[str, object]]:
+        return [
+            {"attempt": name, "ok": tally.ok, "failed": tally.failed, "lastError": tally.last_error}
+            for name, tally in self._tallies.items()
+        ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What goes up: read at the moment a poll is sent."""
+
+    records: Callable[[], list[CallRecord]]
+    providers: Callable[[], list[dict[str, object]]]
+    ready: Callable[[], bool]
+    draining: Callable[[], bool]
+    buddy_up: Callable[[], bool]
+
+
+class Poller:
+    def __init__(self, *, settings: Callable[[], Settings], directives: Directives, seen: Seen) -> None:
+        self._settings = settings
+        self._directives = directives
+        self._seen = seen
+        self._deadline: asyncio.Timeout | None = None
+        self._sent_at = 0.0
+        self._cut_short = False
+
+    def news(self) -> None:
+        """Something the operator should hear within a second: the poll that waits is cut short and sent anew."""
+        if self._deadline is None or self._cut_short or self._deadline.expired():
+            return
+        self._cut_short = True
+        now = asyncio.get_running_loop().time()
+        self._deadline.reschedule(max(now, self._sent_at + BETWEEN_REPORTS_S))
+
+    def report(self) -> dict[str, object]:
+        settings = self._settings()
+        return {
+            "pod": settings.pod,
+            "podUid": settings.pod_uid,
+            "agent": settings.agent.id,
+            "region": settings.agent.region,
+            "version": self._directives.version,
+            "ready": self._seen.ready(),
+            "draining": self._seen.draining(),
+            "calls": [
+                {"call": r.call, "epoch": r.epoch, "startedAt": r.started_at, "lastHeardAt": r.updated_at}
+                for r in self._seen.records()
+            ],
+            "providers": self._seen.providers(),
+            "missingKeys": list(settings.missing_keys),
+            "buddyLink": "up" if self._seen.buddy_up() else "down",
+        }
+
+    async def run(self) -> None:
+        failures = 0
+        async with aiohttp.ClientSession() as http:
+            while True:
+                url = self._settings().agent.operator_url
+                if not url:
+                    await asyncio.sleep(BACK_OFF_S[-1])
+                    continue
+                began = time.monotonic()
+                try:
+                    told = await self._once(http, url.rstrip("/") + PATH)
+                except (aiohttp.ClientError, OSError) as error:
+                    if failures == 0:
+                        log.warning("operator not reached", extra={"error": type(error).__name__})
+                    await asyncio.sleep(_jittered(BACK_OFF_S[min(failures, len(BACK_OFF_S) - 1)]))
+                    failures += 1
+                    continue
+                failures = 0
+                if told is not None:
+                    self._directives.apply(told)
+                await asyncio.sleep(max(0.0, BETWEEN_S - (time.monotonic() - began)))
+
+    async def _once(self, http: aiohttp.ClientSession, url: str) -> Directive | None:
+        """One poll; None when news cut it short, so that they go up with the next one."""
+        self._cut_short = False
+        self._sent_at = asyncio.get_running_loop().time()
+        body = msgspec.json.encode(self.report())
+        try:
+            async with asyncio.timeout(ANSWER_WITHIN_S) as self._deadline:
+                return await self._ask(http, url, body)
+        except TimeoutError:
+            if self._cut_short:
+                return None
+            raise
+        finally:
+            self._deadline = None
+
+    async def _ask(self, http: aiohttp.ClientSession, url: str, body: bytes) -> Directive:
+        headers = {
+            "Authorization": f"Bearer {self._settings().fleet.operator_token}",
+            "Content-Type": "application/json",
+        }
+        async with http.post(url, data=body, headers=headers, allow_redirects=False) as response:
+            response.raise_for_status()
+            data = await response.content.read(MAX_ANSWER)
+        told = directive.decode(data)
+        if told is None:
+            raise aiohttp.ClientPayloadError("the operator's answer is no directive")
+        return told
+
+
+def _jittered(seconds: float) -> float:
+    return seconds * random.uniform(0.5, 1.5)  # noqa: S311  jitter, not a secret

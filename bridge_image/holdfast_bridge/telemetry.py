@@ -1,0 +1,84 @@
+"""Logs as JSON lines and the metrics of a bridge pod.
+
+No call id, number, transcript or secret is a label or a field here; who calls these functions passes names of a small,
+fixed vocabulary.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+
+_PLAIN = frozenset(logging.LogRecord("", 0, "", 0, "", None, None).__dict__) | {"message", "asctime", "taskName"}
+LABEL_CHARS = 64
+
+
+class JsonLines(logging.Formatter):
+    """One object a line: time, level, logger, the constant message, and the fields given as `extra`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, object] = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        line |= {name: value for name, value in record.__dict__.items() if name not in _PLAIN}
+        if record.exc_info is not None and record.exc_info[0] is not None:
+            line["error"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str, ensure_ascii=False)
+
+
+def log_to_stderr(level: int = logging.INFO) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
+
+
+class Metrics:
+    """Everything a pod counts, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._calls = Gauge("holdfast_bridge_calls", "Calls carried now.", registry=self.registry)
+        self._ready = Gauge("holdfast_bridge_ready", "1 when new calls are wanted here.", registry=self.registry)
+        self._waiting = Gauge(
+            "holdfast_bridge_journal_waiting", "Records not yet kept at the buddy or in Redis.", registry=self.registry
+        )
+        self._buddy = Gauge("holdfast_bridge_buddy_up", "1 while the link to the buddy is up.", registry=self.registry)
+        self._refusals = Counter(
+            "holdfast_bridge_refusals", "Sockets and requests refused.", ["reason"], registry=self.registry
+        )
+        self._answers = Counter(
+            "holdfast_bridge_answers", "Webhooks answered.", ["asked", "answer"], registry=self.registry
+        )
+        self._providers = Counter(
+            "holdfast_bridge_provider_results", "Outcomes by attempt.", ["attempt", "result"], registry=self.registry
+        )
+        self._handovers = Counter(
+            "holdfast_bridge_handovers", "Calls pushed elsewhere.", ["cause", "result"], registry=self.registry
+        )
+
+    def refused(self, reason: str) -> None:
+        self._refusals.labels(reason=reason[:LABEL_CHARS]).inc()
+
+    def answered(self, asked: str, answer: str) -> None:
+        self._answers.labels(asked=asked, answer=answer).inc()
+
+    def provider(self, attempt: str, *, ok: bool, error: str) -> None:
+        self._providers.labels(attempt=attempt, result="ok" if ok else error[:LABEL_CHARS] or "error").inc()
+
+    def handed_over(self, cause: str, *, ok: bool) -> None:
+        self._handovers.labels(cause=cause, result="ok" if ok else "failed").inc()
+
+    def exposition(self, *, calls: int, ready: bool, waiting: int, buddy_up: bool) -> bytes:
+        self._calls.set(calls)
+        self._ready.set(ready)
+        self._waiting.set(waiting)
+        self._buddy.set(buddy_up)
+        return generate_latest(self.registry)

@@ -1,0 +1,43 @@
+"""A real redis-server for one test: on a unix socket in the test's directory, ended by its process id."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+BINARY = shutil.which("redis-server")
+
+
+@dataclass(slots=True)
+class RedisServer:
+    url: str
+    process: asyncio.subprocess.Process
+
+    async def kill(self) -> None:
+        if self.process.returncode is None:
+            self.process.kill()
+            await self.process.wait()
+
+
+@asynccontextmanager
+async def redis_server() -> AsyncIterator[RedisServer]:
+    assert BINARY is not None, "redis-server is not installed (apt-get install redis-server)"
+    with tempfile.TemporaryDirectory(prefix="hf-redis-") as directory:
+        socket = Path(directory) / "redis.sock"
+        process = await asyncio.create_subprocess_exec(
+            BINARY, "--port", "0", "--unixsocket", str(socket), "--save", "", "--appendonly", "no", "--dir", directory,
+            stdout=asyncio.subprocess.DEVNULL,
+        )
+        server = RedisServer(url=f"unix://{socket}?db=0", process=process)
+        try:
+            async with asyncio.timeout(10):
+                while not socket.exists():
+                    await asyncio.sleep(0.01)
+            yield server
+        finally:
+            await server.kill()
