@@ -12,10 +12,10 @@ from collections.abc import Callable
 from typing import TypeGuard
 
 from holdfast.core import reasons
+from holdfast.core.lease import LEADERSHIP_S
 from holdfast.core.plans import Action, Move, SetOrigin, View
 from holdfast.core.values import Fence, Intent, Observation, Reason
 
-LEADERSHIP_S = 3.3
 DOUBLINGS_MAX = 3
 
 Guard = Callable[[Action, View], Reason | None]

@@ -18,7 +18,7 @@ from holdfast.core.values import Intent, RegionMemory
 
 REASON_CHARS_MAX = 256
 REGIONS_MAX = 32
-TEXT_CHARS_MAX = 16_384
+TEXT_CHARS_MAX = 65_536  # the largest memory fits, even if every character of its reasons is escaped
 EPOCH_DIGITS_MAX = 15
 
 

@@ -1,0 +1,57 @@
+"""The carrier's own way out leads past the edge and into another region."""
+
+from __future__ import annotations
+
+from core_builders import region, zone
+
+from holdfast.core import fallback, reasons
+from holdfast.core.values import AgentRef
+
+THREE = zone(("fra", "ams", "iad"), ())
+REGIONS = {name: region(name) for name in ("fra", "ams", "iad")}
+
+
+def chosen(serving, regions=REGIONS, of=THREE) -> tuple[str, bool, str]:
+    found = fallback.choose(of, regions=regions, serving=serving)
+    return found.region, found.apart, found.reason.code
+
+
+def test_it_is_not_the_region_the_edge_tries_first():
+    assert chosen(("fra", "ams", "iad")) == ("ams", True, reasons.SEPARATE_REGION)
+
+
+def test_when_the_first_is_cordoned_the_edge_tries_the_second_and_the_fallback_is_the_third():
+    assert chosen(("ams", "iad")) == ("iad", True, reasons.SEPARATE_REGION)
+
+
+def test_another_failure_domain_is_preferred():
+    near = {**REGIONS, "ams": region("ams", failure_domain="hetzner")}
+    assert chosen(("fra", "ams", "iad"), near) == ("iad", True, reasons.SEPARATE_REGION)
+
+
+def test_the_same_failure_domain_is_better_than_none_and_is_told():
+    near = {name: region(name, failure_domain="hetzner") for name in REGIONS}
+    assert chosen(("fra", "ams"), near) == ("ams", False, reasons.SHARED_DOMAIN)
+
+
+def test_regions_that_name_no_failure_domain_share_none():
+    bare = {name: region(name, failure_domain="") for name in REGIONS}
+    assert chosen(("fra", "ams"), bare)[1]
+    assert chosen(("fra", "ams"), {})[1]
+
+
+def test_a_lone_serving_region_is_its_own_fallback_and_is_told():
+    assert chosen(("ams",)) == ("ams", False, reasons.NO_OTHER_REGION)
+
+
+def test_when_nobody_serves_the_policys_order_holds():
+    assert chosen(()) == ("ams", True, reasons.SEPARATE_REGION)
+
+
+def test_every_url_carries_the_short_time_outs():
+    app = fallback.application(AgentRef("clinic", "front-desk"), zone(), host="ams.voice.example.com")
+    assert app == fallback.TwilioApplication(
+        friendly_name="holdfast eu/clinic/front-desk",
+        voice_url="https://eu.voice.example.com/a/clinic/front-desk/voice#ct=1000&rt=3000&rc=1",
+        fallback_url="https://ams.voice.example.com/a/clinic/front-desk/fallback#ct=1000&rt=3000&rc=1",
+    )
