@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from http import HTTPStatus
 from typing import Any
 
 import aiohttp
@@ -45,7 +46,7 @@ class ToolRunner:
             return _error("the tool could not be reached")
 
     async def _output(self, answer: aiohttp.ClientResponse) -> str:
-        if not answer.ok:
+        if not HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
             return _error(f"the tool answered with status {answer.status}")
         raw = bytearray()
         async for chunk in answer.content.iter_chunked(4096):

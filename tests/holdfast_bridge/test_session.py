@@ -1,0 +1,214 @@
+"""One call through real sockets: the carrier's end, the bridge, a scripted provider."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+
+import msgspec
+from aiohttp import web
+from bridge_world import bridge, dial_in, provider, settings
+
+from holdfast_bridge.core.journal import CallRecord, Item
+
+
+def record(**changes: object) -> CallRecord:
+    base = CallRecord(
+        call="CA1",
+        agent="clinic/front-desk",
+        epoch=2,
+        seq=0,
+        region="fra",
+        pod="",
+        started_at=4e9,
+        updated_at=1.0,
+        disclosure_heard=True,
+        items=(
+            Item("1.1.u", "user", "my code is 4711", final=True),
+            Item("1.1.a", "assistant", "thank you dear caller", 500, 1000, True),
+        ),
+    )
+    return msgspec.structs.replace(base, **changes)
+
+
+async def test_a_new_call_hears_the_disclosure_and_then_the_greeting() -> None:
+    opening = {"disclosure": "I am a machine.", "greeting": "Hello!"}
+    async with provider() as (vendor, port), bridge(settings(port, **opening)) as b:
+        socket = await dial_in(b.port.port)
+        socket.start("good CA1 1")
+        await socket.until(lambda: socket.audio.endswith(b"Hello!"))
+        assert socket.audio == b"I am a machine." * 100 + b"Hello!" * 100
+        assert vendor.sessions[0].path == "/v1/realtime?model=m"
+        assert vendor.sessions[0].key == "Bearer sk-test"
+        assert b.results == [("first", True, "")]
+        await b.journal.until(lambda: b.journal.records[-1].disclosure_heard)
+
+
+async def test_the_callers_audio_reaches_the_provider_unchanged() -> None:
+    async with provider() as (vendor, port), bridge(settings(port)) as b:
+        socket = await dial_in(b.port.port)
+        socket.start("good CA1 1")
+        await vendor.until(lambda: vendor.sessions and vendor.sessions[0].of("session.update"))
+        socket.speak(bytes(range(160)))
+        await vendor.until(lambda: vendor.sessions[0].of("input_audio_buffer.append"))
+        assert base64.b64decode(vendor.sessions[0].of("input_audio_buffer.append")[0]["audio"]) == bytes(range(160))
+
+
+async def test_a_resumed_call_is_seeded_and_takes_up_the_sentence() -> None:
+    async with provider() as (vendor, port), bridge(settings(port, greeting="Hello!")) as b:
+        b.journal.known = record()
+        socket = await dial_in(b.port.port)
+        socket.start("good CA1 2")
+        await socket.until(lambda: socket.audio)
+        assert socket.audio.startswith(b"dear caller")
+        texts = [m["item"]["content"][0]["text"] for m in vendor.sessions[0].of("conversation.item.create")]
+        assert texts == ["my code is 4711", "thank you"]
+
+
+async def test_a_call_that_ended_is_hung_up_and_not_revived() -> None:
+    async with provider() as (vendor, port), bridge(settings(port)) as b:
+        b.journal.known = record(state="ended")
+        socket = await dial_in(b.port.port)
+        socket.start("good CA1 2")
+        await socket.until(socket.closed.is_set)
+        assert b.journal.order == ["hang-up"]
+        assert vendor.sessions == []
+
+
+async def test_the_agents_goodbye_ends_the_call_journal_first_then_carrier_then_socket() -> None:
+    async with provider() as (vendor, port), bridge(settings(port, greeting="bye")) as b:
+        vendor.calls_tool = "end_call"
+        socket = await dial_in(b.port.port)
+        socket.start("good CA1 1")
+        await socket.until(socket.closed.is_set)
+        assert socket.code == 1000
+        assert b.journal.order == ["journal", "hang-up"]
+        assert b.journal.records[-1].state == "ended"
+        assert len(b.book) == 0
+
+
+async def test_a_caller_who_hangs_up_is_recorded_and_not_hung_up_again() -> None:
+    async with provider() as (_, port), bridge(settings(port, greeting="hi")) as b:
+        socket = await dial_in(b.port.port)
+        socket.start("good CA1 1")
+        await socket.until(lambda: socket.audio)
+        socket.send({"event": "stop", "streamSid": "MZ1", "stop": {"accountSid": "x", "callSid": "CA1"}})
+        await socket.until(socket.closed.is_set)
+        assert b.journal.order == ["journal"]
+
+
+async def test_a_carriers_socket_that_dies_leaves_the_call_live() -> None:
+    async with provider() as (_, port), bridge(settings(port, greeting="hi")) as b:
+        socket = await dial_in(b.port.port)
+        socket.start("good CA1 1")
+        await socket.until(lambda: socket.audio)
+        assert socket.transport is not None
+        b.book.changed.clear()
+        socket.transport.disconnect(graceful=False)
+        async with asyncio.timeout(2):
+            await b.book.changed.wait()
+        assert b.journal.records[-1].state == "live"
+        assert b.journal.order == []
+
+
+async def test_a_provider_that_dies_in_a_call_is_replaced_and_told_the_conversation() -> None:
+    async with provider() as (vendor, port), bridge(settings(port, greeting="hello there")) as b:
+        socket = await dial_in(b.port.port)
+        socket.start("good CA1 1")
+        await socket.until(lambda: socket.audio)
+        first = vendor.sessions[0]
+        assert first.transport is not None
+        first.caller_said("my code is 4711")
+        await b.journal.until(lambda: any(item.text == "my code is 4711" for item in b.journal.records[-1].items))
+        first.transport.disconnect(graceful=False)
+        await socket.until(lambda: socket.audio.endswith(b"fine"))
+        texts = [m["item"]["content"][0]["text"] for m in vendor.sessions[1].of("conversation.item.create")]
+        assert texts == ["hello there", "my code is 4711"]
+        assert b.results == [("first", True, ""), ("first", False, "disconnected"), ("first", True, "")]
+
+
+async def test_a_provider_that_refuses_the_key_closes_the_socket_so_that_the_carrier_asks_elsewhere() -> None:
+    async with provider() as (vendor, port), bridge(settings(port)) as b:
+        vendor.refuse = 401
+        socket = await dial_in(b.port.port)
+        socket.start("good CA1 1")
+        await socket.until(socket.closed.is_set)
+        assert socket.code == 1001
+        assert b.results == [("first", False, "auth")]
+        assert b.journal.records[-1].state == "live"
+
+
+async def test_a_higher_owner_silences_the_lower_one() -> None:
+    async with provider() as (_, port), bridge(settings(port, greeting="hi")) as b:
+        old = await dial_in(b.port.port, play=False)
+        old.start("good CA1 1")
+        await old.until(lambda: old.audio)
+        new = await dial_in(b.port.port)
+        new.start("good CA1 2")
+        await old.until(old.closed.is_set)
+        assert old.heard[-1]["event"] == "clear"
+        assert b.journal.order == []
+        await new.until(lambda: new.audio)
+
+
+async def test_a_released_call_is_not_ended_by_its_stop() -> None:
+    async with provider() as (_, port), bridge(settings(port, greeting="hi")) as b:
+        socket = await dial_in(b.port.port)
+        socket.start("good CA1 1")
+        await socket.until(lambda: socket.audio)
+        b.book.calls["CA1"].released()
+        socket.send({"event": "stop", "streamSid": "MZ1", "stop": {}})
+        await socket.until(socket.closed.is_set)
+        assert b.journal.records[-1].state == "live"
+
+
+class Webhook:
+    def __init__(self) -> None:
+        self.seen: list[tuple[str | None, object]] = []
+
+    async def book(self, request: web.Request) -> web.Response:
+        self.seen.append((request.headers.get("Idempotency-Key"), await request.json()))
+        return web.json_response({"booking": 7})
+
+
+async def with_tool(*, buddy: bool, acknowledges: bool) -> tuple[Webhook, list[str], str]:
+    """The webhook, the intents the buddy heard of, and what the model was told."""
+    hook = Webhook()
+    app = web.Application()
+    app.router.add_post("/book", hook.book)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    address = runner.addresses[0]
+    tool = {"name": "book", "url": f"http://{address[0]}:{address[1]}/book", "sideEffects": True}
+    try:
+        async with provider() as (vendor, port), bridge(settings(port, greeting="hi", tools=[tool])) as b:
+            b.journal.buddy, b.journal.acknowledges = buddy, acknowledges
+            vendor.calls_tool = "book"
+            socket = await dial_in(b.port.port)
+            socket.start("good CA1 1")
+            await vendor.until(lambda: vendor.sessions and vendor.sessions[0].of("conversation.item.create"))
+            told = vendor.sessions[0].of("conversation.item.create")[0]["item"]["output"]
+            await socket.until(lambda: socket.audio.endswith(b"fine"))
+            return hook, b.journal.intents, told
+    finally:
+        await runner.cleanup()
+
+
+async def test_a_tool_with_side_effects_runs_after_its_intent_with_an_idempotency_key() -> None:
+    hook, intents, told = await with_tool(buddy=True, acknowledges=True)
+    assert intents == ["1.1.c1"]
+    assert hook.seen == [("CA1/1.1.c1", {"call": "CA1", "tool": "book", "arguments": {"day": 1}})]
+    assert told == '{"booking": 7}'
+
+
+async def test_a_tool_whose_intent_the_buddy_did_not_acknowledge_is_not_run() -> None:
+    hook, _, told = await with_tool(buddy=True, acknowledges=False)
+    assert hook.seen == []
+    assert "not carried out" in told
+
+
+async def test_without_a_buddy_the_own_record_suffices_for_a_tool() -> None:
+    hook, _, _ = await with_tool(buddy=False, acknowledges=False)
+    assert len(hook.seen) == 1
