@@ -1,0 +1,117 @@
+"""The long poll: proven, numbered, answered at once on news and held otherwise."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+
+from holdfast import bridges, telemetry
+from holdfast.core.values import AgentRef
+from holdfast.desired import Desired
+
+AGENT = AgentRef("clinic", "front-desk")
+TOKEN = bridges.operator_token(b"zone-key", AGENT).decode()
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Desk:
+    """A poll server with a directive that tests may change."""
+
+    def __init__(self) -> None:
+        self.directive: dict[str, Any] = {"buddy": "ams", "lost": []}
+        self.desired = Desired()
+        self.clock = Clock()
+        self.bridges = bridges.Bridges(
+            desired=self.desired,
+            compose=lambda _: self.directive,
+            keys=self.keys,
+            clock=self.clock,
+            metrics=telemetry.Metrics(),
+        )
+
+    async def keys(self, _: AgentRef) -> tuple[bytes, ...]:
+        return (b"new-key", b"zone-key")
+
+
+@pytest.fixture
+async def desk() -> AsyncIterator[tuple[Desk, TestClient[Any, Any]]]:
+    desk = Desk()
+    async with TestClient(TestServer(bridges.poll_app(desk.bridges))) as client:
+        yield desk, client
+
+
+def said(version: int = 0, **more: Any) -> dict[str, Any]:
+    return {"pod": "p-1", "podUid": "u", "agent": "clinic/front-desk", "region": "fra", "version": version} | more
+
+
+async def poll(client: TestClient[Any, Any], body: Any, token: str = TOKEN) -> tuple[int, Any]:
+    async with client.post("/v1/poll", json=body, headers={"Authorization": f"Bearer {token}"}) as answer:
+        return answer.status, await answer.json()
+
+
+async def test_a_pod_that_knows_nothing_is_answered_at_once(desk: tuple[Desk, TestClient[Any, Any]]) -> None:
+    _, client = desk
+    status, answer = await poll(client, said())
+    assert status == 200
+    assert answer["buddy"] == "ams"
+    assert answer["version"] > 0
+
+
+async def test_a_pod_that_is_up_to_date_is_held_until_there_is_news(desk: tuple[Desk, TestClient[Any, Any]]) -> None:
+    behind, client = desk
+    _, first = await poll(client, said())
+    waiting = asyncio.create_task(poll(client, said(first["version"])))
+    done, _ = await asyncio.wait((waiting,), timeout=0.1)
+    assert not done
+    behind.directive = {"buddy": None, "lost": ["ams"]}
+    behind.bridges.bell.ring()
+    _, second = await waiting
+    assert second["lost"] == ["ams"]
+    assert second["version"] > first["version"]
+
+
+async def test_a_ring_without_news_wakes_nobody(desk: tuple[Desk, TestClient[Any, Any]]) -> None:
+    behind, client = desk
+    _, first = await poll(client, said())
+    waiting = asyncio.create_task(poll(client, said(first["version"])))
+    await asyncio.wait((waiting,), timeout=0.05)
+    behind.bridges.bell.ring()
+    done, _ = await asyncio.wait((waiting,), timeout=0.1)
+    assert not done
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+
+
+async def test_another_agents_token_is_refused(desk: tuple[Desk, TestClient[Any, Any]]) -> None:
+    behind, client = desk
+    other = bridges.operator_token(b"zone-key", AgentRef("clinic", "other")).decode()
+    assert (await poll(client, said(), token=other))[0] == 401
+    assert behind.bridges.active_calls() == 0
+
+
+@pytest.mark.parametrize("body", [[], {}, {"agent": "x", "pod": "p"}, {"agent": "a/b"}])
+async def test_a_malformed_poll_is_refused(desk: tuple[Desk, TestClient[Any, Any]], body: Any) -> None:
+    _, client = desk
+    assert (await poll(client, body))[0] == 400
+
+
+async def test_what_a_pod_reports_is_known_until_it_falls_silent(desk: tuple[Desk, TestClient[Any, Any]]) -> None:
+    behind, client = desk
+    key = "Secret clinic/openai key api-key"
+    await poll(client, said(ready=True, calls=[{"call": "CA1"}, {"call": "CA2"}], missingKeys=[key]))
+    assert (behind.bridges.active_calls(), behind.bridges.ready_pods()) == (2, 1)
+    assert behind.desired.missing_keys(AGENT) == (key,)
+    behind.clock.now += 26
+    behind.bridges.forget_the_silent()
+    assert (behind.bridges.active_calls(), behind.bridges.ready_pods()) == (0, 0)
+    assert behind.desired.missing_keys(AGENT) == ()

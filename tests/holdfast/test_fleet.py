@@ -1,0 +1,133 @@
+"""The vote shell over in-memory API servers: deadlines, lost answers, and never two leaders."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fleet_apiserver import FakeApiServer
+from fleet_range import until
+
+from holdfast import clock
+from holdfast.fleet import MEMORY_ANNOTATION, VoteShell
+from holdfast.fleet_register import Register
+
+NS = "holdfast-system"
+PATH = f"/apis/coordination.k8s.io/v1/namespaces/{NS}/leases/vote"
+
+
+class Booth:
+    """Three clusters with one vote each."""
+
+    def __init__(self) -> None:
+        self.servers = [FakeApiServer(name) for name in ("fra", "ams", "iad")]
+        self.memory = "first"
+
+    def candidate(self, me: str) -> VoteShell:
+        return VoteShell(
+            name="vote",
+            me=me,
+            region=me,
+            voters=[server.name for server in self.servers],
+            registers=[Register(server.client(), namespace=NS, name="vote") for server in self.servers],
+            annotations=lambda: {MEMORY_ANNOTATION: self.memory},
+            on_change=lambda: None,
+            clock=clock.now,
+            dice=random.Random(me),
+        )
+
+
+    def holders(self) -> list[str]:
+        """Who holds each cluster's vote."""
+        return [server.objects.get(PATH, {"spec": {}})["spec"].get("holderIdentity", "") for server in self.servers]
+
+
+@asynccontextmanager
+async def standing(*votes: VoteShell) -> AsyncIterator[dict[str, asyncio.Task[None]]]:
+    tasks = {vote._me: asyncio.create_task(vote.run()) for vote in votes}
+    try:
+        yield tasks
+    finally:
+        for task in tasks.values():
+            task.cancel()
+        await asyncio.gather(*tasks.values(), return_exceptions=True)
+
+
+async def test_one_of_three_candidates_leads_and_the_others_know_whom() -> None:
+    booth = Booth()
+    votes = [booth.candidate(me) for me in ("fra", "ams", "iad")]
+    async with standing(*votes):
+        await until(lambda: any(vote.fence() for vote in votes))
+        assert sum(vote.fence() is not None for vote in votes) == 1
+        (leader,) = [vote for vote in votes if vote.fence()]
+        await until(lambda: all(vote.leader() == leader.leader() for vote in votes))
+
+
+async def test_one_hanging_cluster_does_not_cost_leadership() -> None:
+    booth = Booth()
+    vote = booth.candidate("fra")
+    async with standing(vote):
+        await until(lambda: booth.holders() == ["fra", "fra", "fra"])
+        booth.servers[0].mode = "hang"
+        assert await vote.confirm()
+        await until(lambda: "fra" in vote.failures())
+        assert vote.fence()
+
+
+async def test_a_leader_cut_off_from_the_majority_stands_down_by_itself() -> None:
+    booth = Booth()
+    vote = booth.candidate("fra")
+    async with standing(vote):
+        await until(vote.fence)
+        for server in booth.servers[1:]:
+            server.mode = "hang"
+        took_s = await until(lambda: vote.fence() is None, seconds=5)
+        assert took_s <= 3.5
+
+
+async def test_a_store_is_in_a_majority_before_it_is_acknowledged() -> None:
+    booth = Booth()
+    vote = booth.candidate("fra")
+    async with standing(vote):
+        await until(vote.fence)
+        booth.servers[2].mode = "down"
+        booth.memory = "second"
+        assert await vote.store()
+        stored = [server.objects[PATH]["metadata"]["annotations"][MEMORY_ANNOTATION] for server in booth.servers[:2]]
+        assert stored == ["second", "second"]
+
+
+async def test_a_store_without_a_majority_is_refused() -> None:
+    booth = Booth()
+    vote = booth.candidate("fra")
+    async with standing(vote):
+        await until(vote.fence)
+        for server in booth.servers[1:]:
+            server.mode = "hang"
+        assert not await vote.store()
+
+
+async def test_a_renewal_whose_answer_is_lost_does_not_lock_us_out_of_our_own_lease() -> None:
+    booth = Booth()
+    vote = booth.candidate("fra")
+    async with standing(vote):
+        await until(vote.fence)
+        for server in booth.servers:
+            server.hang_after_write = True
+        assert not await vote.confirm()
+        await until(lambda: vote.fence() and vote.last_ack_age_s() < 0.5, seconds=3)
+
+
+async def test_who_ends_gives_its_votes_back_so_the_next_need_not_wait() -> None:
+    booth = Booth()
+    first, second = booth.candidate("fra"), booth.candidate("ams")
+    async with standing(first) as tasks:
+        await until(first.fence)
+        epoch = first.epoch()
+        tasks["fra"].cancel()
+        await asyncio.gather(tasks["fra"], return_exceptions=True)
+        async with standing(second):
+            assert await until(second.fence) < 2.5
+            assert second.epoch() > epoch
