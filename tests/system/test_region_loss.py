@@ -1,0 +1,167 @@
+"""Done on three real clusters: what a caller, an operator and a tenant see when a region is lost."""
+
+from __future__ import annotations
+
+import asyncio
+
+import stage_fixture
+from stage_fixture import dial, dial_into, over, stage, until
+
+from holdfast_gameday.installation import Installation
+from holdfast_gameday.lab import names
+from holdfast_gameday.world.callers import Outcome
+from holdfast_gameday.world.callers_script import Ask, Chat, Goodbye, Listen, Step, Tell
+
+pytestmark = stage_fixture.marks
+__all__ = ["stage"]
+
+HOST = {name: region.host for name, region in names.REGIONS.items()}
+
+
+async def _serving(installation: Installation, region: str, *, zone: str = "eu") -> bool:
+    policy = await installation.regions["ams"].read("fop", zone)
+    return region in (policy or {}).get("status", {}).get("serving", [])
+
+
+async def _back(stage, region: str) -> None:
+    """The region healed, its bridges ready and its pool on again, as the next test wants to find it."""
+    await stage.lab.heal(region)
+    for deployment, namespace in (("front-desk-bridge", "clinic"), ("holdfast-operator", "holdfast-system")):
+        await stage.installation.regions[region].rolled_out(deployment, namespace)
+
+
+def _short_call(code: str) -> tuple[Step, ...]:
+    return (Listen(), Tell(f"my code is {code}"), Ask("what is my code", code), Goodbye())
+
+
+async def test_the_wishes_read_well(stage):
+    """`kubectl get va,fop,regions` says where an agent runs, who leads and who serves."""
+    text = await stage.installation.regions["ams"].kubectl("get", "va,fop,regions", "-A")
+
+    assert "front-desk" in text
+    assert "True" in text
+    assert max(len(line) for line in text.splitlines()) <= 160
+
+
+async def test_a_planned_drain_drops_no_call(stage):
+    """A rollout in fra hands every call over at a silent moment."""
+    calls = [await dial_into(stage, "fra") for _ in range(4)]
+    for call in calls:
+        await call.settled.wait()
+    fra = stage.installation.regions["fra"]
+    await fra.kubectl("rollout", "restart", "deployment/front-desk-bridge", "-n", "clinic")
+    await fra.rolled_out("front-desk-bridge", "clinic")
+    await asyncio.sleep(8)
+    for call in calls:
+        call.finish()
+    for call in calls:
+        await over(call)
+
+    assert [call.outcome for call in calls] == [Outcome.AGENT_HUNG_UP] * 4
+    assert all(call.report().fact_answered for call in calls)
+
+
+async def test_a_killed_operator_is_replaced_by_the_next(stage):
+    """Operator killed in the middle: the standby takes the region over, the zone is led again."""
+    fra = stage.installation.regions["fra"]
+    lease = await fra.read("lease", "holdfast-region", "-n", "holdfast-system")
+    holder = lease["spec"]["holderIdentity"]
+    pods = await fra.read("pods", "-n", "holdfast-system", "-l", "app.kubernetes.io/name=holdfast-operator")
+    victim = next(pod["metadata"]["name"] for pod in pods["items"] if pod["metadata"]["uid"] == holder)
+    await fra.kubectl("delete", "pod", victim, "-n", "holdfast-system", "--force", "--grace-period=0")
+
+    async def taken_over() -> bool:
+        lease = await fra.read("lease", "holdfast-region", "-n", "holdfast-system")
+        return lease["spec"]["holderIdentity"] not in (holder, "")
+
+    await until(taken_over, within_s=15, what="another pod of fra is active")
+
+    async def led() -> bool:
+        return await stage.installation.leader("eu") is not None
+
+    await until(led, within_s=15, what="the zone is led")
+    await fra.rolled_out("holdfast-operator", "holdfast-system")
+
+
+async def test_a_tool_with_side_effects_in_flight_at_the_kill_runs_once(stage):
+    """The webhook did its work and answers late; the region dies meanwhile; nobody does it again."""
+    tools = stage.range.tools
+    before = len(tools.executions)
+    tools.delay_s = 4.0
+    call = await dial_into(stage, "ams", script=(Listen(), Tell("book tomorrow at ten"), Chat(), Goodbye()))
+    await tools.wait_executions(before + 1, timeout_s=30)
+    await stage.lab.kill("ams")
+    tools.delay_s = 0.0
+    await until(lambda: call.host == HOST["fra"], within_s=15, what="the call goes on in fra")
+    await call.settled.wait()
+    call.finish()
+    await over(call)
+    await _back(stage, "ams")
+
+    assert call.outcome is Outcome.AGENT_HUNG_UP
+    assert len(tools.executions) == before + 1
+    assert max(tools.executions_by_call.values()) == 1
+
+
+async def test_an_agent_ended_call_with_the_buddy_dead_ends_cleanly_and_stays_ended(stage):
+    """fra's buddy is ams; ams dies; the goodbye in fra still ends the call, and no `next` revives it."""
+    await until(lambda: _serving(stage.installation, "fra"), within_s=60, what="fra serves")
+    call = await dial_into(stage, "fra", script=(Listen(), Tell("my code is 4711"), Chat(), Goodbye()))
+    await call.settled.wait()
+    await stage.lab.kill("ams")
+    call.finish()
+    await over(call)
+    visits = len(call.report().visits)
+    await asyncio.sleep(3)
+
+    assert call.outcome is Outcome.AGENT_HUNG_UP
+    assert len(call.report().visits) == visits == 1
+    await _back(stage, "ams")
+
+
+async def test_new_calls_are_answered_while_a_region_is_silent(stage):
+    """A black hole gives no error: short time-outs, the fallback and then the cordon must carry new calls."""
+    await stage.lab.blackhole("fra")
+    calls = [dial(stage, script=_short_call(str(5000 + n))) for n in range(3)]
+    for call in calls:
+        await over(call, within_s=60)
+
+    assert [call.outcome for call in calls] == [Outcome.AGENT_HUNG_UP] * 3
+    assert max(call.report().setup_s for call in calls) <= 11
+
+
+async def test_describe_tells_why_a_region_is_cordoned(stage):
+    async def cordoned() -> bool:
+        return not await _serving(stage.installation, "fra")
+
+    await until(cordoned, within_s=20, what="fra is cordoned")
+    text = await stage.installation.regions["ams"].kubectl("describe", "region", "fra")
+
+    assert "cordon" in text.lower()
+    assert "iad" in text  # who saw it
+    await _back(stage, "fra")
+
+
+async def test_an_agent_deleted_while_a_region_is_down_is_gone_there_soon_after_its_return(stage):
+    """Deletion never waits for ams; ams's copy goes by the tombstone once ams is back."""
+    fra, ams = stage.installation.regions["fra"], stage.installation.regions["ams"]
+    await stage.lab.kill("ams")
+    await fra.kubectl("delete", "va", "front-desk", "-n", "clinic", "--timeout=20s")
+    await stage.lab.heal("ams")
+
+    async def gone() -> bool:
+        return await ams.read("va", "front-desk", "-n", "clinic") is None
+
+    await until(gone, within_s=60, what="the copy in ams is gone")
+
+
+async def test_a_deleted_agent_leaves_nothing_behind_in_any_region(stage):
+    kinds = "deployment,service,configmap,secret,ingress,poddisruptionbudget,networkpolicy"
+    for name in ("fra", "ams"):
+        cluster = stage.installation.regions[name]
+
+        async def clean(cluster=cluster) -> bool:
+            left = await cluster.read(kinds, "-n", "clinic", "-l", "holdfast.dev/agent=front-desk")
+            return left["items"] == []
+
+        await until(clean, within_s=60, what=f"{name} has nothing of the agent")
