@@ -1,4 +1,4 @@
-"""Parts that stand around the control side in tests: a call, a carrier, and a region's control port over real sockets."""
+"""Parts that stand around the control side in tests: a call, a carrier, a region's control port."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class RecordingCarrier:
 
 
 class Region:
-    """One region's control side on a loopback port, with the production parts and the production wiring of the journal."""
+    """One region's control side on a loopback port: production parts, wired as in production."""
 
     def __init__(self, name: str, hosts: dict[str, str], *, redis_url: str = "", **changes: Any) -> None:
         regions = [{"name": region, "host": host, "weight": 50} for region, host in hosts.items()]
@@ -159,5 +159,5 @@ class Region:
 async def until(condition: Callable[[], bool], *, within_s: float = 5.0) -> None:
     """Wait for the state of the world; the tests' only way of waiting."""
     async with asyncio.timeout(within_s):
-        while not condition():
+        while not condition():  # noqa: ASYNC110  the state is the production code's, which has no event for tests
             await asyncio.sleep(0.005)

@@ -36,7 +36,7 @@ async def redis_server() -> AsyncIterator[RedisServer]:
         server = RedisServer(url=f"unix://{socket}?db=0", process=process)
         try:
             async with asyncio.timeout(10):
-                while not socket.exists():
+                while not socket.exists():  # noqa: ASYNC110  another process makes the file
                     await asyncio.sleep(0.01)
             yield server
         finally:

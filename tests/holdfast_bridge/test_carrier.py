@@ -1,0 +1,95 @@
+"""The carrier's REST API: asked at most twice, and a call that is over already counts as done."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from control_builders import CALL, built
+from control_ports import free_ports
+
+from holdfast_bridge.carrier import TwilioRest
+from holdfast_bridge.errors import CarrierError
+
+Answers = list[tuple[int, dict[str, Any]]]
+
+
+@asynccontextmanager
+async def rest(answers: Answers, **changes: Any) -> AsyncIterator[tuple[TwilioRest, list[dict[str, str]]]]:
+    """A carrier that gives these answers in turn, and what it was asked."""
+    asked: list[dict[str, str]] = []
+
+    async def update(request: web.Request) -> web.Response:
+        fields = {name: str(value) for name, value in (await request.post()).items()}
+        asked.append(fields | {"path": request.path, "auth": request.headers.get("Authorization", "")})
+        status, body = answers.pop(0)
+        return web.json_response(body, status=status)
+
+    app = web.Application()
+    app.router.add_post("/{tail:.*}", update)
+    port = free_ports(1)[0]
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    carrier = {"name": "t", "kind": "twilio", "accountSid": "AC1", "apiUrl": f"http://127.0.0.1:{port}"} | changes
+    settings = built(carrier=carrier)
+    async with aiohttp.ClientSession() as http:
+        yield TwilioRest(http, lambda: settings), asked
+    await runner.cleanup()
+
+
+async def test_a_redirect_names_the_call_and_the_url() -> None:
+    async with rest([(200, {})]) as (carrier, asked):
+        await carrier.redirect(CALL, "https://x/next?call=1&hop=0#ct=1000")
+    assert asked[0]["path"] == f"/2010-04-01/Accounts/AC1/Calls/{CALL}.json"
+    assert asked[0]["Url"] == "https://x/next?call=1&hop=0#ct=1000"
+    assert asked[0]["auth"] == aiohttp.encode_basic_auth("SK-key", "api-secret")
+
+
+async def test_a_hang_up_completes_the_call() -> None:
+    async with rest([(200, {})]) as (carrier, asked):
+        await carrier.hang_up(CALL)
+    assert asked[0]["Status"] == "completed"
+
+
+@pytest.mark.parametrize("over", [(404, {"code": 20404}), (400, {"code": 21220}), (404, {})])
+async def test_a_call_that_is_over_is_done(over: tuple[int, dict[str, Any]]) -> None:
+    async with rest([over]) as (carrier, asked):
+        await carrier.redirect(CALL, "https://x")
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize("busy", [(429, {"code": 20429}), (503, {})])
+async def test_a_busy_carrier_is_asked_once_more(busy: tuple[int, dict[str, Any]]) -> None:
+    async with rest([busy, (200, {})]) as (carrier, asked):
+        await carrier.redirect(CALL, "https://x")
+    assert len(asked) == 2
+
+
+async def test_what_the_carrier_refuses_twice_is_an_error_without_secrets() -> None:
+    async with rest([(503, {}), (503, {"code": 1})]) as (carrier, asked):
+        with pytest.raises(CarrierError) as caught:
+            await carrier.redirect(CALL, "https://x")
+    assert len(asked) == 2
+    assert caught.value.status == 503
+    assert "api-secret" not in str(caught.value)
+    async with rest([(401, {"code": 20003})]) as (carrier, asked):
+        with pytest.raises(CarrierError):
+            await carrier.redirect(CALL, "https://x")
+    assert len(asked) == 1
+
+
+async def test_a_failed_hang_up_is_no_exception() -> None:
+    async with rest([], apiUrl=f"http://127.0.0.1:{free_ports(1)[0]}") as (carrier, _):
+        await carrier.hang_up(CALL)
+
+
+async def test_the_canary_has_no_carrier() -> None:
+    async with rest([], kind="canary") as (carrier, asked):
+        await carrier.hang_up(CALL)
+        await carrier.redirect(CALL, "https://x")
+    assert asked == []

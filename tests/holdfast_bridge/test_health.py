@@ -1,0 +1,111 @@
+"""When a pod wants new calls, when it refuses sockets, and whose token it accepts."""
+
+from __future__ import annotations
+
+from control_builders import CALL, ZONE_KEY, built, record
+from control_parts import SpokenCall
+
+from holdfast_bridge.calls import Calls, TokenDesk
+from holdfast_bridge.core import token
+from holdfast_bridge.core.token import Claim, Refusal, Refused
+from holdfast_bridge.health import Health
+from holdfast_bridge.journal_store import MemoryStore
+from holdfast_bridge.settings import Settings
+
+OPENAI = {
+    "name": "openai",
+    "kind": "openai",
+    "baseUrl": "wss://eu.api.openai.com/v1/realtime",
+    "keySource": "Secret clinic/openai key api-key",
+}
+
+
+def pod(settings: Settings, *, calls: int = 0, drain_ordered: bool = False) -> Health:
+    book = Calls(on_change=lambda: None)
+    for number in range(calls):
+        book.add(SpokenCall(record(call=f"CA{number}")))
+    health = Health(settings=lambda: settings, calls=book, drain_ordered=lambda: drain_ordered)
+    health.serving = True
+    return health
+
+
+def test_a_missing_key_is_named_and_nothing_is_accepted() -> None:
+    health = pod(built(attempts=[OPENAI]))
+    assert health.reasons() == ("no usable attempt: missing Secret clinic/openai key api-key",)
+    assert not health.accepting()
+
+
+def test_one_working_attempt_is_enough() -> None:
+    assert pod(built(attempts=[OPENAI, {"name": "echo", "kind": "loopback"}])).reasons() == ()
+
+
+def test_the_pod_goes_unready_before_it_refuses_a_hand_over() -> None:
+    assert pod(built(), calls=8).reasons() == ()
+    assert pod(built(), calls=9).reasons() == ("full: 9 of 10 calls",)
+    assert pod(built(), calls=19).accepting()
+    assert not pod(built(), calls=20).accepting()
+
+
+def test_a_drain_ordered_or_begun_refuses_calls() -> None:
+    assert pod(built(), drain_ordered=True).reasons() == ("draining",)
+    stopping = pod(built())
+    stopping.stopping = True
+    assert not stopping.accepting()
+
+
+def desk(*, full: bool = False, memory: MemoryStore | None = None, clock: list[float] | None = None) -> TokenDesk:
+    now = clock or [1000.0]
+    return TokenDesk(
+        settings=built, memory=memory or MemoryStore(), redis=None, full=lambda: full, clock=lambda: now[0]
+    )
+
+
+def minted(*, epoch: int = 1, nonce: str = "n1", expires: int = 1120) -> str:
+    claim = Claim(call=CALL, agent="clinic/front-desk", region="fra", epoch=epoch, expires=expires, nonce=nonce)
+    return token.mint(claim, key=ZONE_KEY.encode())
+
+
+def test_a_token_is_spent_once() -> None:
+    here = desk()
+    assert isinstance(here.claim(minted()), Claim)
+    assert here.claim(minted()) == Refusal(Refused.SPENT)
+    assert isinstance(here.claim(minted(nonce="n2")), Claim)
+
+
+def test_spent_nonces_are_forgotten_when_they_can_no_longer_be_replayed() -> None:
+    clock = [1000.0]
+    here = desk(clock=clock)
+    here.claim(minted())
+    clock[0] = 1121.0
+    assert here.claim(minted()) == Refusal(Refused.EXPIRED)
+    assert not here._spent
+
+
+def test_a_token_of_an_older_epoch_is_refused() -> None:
+    memory = MemoryStore()
+    memory.put(record(epoch=3))
+    here = desk(memory=memory)
+    assert here.claim(minted(epoch=2)) == Refusal(Refused.STALE_EPOCH)
+    assert isinstance(here.claim(minted(epoch=3, nonce="n3")), Claim)
+
+
+def test_a_full_pod_takes_hand_overs_but_no_new_calls() -> None:
+    here = desk(full=True)
+    assert here.claim(minted()) == Refusal(Refused.FULL)
+    assert isinstance(here.claim(minted(epoch=2)), Claim)
+
+
+def test_the_book_forgets_only_the_very_call_it_is_told_to() -> None:
+    changes: list[int] = []
+    book = Calls(on_change=lambda: changes.append(1))
+    old, new = SpokenCall(record(epoch=1)), SpokenCall(record(epoch=2))
+    book.add(old)
+    book.add(new)
+    book.remove(old)
+    assert book.find(CALL) is new
+    book.newer(CALL, 2)
+    assert new.silenced_by == []
+    book.newer(CALL, 3)
+    assert new.silenced_by == [3]
+    book.remove(new)
+    assert len(book) == 0
