@@ -174,6 +174,10 @@ async def test_a_call_goes_on_in_the_other_region_and_is_not_revived_after_its_e
             carried = ams.calls.find(CALL)
             assert carried is not None
             assert carried.record.epoch == 2
+            assert carried.record.taken_at > carried.record.started_at
+            taken = ams.memory.get(CALL)
+            assert taken is not None
+            assert (taken.epoch, taken.pod) == (2, "pod-ams")
             await socket.send_str(json.dumps({"event": "stop", "sequenceNumber": "999", "streamSid": "MZ" + "2" * 32}))
             await until(lambda: len(ams.calls) == 0)
         await until(lambda: (kept := fra.memory.get(CALL)) is not None and kept.state == "ended")

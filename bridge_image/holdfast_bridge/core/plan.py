@@ -50,6 +50,7 @@ class CallPlan:
             region=self.region,
             pod=self.pod,
             started_at=started_at,
+            taken_at=self.wall_s,
             disclosure_heard=disclosure_heard,
             items=conversation.items,
             tools=conversation.tools,
