@@ -159,7 +159,9 @@ class Session:
         """The clean end: first the journal, then the carrier, then the socket; anything else just lets go."""
         end = self._end
         if end is None:
-            self._wire.close(CLOSE_INTERNAL_ERROR)
+            task = asyncio.current_task()
+            stopping = task is not None and task.cancelling() > 0
+            self._wire.close(CLOSE_GOING_AWAY if stopping else CLOSE_INTERNAL_ERROR)
             return
         log.info("call left", extra={"call": self._claim.call, "reason": end.reason.value, "over": end.over})
         if end.over:

@@ -34,6 +34,13 @@ def test_a_mark_we_did_not_send_proves_nothing() -> None:
     assert playout.heard_ms("a") == 0
 
 
+def test_a_carrier_that_returns_no_marks_costs_bounded_memory() -> None:
+    playout = Playout()
+    names = [playout.sent("a", 1600) for _ in range(1500)]
+    assert playout.mark_back(str(names[0])) is None
+    assert playout.mark_back(str(names[-1])) is not None
+
+
 def test_what_was_cleared_was_not_heard() -> None:
     playout = Playout()
     playout.sent("a", 1600)

@@ -48,7 +48,8 @@ def test_a_conversation_is_seeded_item_by_item() -> None:
         )
     )
     kinds = [(i["item"]["type"], i["item"].get("role")) for i in items]  # type: ignore[index,attr-defined]
-    said, done = [("message", "user"), ("message", "assistant")], [("function_call", None), ("function_call_output", None)]
+    said = [("message", "user"), ("message", "assistant")]
+    done = [("function_call", None), ("function_call_output", None)]
     assert kinds == said + done
     assert items[1]["item"]["content"] == [{"type": "output_text", "text": "yes"}]  # type: ignore[index]
 

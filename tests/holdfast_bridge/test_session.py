@@ -162,6 +162,18 @@ async def test_a_released_call_is_not_ended_by_its_stop() -> None:
         assert b.journal.records[-1].state == "live"
 
 
+async def test_a_pod_that_stops_lets_go_of_the_socket_and_leaves_the_call_live() -> None:
+    async with provider() as (_, port):
+        async with bridge(settings(port, greeting="hi")) as b:
+            socket = await dial_in(b.port.port)
+            socket.start("good CA1 1")
+            await socket.until(lambda: socket.audio)
+        await socket.until(socket.closed.is_set)
+        assert socket.code == 1001
+        assert b.journal.records[-1].state == "live"
+        assert b.counted == []
+
+
 class Webhook:
     def __init__(self) -> None:
         self.seen: list[tuple[str | None, object]] = []

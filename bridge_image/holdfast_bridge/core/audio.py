@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from holdfast_bridge.core.events import BYTES_PER_MS
 
 MARK_EVERY_BYTES = 200 * BYTES_PER_MS
+MARKS_OUT = 1000
+"""More than three minutes of speech unheard: a carrier that returns no marks costs no more memory than that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class Playout:
     """The speech on its way to the caller's ear, in order."""
 
     def __init__(self) -> None:
-        self._marks: deque[_Mark] = deque()
+        self._marks: deque[_Mark] = deque(maxlen=MARKS_OUT)
         self._sent: dict[str, int] = {}
         self._heard: dict[str, int] = {}
         self._done: set[str] = set()
