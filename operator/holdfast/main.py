@@ -30,8 +30,6 @@ from holdfast.gather import canary, entry_probe, references
 
 log = logging.getLogger(__name__)
 
-POLL_PORT = 8090
-METRICS_PORT = 9090
 CANARY = AgentRef("holdfast-system", "canary")
 
 
@@ -79,7 +77,7 @@ def kopf_settings() -> kopf.OperatorSettings:
     tuned.networking.request_timeout = 10.0
     tuned.networking.connect_timeout = 5.0
     tuned.networking.error_backoffs = (0.2, 0.5, 1.0, 2.0, 5.0)
-    tuned.watching.server_timeout = 60.0
+    tuned.watching.server_timeout = 60  # An integer: it goes into the query as it is.
     tuned.watching.client_timeout = 70.0
     tuned.watching.connect_timeout = 5.0
     tuned.watching.reconnect_backoff = 0.5
@@ -210,8 +208,8 @@ async def operate(config: settings.Settings, identity: settings.Identity, enviro
         registry = registry_for(access)
         reconciler = handlers.register(registry, context)
         runners = [
-            await bridges.serve(bridges.poll_app(fleet.bridges), host="0.0.0.0", port=POLL_PORT),  # noqa: S104
-            await bridges.serve(health_app(metrics, fleet), host="0.0.0.0", port=METRICS_PORT),  # noqa: S104
+            await bridges.serve(bridges.poll_app(fleet.bridges), host="0.0.0.0", port=config.poll_port),  # noqa: S104
+            await bridges.serve(health_app(metrics, fleet), host="0.0.0.0", port=config.metrics_port),  # noqa: S104
         ]
         try:
             await _together(fleet, reconciler, registry)

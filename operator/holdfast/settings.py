@@ -49,6 +49,8 @@ class Settings(_Section):
     canary_replicas: int = 1
     probe_key_file: str = "/etc/holdfast/probe/current"
     probe_secret: str = "holdfast-probe"  # noqa: S105 - the name of a Secret, not its value
+    poll_port: int = 8090
+    metrics_port: int = 9090
     reference_targets: tuple[str, ...] = ()
 
     @pydantic.field_validator("regions", mode="before")
