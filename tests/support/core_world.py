@@ -36,7 +36,9 @@ class World:
         self.verdicts: dict[str, Verdict] = dict.fromkeys(self.zone.members, UP)
         self.since: dict[str, float] = dict.fromkeys(self.zone.members, 0.0)
         self.silent: set[str] = set()
+        self.obedient: set[str] = set()
         self.doubting: set[str] = set()
+        self.misled: set[str] = set()
         self.actual = {(lever.name, name): True for lever in self.zone.levers for name in self.zone.members}
         self.known: dict[tuple[str, str], bool | None] = dict.fromkeys(self.actual)
         self.stored: dict[str, tuple[RegionMemory, float]] = {}
@@ -50,8 +52,12 @@ class World:
     def view(self) -> View:
         told = tuple(
             Observation(
-                observer, target, self.verdicts[target], heard_age_s=9.0 if observer in self.silent else 0.5,
-                held_s=self.now - self.since[target], self_doubt=observer in self.doubting,
+                observer,
+                target,
+                DOWN if observer in self.misled else self.verdicts[target],
+                heard_age_s=9.0 if observer in self.silent else 0.5,
+                held_s=self.now - self.since[target],
+                self_doubt=observer in self.doubting,
             )
             for target in self.zone.members
             for observer in self.zone.voters
@@ -71,11 +77,19 @@ class World:
         seen = self.view()
         plan = failover.decide(seen, self.now)
         self._check(seen, plan)
-        for number, step in enumerate(plan.steps):
-            if number >= stop_after or not self._run(step, outcome):
-                break
+        ended: set[str] = set()
+        for step in plan.steps[:stop_after]:
+            if isinstance(step, SetOrigin | ReadBack) and step.lever in ended:
+                continue
+            if not self._run(step, Outcome.DONE if self._obeys(step) else outcome):
+                if isinstance(step, StoreMemory):
+                    break
+                ended.add(step.lever)
             self._check_world()
         return plan
+
+    def _obeys(self, step: failover.Step) -> bool:
+        return isinstance(step, SetOrigin | ReadBack) and step.lever in self.obedient
 
     def take_over(self) -> None:
         """Another leader, who has read no lever yet."""
@@ -117,7 +131,7 @@ class World:
     def _check(self, seen: View, plan: Plan) -> None:
         if guards.authority(seen) is None:
             assert plan.steps == (), "a step without a fence"
-        if all(verdict is DOWN for verdict in self.verdicts.values()):
+        if all(verdict is DOWN for verdict in self.verdicts.values()) or self.misled >= set(self.zone.voters):
             assert all(move.intent is Intent.SERVING for move in plan.moves), "cordoned while all look ill"
             assert all(step.enabled for step in plan.steps if isinstance(step, SetOrigin)), "off while all look ill"
         if any(isinstance(step, SetOrigin) for step in plan.steps):
@@ -127,6 +141,11 @@ class World:
                 assert self.known[step.lever, step.region] is not None, "a write over an unknown state"
         for move in plan.moves:
             if move.intent is Intent.CORDONED:
+                trusted = set(self.zone.observers_of(move.region)) - self.silent - self.doubting
+                against = trusted if self.verdicts[move.region] is DOWN else trusted & self.misled
+                assert len(against) * 2 > len(self.zone.voters) - 1, "cordoned without a quorum"
+                if against <= self.misled:
+                    continue
                 assert self.verdicts[move.region] is not UNKNOWN, "the unknown was taken for ill"
 
     def _check_world(self) -> None:

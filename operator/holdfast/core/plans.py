@@ -63,7 +63,11 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Steps to run in order, stopping at the first that fails: every prefix is safe."""
+    """Steps to run in order; every prefix is safe.
+
+    A StoreMemory that fails ends the plan. A write or a read that fails ends it for its lever only, so that
+    one vendor's bad hour does not hold the others.
+    """
 
     steps: tuple[Step, ...] = ()
     moves: tuple[Move, ...] = ()

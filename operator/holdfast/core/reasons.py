@@ -8,7 +8,6 @@ from __future__ import annotations
 # Why a region was moved.
 REGION_LOST = "RegionLost"
 REGION_RECOVERED = "RegionRecovered"
-FOUND_OFF = "FoundOff"
 
 # Why an action was refused, in the order in which the guards are asked.
 NO_QUORUM = "NoQuorum"
