@@ -7,7 +7,8 @@ from pathlib import Path
 
 import chart
 import pytest
-from api_objects import AGENT, POLICY, REGIONS, changed
+from api_objects import AGENT, POLICY, REGIONS, ZONE_SECRETS, changed
+from apiserver import conditions, until
 
 from holdfast import fleet_secrets, handlers, kube
 from holdfast.core.place import Release
@@ -19,20 +20,6 @@ pytestmark = pytest.mark.cluster
 
 KINDS = "configmaps,deployments,services,ingresses,poddisruptionbudgets,networkpolicies,secrets"
 REF = AgentRef("clinic", "front-desk")
-
-
-def secret(name: str, namespace: str = "holdfast-system", **values: str) -> dict:
-    return {
-        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": namespace}, "stringData": values,
-    }  # fmt: skip
-
-
-ZONE_SECRETS = (
-    secret("zone-eu", current="zone-key"),
-    secret("twilio-eu", authToken="carrier-token", apiKey="SK1", apiSecret="s"),
-    secret("cloudflare", token="t"),
-    secret("holdfast-probe", current="probe-key"),
-)
 
 
 @pytest.fixture(scope="module")
@@ -85,23 +72,10 @@ async def operator(api, token_file, *, active=lambda: True, regions=()):
         await client.close()
 
 
-async def until(seen, *, within_s: float = 20) -> None:
-    """Until it is seen. The API server is another process, so there is no event of ours to wait for."""
-    async with asyncio.timeout(within_s):
-        while not seen():  # noqa: ASYNC110 - see above
-            await asyncio.sleep(0.05)
-
-
 async def settled(reconciler: Reconciler, *, rounds: int = 1) -> None:
     """Until everything there is has been looked at and nothing waits."""
     before = reconciler.rounds
     await until(lambda: reconciler.rounds >= before + rounds and not len(reconciler.pending))
-
-
-def conditions(api, kind: str, name: str, namespace: str = "clinic") -> dict[str, tuple[str, str, str]]:
-    found = json.loads(api.kubectl("get", kind, name, "-n", namespace, "-o", "json").stdout)
-    return {each["type"]: (each["status"], each["reason"], each["message"])
-            for each in found.get("status", {}).get("conditions", [])}  # fmt: skip
 
 
 def versions(api) -> dict[str, str]:

@@ -82,6 +82,20 @@ def region(name: str, *, jurisdiction: str = "eu", cloud: str = "hetzner", **ori
 REGIONS = (region("fra"), region("ams", cloud="leaseweb"), region("iad", jurisdiction="us", cloud="aws"))
 
 
+def secret(name: str, namespace: str = "holdfast-system", **values: str) -> Manifest:
+    return {
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": namespace}, "stringData": values,
+    }  # fmt: skip
+
+
+ZONE_SECRETS = (
+    secret("zone-eu", current="zone-key"),
+    secret("twilio-eu", authToken="carrier-token", apiKey="SK1", apiSecret="s"),
+    secret("cloudflare", token="t"),
+    secret("holdfast-probe", current="probe-key"),
+)
+
+
 def changed(manifest: Manifest, path: str, value: Any) -> Manifest:
     """A copy with one field set; steps are keys or list indexes. The value None takes the field away."""
     bent = copy.deepcopy(manifest)

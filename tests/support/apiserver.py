@@ -3,6 +3,7 @@
 The admin's and any service account's credentials work as in a cluster; there are no controllers, nodes or pods.
 """
 
+import asyncio
 import contextlib
 import json
 import os
@@ -12,7 +13,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +52,19 @@ class ApiServer:
         """kubectl apply, which validates strictly."""
         items = {"apiVersion": "v1", "kind": "List", "items": objects}
         return self.kubectl("apply", "-f", "-", stdin=json.dumps(items))
+
+
+def conditions(api: ApiServer, kind: str, name: str, namespace: str = "clinic") -> dict[str, tuple[str, str, str]]:
+    found = json.loads(api.kubectl("get", kind, name, "-n", namespace, "-o", "json").stdout)
+    return {each["type"]: (each["status"], each["reason"], each["message"])
+            for each in found.get("status", {}).get("conditions", [])}  # fmt: skip
+
+
+async def until(seen: Callable[[], object], *, within_s: float = 20) -> None:
+    """Until it is seen. The API server is another process, so there is no event of ours to wait for."""
+    async with asyncio.timeout(within_s):
+        while not seen():  # noqa: ASYNC110 - see above
+            await asyncio.sleep(0.05)
 
 
 def _free_ports(count: int) -> list[int]:

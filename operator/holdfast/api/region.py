@@ -69,7 +69,7 @@ class Region(Model):
         ("Serving", "boolean", ".status.serving"),
         ("Calls", "integer", ".status.activeCalls"),
         ("Leader", "string", ".status.leader"),
-        ("Reason", "string", ".status.conditions[?(@.type=='Serving')].reason"),
+        ("Reason", "string", ".status.conditions[?(@.type=='Ready')].reason"),
         ("Age", "date", ".metadata.creationTimestamp"),
     )
 

@@ -12,6 +12,7 @@ from typing import Any
 from holdfast import errors, kube
 from holdfast.core import place, placement, problems
 from holdfast.core.agents import Keys, Owner
+from holdfast.core.status import Condition
 from holdfast.core.values import AgentRef, Reason, Zone
 from holdfast.desired import AgentEntry
 from holdfast.handlers import statuses
@@ -19,7 +20,6 @@ from holdfast.handlers.children import Children, NameTaken
 from holdfast.handlers.context import Context
 from holdfast.handlers.intake import AGENT, Intake, Pods
 from holdfast.handlers.pending import Key
-from holdfast.handlers.statuses import Condition
 
 PLACED = Reason("Placed", "every object of the agent is in this cluster as the spec wants it")
 OUTSIDE_ZONE = "OutsideZone"

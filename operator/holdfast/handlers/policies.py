@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from holdfast import errors, kube
 from holdfast.core import problems
+from holdfast.core.status import Condition
 from holdfast.core.values import Reason, Zone
 from holdfast.handlers import statuses
 from holdfast.handlers.context import Context
 from holdfast.handlers.intake import POLICY, Intake
 from holdfast.handlers.pending import Key
-from holdfast.handlers.statuses import Condition
 
 SECRETS_FOUND = Reason("SecretsFound", "every Secret that the policy names is there with its keys")
 SECRETS_NOT_NEEDED = Reason("SecretsNotNeeded", "a cluster outside the zone holds none of its keys")

@@ -3,49 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from holdfast import kube
+from holdfast.core.status import Condition, rendered
 from holdfast.core.values import Reason
 from holdfast.handlers.children import matches
 from holdfast.handlers.context import Context
 
 FIELD_MANAGER = "holdfast-handlers"
-MESSAGE_MAX = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """One observation; `status` None is Unknown."""
-
-    type: str
-    status: bool | None
-    reason: Reason
-
-
-_STATUS = {True: "True", False: "False", None: "Unknown"}
-
-
-def rendered(
-    conditions: Sequence[Condition], before: Sequence[Mapping[str, Any]], *, generation: int, now: str
-) -> list[dict[str, Any]]:
-    """As the API wants them, sorted; the time of a transition moves only when the status does."""
-    known = {str(each["type"]): each for each in before}
-    written = []
-    for condition in sorted(conditions, key=lambda each: each.type):
-        status, old = _STATUS[condition.status], known.get(condition.type)
-        written.append(
-            {
-                "type": condition.type,
-                "status": status,
-                "reason": condition.reason.code,
-                "message": condition.reason.message[:MESSAGE_MAX],
-                "observedGeneration": generation,
-                "lastTransitionTime": old["lastTransitionTime"] if old and old["status"] == status else now,
-            }
-        )
-    return written
 
 
 async def write(
@@ -64,7 +30,7 @@ async def write(
     wanted = {
         **fields,
         "observedGeneration": generation,
-        "conditions": rendered(conditions, before, generation=generation, now=context.wall()),
+        "conditions": rendered(conditions, before=before, generation=generation, now=context.wall()),
     }
     if _same(wanted, seen):
         return False
