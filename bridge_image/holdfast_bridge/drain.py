@@ -1,8 +1,8 @@
 """Handing over every call of this pod, at moments when nobody hears it.
 
 Which call moves when is decided in `core.drain`; here it is done: the journal is brought up to date, the carrier is
-told to fetch `next` where another pod will answer, and the pod waits until the sockets are gone or the time is up. A call
-that could not be pushed is not lost: when its socket closes, the carrier asks `next` by itself.
+told to fetch `next` where another pod will answer, and the pod waits until the sockets are gone or the time is up. A
+call that could not be pushed is not lost: when its socket closes, the carrier asks `next` by itself.
 """
 
 from __future__ import annotations
@@ -46,11 +46,18 @@ class Drain:
         self._journal = journal
         self._carrier = carrier
         self._metrics = metrics
+        self._leave_region = False
         self._moving: dict[str, float] = {}
         self._tried_at: dict[str, float] = {}
 
-    async def run(self, *, within_s: float, wanted: Callable[[], bool] = lambda: True) -> None:
-        """Hand over until no call is left, the time is up, or the drain is no longer wanted."""
+    async def run(
+        self, *, within_s: float, leave_region: bool = False, wanted: Callable[[], bool] = lambda: True
+    ) -> None:
+        """Hand over until no call is left, the time is up, or the drain is no longer wanted.
+
+        `leave_region`: the pod's siblings are being drained, too, so the calls go to the buddy.
+        """
+        self._leave_region = leave_region
         started = time.monotonic()
         forced_at = drain.forced_from(started, started + within_s)
         log.info("draining", extra={"calls": len(self._calls), "within_s": within_s})
@@ -112,4 +119,5 @@ class Drain:
         """The own region while it has other ready pods, else the buddy, else the own region all the same."""
         config, directive = self._settings().agent, self._directive()
         buddy = None if directive.buddy is None else config.host_of(directive.buddy)
-        return config.own_host if directive.siblings or buddy is None else buddy
+        stay = bool(directive.siblings) and not self._leave_region
+        return config.own_host if stay or buddy is None else buddy

@@ -180,8 +180,9 @@ class BuddyLink:
                     max_msg_size=journal_wire.MAX_MESSAGE_BYTES,
                 )
         except (aiohttp.ClientError, OSError) as error:
+            if not self._failed:
+                log.warning("buddy not reached", extra={"buddy": self._region, "error": type(error).__name__})
             self._failed = True
-            log.info("buddy not reached", extra={"buddy": self._region, "error": type(error).__name__})
             return False
         try:
             async with socket:

@@ -129,6 +129,7 @@ class RedisStore:
         self._agent = agent
         self._clock = clock
         self._resting_until = 0.0
+        self._ill = False
         self._put_script = client.register_script(_PUT)
         self._take_script = client.register_script(_TAKE)
 
@@ -207,9 +208,12 @@ class RedisStore:
         try:
             async with asyncio.timeout(REDIS_DEADLINE_S):
                 yield
+            self._ill = False
         except (RedisError, OSError) as error:
             self._resting_until = self._clock() + REDIS_REST_S
-            log.warning("redis does not answer; going on without it", extra={"error": type(error).__name__})
+            if not self._ill:
+                log.warning("redis does not answer; going on without it", extra={"error": type(error).__name__})
+            self._ill = True
             raise StoreError(f"redis failed ({type(error).__name__})") from error
 
 

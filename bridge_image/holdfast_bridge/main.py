@@ -44,7 +44,7 @@ AUDIO_PORT = 8081
 RELOAD_EVERY_S = 2.0
 RESTART_AFTER_S = 1.0
 OUT_OF_ROTATION_S = 1.0
-"""After SIGTERM the entry needs a moment to see the pod unready; a call moved sooner could be sent straight back."""
+"""After SIGTERM the entry needs a moment to stop sending here: till then webhooks are answered and no call is moved."""
 
 log = logging.getLogger(__name__)
 
@@ -142,8 +142,8 @@ class Bridge:
         self.health.stopping = True
         self._news()
         within = self._files().agent.drain_seconds
+        await asyncio.sleep(OUT_OF_ROTATION_S)
         if len(self.calls):
-            await asyncio.sleep(OUT_OF_ROTATION_S)
             await drain.run(within_s=max(1.0, within - OUT_OF_ROTATION_S))
         await self.desk.close()
         log.info("drained", extra={"calls_left": len(self.calls)})
@@ -205,6 +205,7 @@ class Bridge:
             if self.directives.drain_ordered() and not self.health.stopping and len(self.calls):
                 await drain.run(
                     within_s=self._files().agent.drain_seconds,
+                    leave_region=True,
                     wanted=lambda: self.directives.drain_ordered() and not self.health.stopping,
                 )
 

@@ -37,7 +37,8 @@ def log_to_stderr(level: int = logging.INFO) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
+    for chatty in ("aiohttp.access", "aiofastnet", "picows"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
 class Metrics:

@@ -67,6 +67,15 @@ async def test_a_call_stays_in_its_region_while_other_pods_are_ready_there() -> 
     assert carrier.redirects[0][1].startswith(f"https://{fra.hosts['fra']}/")
 
 
+async def test_when_the_whole_region_is_drained_siblings_are_no_refuge() -> None:
+    fra, _ = zone()
+    fra.told(buddy="ams", siblings=1)
+    fra.calls.add(SpokenCall(quiet=True))
+    carrier = leaving(fra)
+    await drain_of(fra, carrier).run(within_s=5.0, leave_region=True)
+    assert carrier.redirects[0][1].startswith(f"https://{fra.hosts['ams']}/")
+
+
 async def test_a_call_in_mid_sentence_waits_for_silence() -> None:
     fra, _ = zone()
     call = SpokenCall()
