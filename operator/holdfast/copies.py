@@ -104,6 +104,7 @@ class Copies:
             except errors.ClusterError as e:
                 log.debug("peer not listed", extra={"peer": name, "why": str(e)})
                 return None
+            bodies = {key: body for key, body in bodies.items() if _concerns(self._region, key, bodies)}
             found = tuple(_object(key, body) for key, body in bodies.items())
             return copies.Peer(name, found, cellar.stones()), bodies
 
@@ -149,6 +150,19 @@ async def _list(client: kube.Kube) -> dict[copies.Key, kube.Object]:
                 continue
             found[copies.Key(kind, str(metadata.get("namespace") or ""), str(metadata["name"]))] = body
     return found
+
+
+def _concerns(region: str, key: copies.Key, bodies: Mapping[copies.Key, kube.Object]) -> bool:
+    """A policy concerns its regions and witnesses; an agent the regions of its policy, and nobody else's cluster."""
+    spec = bodies[key].get("spec") or {}
+    if key.kind == "FailoverPolicy":
+        return region in _members(spec) or region in (spec.get("witnesses") or ())
+    policy = bodies.get(copies.Key("FailoverPolicy", "", str(spec.get("failoverPolicy", ""))))
+    return policy is not None and region in _members(policy.get("spec") or {})
+
+
+def _members(spec: Mapping[str, Any]) -> set[str]:
+    return {str(entry.get("name")) for entry in spec.get("regions") or ()}
 
 
 def _object(key: copies.Key, body: kube.Object) -> copies.Object:

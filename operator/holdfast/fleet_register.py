@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from holdfast import errors, kube
 
@@ -25,6 +25,7 @@ class Record:
     version: str
     annotations: Mapping[str, str]
     transitions: int = 0
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 class Register:
@@ -62,6 +63,9 @@ class Register:
                 "renewTime": now,
             },
         }
+        if seen is not None and seen.labels:
+            # Labels are the chart's: a Lease that lost them would be deleted by the next upgrade, epoch and all.
+            body["metadata"]["labels"] = dict(seen.labels)
         if seen is None:
             stored = await self._kube.create(
                 kube.LEASES, body, namespace=self._namespace, deadline_s=CALL_DEADLINE_S
@@ -81,4 +85,5 @@ def _record(raw: kube.Object) -> Record:
         version=str(metadata.get("resourceVersion", "")),
         annotations=dict(metadata.get("annotations") or {}),
         transitions=int(spec.get("leaseTransitions") or 0),
+        labels=dict(metadata.get("labels") or {}),
     )

@@ -18,6 +18,7 @@ class Two:
 
     def __init__(self) -> None:
         self.servers = {name: FakeApiServer(name) for name in ("fra", "ams")}
+        self.policy: dict[str, object] = {"regions": [{"name": "fra"}, {"name": "ams"}]}
         self.copies = {name: self.operator(name) for name in self.servers}
 
     def operator(self, name: str) -> Copies:
@@ -32,8 +33,10 @@ class Two:
         )
 
     async def apply(self, region: str, spec: dict[str, object]) -> None:
-        body = {"metadata": {"name": "front-desk"}, "spec": spec}
-        await self.servers[region].client().apply(kube.AGENTS, body, namespace="clinic")
+        client = self.servers[region].client()
+        policy = {"metadata": {"name": "eu"}, "spec": self.policy}
+        await client.apply(kube.POLICIES, policy)
+        await client.apply(kube.AGENTS, {"metadata": {"name": "front-desk"}, "spec": spec}, namespace="clinic")
 
     async def agent(self, region: str) -> kube.Object | None:
         try:
@@ -123,3 +126,21 @@ async def test_an_unreachable_origin_never_costs_a_copy() -> None:
     two.servers["fra"].mode = "down"
     await two.copies["ams"].pull()
     assert await two.agent("ams") is not None
+
+
+async def test_a_witness_gets_the_policy_and_never_an_agent() -> None:
+    """What tenants wrote stays in the zone; a witness only has to know whom it votes for."""
+    two = Two()
+    two.policy = {"regions": [{"name": "fra"}], "witnesses": ["ams"]}
+    await two.apply("fra", SPEC)
+    await two.rounds()
+    assert await two.agent("ams") is None
+    assert "/apis/holdfast.dev/v1alpha1/failoverpolicies/eu" in two.servers["ams"].objects
+
+
+async def test_a_cluster_outside_the_zone_gets_nothing() -> None:
+    two = Two()
+    two.policy = {"regions": [{"name": "fra"}]}
+    await two.apply("fra", SPEC)
+    await two.rounds()
+    assert not [path for path in two.servers["ams"].objects if "holdfast.dev" in path]

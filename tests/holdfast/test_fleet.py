@@ -131,3 +131,18 @@ async def test_who_ends_gives_its_votes_back_so_the_next_need_not_wait() -> None
         async with standing(second):
             assert await until(second.fence) < 2.5
             assert second.epoch() > epoch
+
+
+async def test_the_charts_labels_on_a_lease_survive_our_writes() -> None:
+    """Helm deletes on upgrade what no longer bears its label, and with the Lease would go its epoch."""
+    booth = Booth()
+    for server in booth.servers:
+        server.objects[PATH] = {
+            "metadata": {"name": "vote", "resourceVersion": "1", "labels": {"app.kubernetes.io/managed-by": "Helm"}},
+            "spec": {},
+        }
+    vote = booth.candidate("fra")
+    async with standing(vote):
+        await until(lambda: booth.holders() == ["fra", "fra", "fra"])
+    labels = [server.objects[PATH]["metadata"].get("labels") for server in booth.servers]
+    assert labels == [{"app.kubernetes.io/managed-by": "Helm"}] * 3

@@ -1,4 +1,4 @@
-"""One whole operator as a process, on a real kube-apiserver: it takes its region, shows what it sees, and leaves well."""
+"""One whole operator as a process, on a real kube-apiserver: it takes its region, shows what it sees, leaves well."""
 
 from __future__ import annotations
 

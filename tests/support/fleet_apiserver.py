@@ -105,12 +105,12 @@ class FakeApiServer:
         return httpx.Response(200, json={})
 
     def _store(self, path: str, body: Object) -> httpx.Response:
-        self._version += 1
+        self._version = max(self._version, 1) + 1
         old = self.objects.get(path, {})
         metadata = dict(body["metadata"]) | {"resourceVersion": str(self._version), "name": path.rsplit("/", 1)[1]}
         metadata.setdefault("uid", old.get("metadata", {}).get("uid", f"uid-{self.name}-{self._version}"))
         if "/namespaces/" in path:
-            metadata["namespace"] = path.split("/namespaces/", 1)[1].split("/")[0]
+            metadata["namespace"] = path.split("/namespaces/", 1)[1].split("/", maxsplit=1)[0]
         generation = old.get("metadata", {}).get("generation", 0)
         metadata["generation"] = generation + (1 if body.get("spec") != old.get("spec") else 0)
         self.objects[path] = json.loads(json.dumps(body | {"metadata": metadata}))
