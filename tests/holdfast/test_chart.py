@@ -6,7 +6,7 @@ import json
 import chart
 import pytest
 
-from holdfast.handlers import installed
+from holdfast.settings import Settings
 
 pytestmark = pytest.mark.skipif(not chart.available(), reason="no helm: run `make tools`")
 
@@ -61,24 +61,23 @@ def test_two_operator_pods_of_which_one_may_be_disrupted(objects):
     assert objects["PodDisruptionBudget", "holdfast-operator"]["spec"]["maxUnavailable"] == 1
 
 
-def test_the_settings_are_what_the_operator_reads(objects, tmp_path):
-    path = tmp_path / "settings.json"
-    path.write_text(objects["ConfigMap", "holdfast-operator"]["data"]["settings.json"])
-    told = installed.read(path)
+def test_the_settings_are_what_the_operator_reads(objects):
+    written = json.loads(objects["ConfigMap", "holdfast-operator"]["data"]["settings.json"])
+    told = Settings.model_validate(written)
 
-    assert (told.release.region, told.release.namespace) == ("fra", "holdfast-system")
-    assert told.release.bridge_image == "localhost/holdfast-bridge:dev"
-    assert told.release.redis_url == "redis://holdfast-redis.holdfast-system.svc:6379/0"
+    assert (told.region, told.namespace, told.zones) == ("fra", "holdfast-system", ("eu",))
+    assert told.bridge_image == "localhost/holdfast-bridge:dev"
+    assert told.redis_url == "redis://holdfast-redis.holdfast-system.svc:6379/0"
     assert [each["name"] for each in told.regions] == ["fra", "ams", "iad"]
-    settings = json.loads(path.read_text())
-    assert settings["peers"] == [{
+    assert set(written) <= {each.alias for each in Settings.model_fields.values()}
+    assert written["peers"] == [{
         "name": "ams", "server": "https://172.30.0.12:6443",
         "caFile": "/etc/holdfast/peers/ams/ca.crt", "tokenFile": "/etc/holdfast/peers/ams/token",
     }]  # fmt: skip
-    assert len(settings["referenceTargets"]) >= 3
+    assert len(told.reference_targets) >= 3
 
 
-def test_an_extra_authority_reaches_operator_and_bridges(tmp_path):
+def test_an_extra_authority_reaches_operator_and_bridges():
     objects = chart.rendered(bent("extraCA", "-----BEGIN CERTIFICATE-----\nabc\n-----END CERTIFICATE-----\n"))
     data = objects["ConfigMap", "holdfast-operator"]["data"]
     (container,) = objects["Deployment", "holdfast-operator"]["spec"]["template"]["spec"]["containers"]

@@ -2,18 +2,16 @@
 
 For the composition root:
 
-    told = handlers.installed.read(settings_file)         # Release, Regions, canary: goes into the Context
     reconciler = handlers.register(registry, context)     # watches on an explicit kopf.OperatorRegistry
     async with asyncio.TaskGroup() as group:
         group.create_task(kopf.operator(registry=registry, ...))
         group.create_task(reconciler.run())
 """
 
-from holdfast.handlers import installed as installed
 from holdfast.handlers.context import Context as Context
 from holdfast.handlers.context import ReadsSecrets as ReadsSecrets
 from holdfast.handlers.events import Recorder as Recorder
 from holdfast.handlers.reconciler import Reconciler as Reconciler
 from holdfast.handlers.watches import register as register
 
-__all__ = ["Context", "ReadsSecrets", "Reconciler", "Recorder", "installed", "register"]
+__all__ = ["Context", "ReadsSecrets", "Reconciler", "Recorder", "register"]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from holdfast import errors, kube
 from holdfast.core import problems
+from holdfast.core.placement import Manifest
 from holdfast.core.status import Condition
 from holdfast.core.values import Reason, Zone
 from holdfast.handlers import statuses
@@ -34,6 +38,19 @@ async def reconcile(context: Context, intake: Intake, key: Key) -> None:
         return  # Made anew meanwhile; its own event brings us back.
     generation = int(manifest["metadata"].get("generation") or 0)
     await statuses.write(context, resource, live, conditions=conditions, fields={}, generation=generation)
+
+
+def region_manifest(told: Mapping[str, Any]) -> Manifest:
+    """One Region as this release's settings tell it.
+
+    They are told in the settings because Helm cannot create objects of a kind that the same release brings along.
+    """
+    return {
+        "apiVersion": "holdfast.dev/v1alpha1",
+        "kind": "Region",
+        "metadata": {"name": told["name"], "labels": {"app.kubernetes.io/managed-by": "holdfast"}},
+        "spec": {key: value for key, value in told.items() if key != "name" and value not in (None, {}, [])},
+    }
 
 
 def _accepted(refused: tuple[Reason, ...]) -> Condition:

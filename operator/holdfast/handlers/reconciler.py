@@ -12,7 +12,6 @@ import logging
 from holdfast import errors, kube
 from holdfast.core.values import AgentRef
 from holdfast.handlers import agents, canary, policies
-from holdfast.handlers import installed as chart
 from holdfast.handlers.children import RESOURCES, Children
 from holdfast.handlers.context import Context, StoodDown
 from holdfast.handlers.intake import AGENT, CANARY, FLEET, POLICY, REGION, Intake
@@ -133,6 +132,6 @@ class Reconciler:
             await canary.reconcile(self.context, self._children)
         elif key.kind == FLEET:
             for region in self.context.regions:
-                await self._children.ensure(chart.region_manifest(region), adopt=True)
+                await self._children.ensure(policies.region_manifest(region), adopt=True)
         else:
             await policies.reconcile(self.context, self.intake, key)
