@@ -13,7 +13,7 @@ import random
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from holdfast import bridges, copies, errors, fleet_applications, fleet_picture, fleet_status, heart, kube, peers
+from holdfast import bridges, copies, fleet_applications, fleet_picture, fleet_pod, fleet_status, heart, kube, peers
 from holdfast.core import evidence
 from holdfast.core.values import Observation, Probe, Reason, Verdict, Zone
 from holdfast.desired import Desired
@@ -26,11 +26,9 @@ from holdfast.telemetry import Metrics
 
 log = logging.getLogger(__name__)
 
-ACTIVE_LABEL = "holdfast.dev/active"
 LOOK_S = 0.1
 SURVEY_EVERY_S = 5.0
 SURVEY_SOON_S = 0.5
-BALLOTS_EVERY_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +77,7 @@ class Fleet:
         self._survey_now = asyncio.Event()
         self._zones: dict[str, _Running] = {}
         self._standing: object = None
+        self._pod = fleet_pod.ActivePod(own=world.own, namespace=world.namespace, pod=world.pod)
         self.region_vote = VoteShell(
             name=peers.REGION_LEASE,
             me=world.pod_uid,
@@ -156,18 +155,18 @@ class Fleet:
                 log.error("active life failed", exc_info=error)
                 self._metrics.failures.labels("active-life").inc()
             self._metrics.active.set(0)
-            await self._label(active=False)
+            await self._pod.mark(active=False)
 
     async def _live(self) -> None:
         self._metrics.active.set(1)
         log.info("active", extra={"region": self._world.region})
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._label_until_done())
+            group.create_task(self._pod.mark_until_done())
             group.create_task(self.entries.run())
             group.create_task(self.copies.run())
             group.create_task(self.board.run())
             group.create_task(self._survey())
-            group.create_task(self._ballots())
+            group.create_task(self._pod.keep_ballots(self._voted))
             group.create_task(self._ring_on_change())
             group.create_task(self._zones_come_and_go(group))
 
@@ -238,6 +237,11 @@ class Fleet:
                 inner.create_task(applications.run())
 
         return _Running(zone, vote, loop, applications, group.create_task(together(), name=f"zone-{zone.name}"))
+
+    def _voted(self) -> set[str]:
+        """The zones in which this cluster has a vote."""
+        known = {name for name, zone in self._desired.zones.items() if self._world.region in zone.voters}
+        return known | set(self._world.zones)
 
     # Evidence.
 
@@ -364,45 +368,3 @@ class Fleet:
             notes=self.copies.notes(),
             wall_s=self._world.wall_s(),
         )
-
-    # Kubernetes things of the active pod.
-
-    async def _label_until_done(self) -> None:
-        while True:
-            if await self._label(active=True):
-                return
-            await asyncio.sleep(1.0)
-
-    async def _label(self, *, active: bool) -> bool:
-        """The Service of the region leads to the pod with this label; whoever else bears it has lost the Lease."""
-        world = self._world
-        try:
-            if active:
-                marked = await world.own.list(
-                    kube.PODS, namespace=world.namespace, selector=f"{ACTIVE_LABEL}=true", deadline_s=1.5
-                )
-                for pod in marked:
-                    if (name := str(pod["metadata"]["name"])) != world.pod:
-                        await self._mark(name, active=False)
-            await self._mark(world.pod, active=active)
-        except errors.ClusterError as e:
-            log.warning("pod label not written", extra={"why": str(e)})
-            return False
-        return True
-
-    async def _mark(self, pod: str, *, active: bool) -> None:
-        body: kube.Object = {"metadata": {"labels": {ACTIVE_LABEL: "true" if active else "false"}}}
-        await self._world.own.patch(kube.PODS, pod, body, namespace=self._world.namespace, deadline_s=1.5)
-
-    async def _ballots(self) -> None:
-        """Create the vote Leases of this cluster: peers may write them, but only we may create them."""
-        while True:
-            zones = {n for n, z in self._desired.zones.items() if self._world.region in z.voters}
-            for zone in sorted(zones | set(self._world.zones)):
-                register = Register(self._world.own, namespace=self._world.namespace, name=f"holdfast-fleet-{zone}")
-                try:
-                    if await register.read() is None:
-                        await register.write(None, holder="", annotations={})
-                except errors.ClusterError as e:
-                    log.debug("vote lease not made", extra={"zone": zone, "why": str(e)})
-            await asyncio.sleep(BALLOTS_EVERY_S)

@@ -12,7 +12,7 @@ import logging
 import os
 import random
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -157,42 +157,33 @@ async def operate(config: settings.Settings, identity: settings.Identity, enviro
         aiohttp.ClientSession(connector=connector) as session,
     ):
         secrets = fleet_secrets.Secrets(own, config.namespace)
-        vendors = fleet_vendors.Vendors(secrets=secrets, http=http, clock=clock.now)
         events = handlers.Recorder(own, pod=identity.pod_name, wall=wall_second)
-
-        async def record(about: Mapping[str, Any], reason: Reason, warning: bool) -> None:
-            await events.record(about, reason, warning=warning)
-
-        def count(region: str, outcome: entry_probe.Outcome) -> None:
-            metrics.probes.labels(region, "ok" if outcome.ok else outcome.stage).inc()
-
-        probe_key = Path(config.probe_key_file)
+        vendors = fleet_vendors.Vendors(secrets=secrets, http=http, clock=clock.now)
         caller = canary.CanaryCaller(
-            probe=entry_probe.EntryProbe(session, tls), key_file=probe_key, on_outcome=count
+            probe=entry_probe.EntryProbe(session, tls),
+            key_file=Path(config.probe_key_file),
+            on_outcome=_counting(metrics),
         )
-        fleet = fleet_life.Fleet(
-            world=fleet_life.World(
-                region=config.region,
-                namespace=config.namespace,
-                pod=identity.pod_name,
-                pod_uid=identity.pod_uid,
-                zones=config.zones,
-                own=own,
-                peers=peers,
-                call=caller.call,
-                survey=lambda: references.survey(config.reference_targets, tls),
-                levers=vendors.levers,
-                accounts=vendors.applications,
-                keys=_Keys(desired, secrets, probe_key),
-                record=record,
-                clock=clock.now,
-                wall=wall,
-                wall_s=time.time,
-                dice=random.Random(),  # noqa: S311 - jitter, not a secret
-            ),
-            desired=desired,
-            metrics=metrics,
+        world = fleet_life.World(
+            region=config.region,
+            namespace=config.namespace,
+            pod=identity.pod_name,
+            pod_uid=identity.pod_uid,
+            zones=config.zones,
+            own=own,
+            peers=peers,
+            call=caller.call,
+            survey=lambda: references.survey(config.reference_targets, tls),
+            levers=vendors.levers,
+            accounts=vendors.applications,
+            keys=_Keys(desired, secrets, Path(config.probe_key_file)),
+            record=_recording(events),
+            clock=clock.now,
+            wall=wall,
+            wall_s=time.time,
+            dice=random.Random(),  # noqa: S311 - jitter, not a secret
         )
+        fleet = fleet_life.Fleet(world=world, desired=desired, metrics=metrics)
         context = handlers.Context(
             kube=own,
             secrets=secrets,
@@ -205,17 +196,41 @@ async def operate(config: settings.Settings, identity: settings.Identity, enviro
             canary_pods=config.canary_replicas,
             probe_secret=config.probe_secret,
         )
-        registry = registry_for(access)
-        reconciler = handlers.register(registry, context)
-        runners = [
-            await bridges.serve(bridges.poll_app(fleet.bridges), host="0.0.0.0", port=config.poll_port),  # noqa: S104
-            await bridges.serve(health_app(metrics, fleet), host="0.0.0.0", port=config.metrics_port),  # noqa: S104
-        ]
-        try:
-            await _together(fleet, reconciler, registry)
-        finally:
-            for runner in runners:
-                await runner.cleanup()
+        await _serve_and_run(config, access, fleet, context, metrics)
+
+
+async def _serve_and_run(
+    config: settings.Settings,
+    access: kube.Access,
+    fleet: fleet_life.Fleet,
+    context: handlers.Context,
+    metrics: telemetry.Metrics,
+) -> None:
+    registry = registry_for(access)
+    reconciler = handlers.register(registry, context)
+    runners = [
+        await bridges.serve(bridges.poll_app(fleet.bridges), host="0.0.0.0", port=config.poll_port),  # noqa: S104
+        await bridges.serve(health_app(metrics, fleet), host="0.0.0.0", port=config.metrics_port),  # noqa: S104
+    ]
+    try:
+        await _together(fleet, reconciler, registry)
+    finally:
+        for runner in runners:
+            await runner.cleanup()
+
+
+def _recording(events: handlers.Recorder) -> Callable[[Mapping[str, Any], Reason, bool], Awaitable[None]]:
+    async def record(about: Mapping[str, Any], reason: Reason, warning: bool) -> None:
+        await events.record(about, reason, warning=warning)
+
+    return record
+
+
+def _counting(metrics: telemetry.Metrics) -> Callable[[str, entry_probe.Outcome], None]:
+    def count(region: str, outcome: entry_probe.Outcome) -> None:
+        metrics.probes.labels(region, "ok" if outcome.ok else outcome.stage).inc()
+
+    return count
 
 
 async def _together(fleet: fleet_life.Fleet, reconciler: handlers.Reconciler, registry: kopf.OperatorRegistry) -> None:
