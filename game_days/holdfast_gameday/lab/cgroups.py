@@ -1,4 +1,6 @@
-"""The lab's control groups: `/holdfast-lab/<region>/{system,pods}` in every hierarchy, v1, unified or both.
+"""The lab's control groups: `/holdfast-lab/<region>` in every hierarchy, v1, unified or both.
+
+Below it `system` holds the region's own processes and `k8s.io` its containers.
 
 They are how the lab's processes are found again, and how a region's memory is read. It kills nobody by itself.
 """
@@ -9,7 +11,8 @@ from pathlib import Path
 
 ROOT = "holdfast-lab"
 MOUNT = Path("/sys/fs/cgroup")
-LEAVES = ("system", "pods")
+SYSTEM = "system"
+PODS = "k8s.io"
 
 
 def hierarchies(mount: Path = MOUNT) -> list[Path]:
@@ -21,10 +24,9 @@ def hierarchies(mount: Path = MOUNT) -> list[Path]:
 
 def create(region: str) -> None:
     for hierarchy in hierarchies():
-        for leaf in LEAVES:
-            folder = hierarchy / ROOT / region / leaf
-            folder.mkdir(parents=True, exist_ok=True)
-            _inherit_cpuset(hierarchy, folder)
+        folder = hierarchy / ROOT / region / SYSTEM
+        folder.mkdir(parents=True, exist_ok=True)
+        _inherit_cpuset(hierarchy, folder)
 
 
 def _inherit_cpuset(hierarchy: Path, folder: Path) -> None:
@@ -38,12 +40,6 @@ def _inherit_cpuset(hierarchy: Path, folder: Path) -> None:
             step /= part
             if not (step / name).read_text().strip():
                 (step / name).write_text(value)
-
-
-def join(region: str) -> None:
-    """Moves the calling process; its children follow by birth."""
-    for hierarchy in hierarchies():
-        (hierarchy / ROOT / region / "system" / "cgroup.procs").write_text("0")
 
 
 def processes(region: str | None = None) -> set[int]:

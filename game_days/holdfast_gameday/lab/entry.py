@@ -93,8 +93,17 @@ async def _watch(session: aiohttp.ClientSession, path: str, version: str) -> Asy
                 yield json.loads(line)
 
 
+async def _listening(socket: Path) -> None:
+    """A signal sent before HAProxy has installed its handlers would end it."""
+    async with asyncio.timeout(20):
+        while not socket.exists():
+            await asyncio.sleep(0.02)
+
+
 async def keep_in_step(cluster: Cluster, listen: entry_config.Listen, config: Path, master: asyncio.subprocess.Process) -> None:
     """SIGUSR2 makes the master start a new worker, which is handed the listening sockets; the old one keeps its calls."""
+    await _listening(Path(listen.socket))
+    await asyncio.sleep(PAUSE_S)
     while True:
         await cluster.changed.wait()
         await asyncio.sleep(SETTLE_S)
@@ -112,6 +121,7 @@ async def keep_in_step(cluster: Cluster, listen: entry_config.Listen, config: Pa
 async def serve(home: Path, bind: str) -> None:
     etc = home / "etc"
     listen = entry_config.Listen(bind=bind, certificate=str(etc / "entry.pem"), socket="/run/entry.sock")
+    Path(listen.socket).unlink(missing_ok=True)
     config = etc / "haproxy.cfg"
     config.write_text(entry_config.render([], {}, listen))
     user = json.loads((etc / "entry.kubeconfig").read_text())

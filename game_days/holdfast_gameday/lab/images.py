@@ -8,8 +8,9 @@ import asyncio
 import hashlib
 import os
 import shutil
+import signal
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -25,6 +26,8 @@ DROPPED: Final = ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/sha
                   "var/lib/apt/lists", "var/log", "usr/share/lintian", "dev")
 SOURCES: Final = paths.PACKAGE / "dockerfiles"
 CERTIFICATES: Final = "/etc/ssl/certs"
+# In a mount and pid namespace of its own: whatever a program mounts or leaves running ends with it.
+CONTAINED: Final = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
 KEPT: Final = 2  # prepared stores in the cache: this one, and the last, so that going back is free
 
 
@@ -191,37 +194,65 @@ async def _pack(built: Built) -> None:
     if previous:  # its layers are the same but for the last: nothing is unpacked twice
         await run(["cp", "-al", previous[0] / "containerd", built.containerd], deadline_s=120)
         await asyncio.to_thread(own_databases, built.containerd)
-    await asyncio.to_thread(oci_layout.pack, _layout(), folder / "delta.tar", built.containerd)
-    await _import(built.containerd, folder / "delta.tar")
-    (folder / "delta.tar").unlink()
+    await _fill(built.containerd)
 
 
-async def _import(store: Path, archive: Path) -> None:
+async def _fill(store: Path) -> None:
     """By a containerd of its own, which ends with the import."""
     with tempfile.TemporaryDirectory(prefix="holdfast-") as scratch:
-        socket = f"{scratch}/c.sock"
-        config = Path(scratch, "config.toml")
+        socket, config = Path(scratch, "c.sock"), Path(scratch, "config.toml")
         config.write_text(
             f'version = 3\nroot = "{store}"\nstate = "{scratch}/state"\n'
-            'disabled_plugins = ["io.containerd.cri.v1.runtime", "io.containerd.cri.v1.images", "io.containerd.grpc.v1.cri"]\n'
+            'disabled_plugins = ["io.containerd.cri.v1.runtime", "io.containerd.cri.v1.images", "io.containerd.grpc.v1.cri",'
+            ' "io.containerd.podsandbox.controller.v1.podsandbox"]\n'
             f'[grpc]\naddress = "{socket}"\n[plugins."io.containerd.metadata.v1.bolt"]\nno_sync = true\n')
-        ctr = f"{paths.binaries()}/ctr --address {socket} --namespace k8s.io"
-        script = (
-            f"{paths.binaries()}/containerd --config {config} --log-level warn & daemon=$!; "
-            f"for i in $(seq 200); do [ -S {socket} ] && {ctr} version >/dev/null 2>&1 && break; sleep 0.05; done; "
-            f"{ctr} images import {archive}; result=$?; kill $daemon; wait $daemon; exit $result")
-        await _contained(["sh", "-c", script], 300)
+        with Path(scratch, "log").open("wb") as log:
+            daemon = await asyncio.create_subprocess_exec(
+                *CONTAINED, paths.binaries() / "containerd", "--config", config, "--log-level", "warn",
+                stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log)
+        try:
+            await _answering(socket)
+            await load([paths.binaries() / "ctr", "--address", socket, "--namespace", "k8s.io"], Path(scratch))
+        finally:
+            await _end(daemon)
 
 
-def delta(target: Path, store: Path) -> Path:
-    """An archive of all images that leaves out the layers a containerd store already holds."""
-    oci_layout.pack(_layout(), target, store)
-    return target
+async def _end(daemon: asyncio.subprocess.Process) -> None:
+    """`unshare` keeps SIGTERM to itself: the daemon below it is asked to leave its databases in order."""
+    for child in Path(f"/proc/{daemon.pid}/task/{daemon.pid}/children").read_text().split():
+        os.kill(int(child), signal.SIGTERM)
+    try:
+        async with asyncio.timeout(20):
+            await daemon.wait()
+    except TimeoutError:
+        daemon.kill()
+        await daemon.wait()
+
+
+async def _answering(socket: Path) -> None:
+    async with asyncio.timeout(20):
+        while not socket.exists():
+            await asyncio.sleep(0.02)
+
+
+async def load(ctr: Sequence[str | Path], scratch: Path) -> None:
+    """Into the containerd that `ctr` speaks to: only the layers it has not got."""
+    present = set((await run([*ctr, "content", "ls", "--quiet"])).split())
+    file = scratch / "images.tar"
+    try:
+        await asyncio.to_thread(oci_layout.pack, _layout(), file, present)
+        await run([*ctr, "images", "import", file], deadline_s=300)
+    except LabError:
+        # A layer that nothing refers to may be collected between the question and the import.
+        await asyncio.to_thread(oci_layout.pack, _layout(), file, set())
+        await run([*ctr, "images", "import", file], deadline_s=300)
+    finally:
+        file.unlink(missing_ok=True)
 
 
 def archive(target: Path) -> Path:
     """All images, complete, for a runtime that has none of them."""
-    oci_layout.pack(_layout(), target, None)
+    oci_layout.pack(_layout(), target, set())
     return target
 
 
@@ -261,6 +292,4 @@ async def _storage(program: str, argv: list[str | Path], *, check: bool = True) 
 
 
 async def _contained(argv: list[str | Path], deadline_s: float, *, check: bool = True) -> str:
-    """In a mount and pid namespace of its own: whatever the program mounts or leaves running ends with it."""
-    return await run(["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", *argv],
-                     deadline_s=deadline_s, check=check)
+    return await run([*CONTAINED, *argv], deadline_s=deadline_s, check=check)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 MS_BIND, MS_REC, MS_SHARED, MS_PRIVATE = 4096, 16384, 1 << 20, 1 << 18
+CLONE_NEWCGROUP, MNT_DETACH = 0x02000000, 2
 # The kubelet wants to set these for the whole machine. It is shown files that say they are set, so the machine's stay.
 KERNEL_SETTINGS = {
     "vm/overcommit_memory": "1", "vm/panic_on_oom": "0", "kernel/panic": "10", "kernel/panic_on_oops": "1",
@@ -25,11 +26,40 @@ RESTART_S = 1.0
 POLL_S = 0.05
 
 
-def mount(source: str, target: str, kind: str | None = None, flags: int = 0) -> None:
+def mount(source: str, target: str, kind: str | None = None, flags: int = 0, data: str | None = None) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.mount(source.encode(), target.encode(), kind.encode() if kind else None, flags, None) != 0:
-        error = ctypes.get_errno()
-        raise OSError(error, f"mount {target}: {os.strerror(error)}")
+    words = [None if word is None else word.encode() for word in (source, target, kind, data)]
+    if libc.mount(words[0], words[1], words[2], flags, words[3]) != 0:
+        _fail(f"mount {target}")
+
+
+def _fail(what: str) -> None:
+    error = ctypes.get_errno()
+    raise OSError(error, f"{what}: {os.strerror(error)}")
+
+
+def enter_cgroups(groups: list[str]) -> None:
+    """The region sees its own groups as the root of every hierarchy: whatever its containers make lies below them."""
+    for group in groups:
+        Path(group, "cgroup.procs").write_text("0")
+    mounted = []
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        left, _, right = line.partition(" - ")
+        kind, source, options = right.split()
+        if kind in {"cgroup", "cgroup2"}:
+            wanted = [word for word in options.split(",") if word not in {"rw", "ro", "nsdelegate", "memory_recursiveprot"}]
+            mounted.append((source, left.split()[4], kind, ",".join(wanted) if kind == "cgroup" else None))
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(CLONE_NEWCGROUP) != 0:
+        _fail("unshare cgroup")
+    libc.umount2(b"/sys/fs/cgroup", MNT_DETACH)
+    if all(target != "/sys/fs/cgroup" for _, target, _, _ in mounted):
+        mount("tmpfs", "/sys/fs/cgroup", "tmpfs")
+    for source, target, kind, data in mounted:
+        Path(target).mkdir(exist_ok=True)
+        mount(source, target, kind, 0, data)
+        Path(target, "system").mkdir(exist_ok=True)
+        Path(target, "system", "cgroup.procs").write_text("0")
 
 
 def write_pid_file(path: Path) -> None:
@@ -41,7 +71,6 @@ def write_pid_file(path: Path) -> None:
 
 
 def make_mounts(home: str, folder: str) -> None:
-    mount("none", "/", None, MS_REC | MS_PRIVATE)
     mount("proc", "/proc", "proc")
     for scratch in ("/run", "/var/lib/cni", "/var/log"):
         Path(scratch).mkdir(parents=True, exist_ok=True)
@@ -117,9 +146,9 @@ def main(plan_file: str) -> None:
     plan = json.loads(Path(plan_file).read_text())
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
-    for group in plan["cgroups"]:
-        Path(group, "cgroup.procs").write_text("0")
     write_pid_file(Path(plan["pidFile"]))
+    mount("none", "/", None, MS_REC | MS_PRIVATE)
+    enter_cgroups(plan["cgroups"])
     make_mounts(plan["home"], plan["folder"])
     children = Children(plan)
     children.start_waiting(api_ready=False)

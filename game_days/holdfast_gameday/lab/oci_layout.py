@@ -5,12 +5,9 @@ It reads and packs files. It knows no image by name and runs no program.
 
 import json
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path
 from typing import Any
-
-CONTENT = Path("io.containerd.content.v1.content/blobs/sha256")
-
 
 def _blob(layout: Path, digest: str) -> Path:
     return layout / "blobs" / "sha256" / digest.removeprefix("sha256:")
@@ -42,11 +39,9 @@ def prune(layout: Path) -> None:
             blob.unlink()
 
 
-def pack(layout: Path, target: Path, store: Path | None) -> None:
-    """`store` is the root of a containerd that will import the archive: layers it holds are left out."""
-    wanted = set(descriptions(layout))
-    wanted |= {digest for digest in layers(layout)
-               if store is None or not (store / CONTENT / digest.removeprefix("sha256:")).exists()}
+def pack(layout: Path, target: Path, present: Set[str]) -> None:
+    """Everything but the layers that the receiver says it has."""
+    wanted = {*descriptions(layout), *(digest for digest in layers(layout) if digest not in present)}
     with tarfile.open(target, "w") as archive:
         for name in ("oci-layout", "index.json"):
             archive.add(layout / name, name)

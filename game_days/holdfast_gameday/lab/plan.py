@@ -58,7 +58,7 @@ def token_file(region: RegionNames, tokens: Mapping[str, str]) -> str:
 def kubelet_config(region: RegionNames) -> str:
     return json.dumps({
         "apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration",
-        "cgroupDriver": "cgroupfs", "cgroupRoot": f"/holdfast-lab/{region.name}/pods", "cgroupsPerQOS": False,
+        "cgroupDriver": "cgroupfs", "cgroupsPerQOS": False,
         "enforceNodeAllocatable": [], "failSwapOn": False, "failCgroupV1": False, "oomScoreAdj": 0,
         "podLogsDir": f"{HOME}/log/pods", "volumePluginDir": f"{HOME}/volume-plugins",
         "clusterDNS": [region.ip], "clusterDomain": names.CLUSTER_DOMAIN, "resolvConf": f"{ETC}/resolv.conf",

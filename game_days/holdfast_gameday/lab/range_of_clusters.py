@@ -9,6 +9,7 @@ Which backend does the work is chosen once and printed. Nothing else of the proj
 """
 
 import asyncio
+import fcntl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from holdfast_gameday.lab import backend, kind, local, names, network, paths
 from holdfast_gameday.lab import tools as programs
-from holdfast_gameday.lab.commands import LabError, run
+from holdfast_gameday.lab.commands import run
 from holdfast_gameday.lab.phases import Phases
 
 
@@ -50,20 +51,22 @@ class Lab:
         return paths.ca()
 
     async def up(self, *, empty: bool = False) -> None:
-        """All three Ready with DNS; interrupted or failed, nothing stays."""
-        try:
-            await self.backend.up(self.phases, empty=empty)
-        except BaseException as error:
-            if not isinstance(error, LabError):
-                await asyncio.shield(self.backend.down(self.phases))
-            raise
+        """All three Ready with DNS. Interrupted, nothing stays; failed, it stays for whoever looks for the cause."""
+        async with _alone(self.phases):
+            try:
+                await self.backend.up(self.phases, empty=empty)
+            except asyncio.CancelledError:
+                await self.backend.down(self.phases)
+                raise
 
     async def down(self) -> None:
-        await self.backend.down(self.phases)
+        async with _alone(self.phases):
+            await self.backend.down(self.phases)
 
     async def load_images(self) -> None:
         """The images as the code is now, in all three clusters. A pod takes them when it is started anew."""
-        await self.backend.load_images(self.phases)
+        async with _alone(self.phases):
+            await self.backend.load_images(self.phases)
 
     async def ready(self, region: str) -> bool:
         return await self.backend.ready(region)
@@ -94,6 +97,24 @@ class Lab:
                               "KUBECONFIG": str(self.kubeconfig)})
 
 
+@asynccontextmanager
+async def _alone(phases: Phases) -> AsyncIterator[None]:
+    """One command at a time makes or removes: two that meet wait for each other. The kernel frees the lock of the dead."""
+    paths.cache().mkdir(parents=True, exist_ok=True)
+    with (paths.cache() / "lab.lock").open("w") as lock:
+        said = False
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if not said:
+                    phases.say("  another command of the lab is at work: waiting for it")
+                said = True
+                await asyncio.sleep(0.1)
+        yield
+
+
 async def tools(phases: Phases) -> None:
     await programs.ensure(phases)
 
@@ -106,4 +127,4 @@ async def running(*, empty: bool = False, phases: Phases | None = None) -> Async
     try:
         yield lab
     finally:
-        await asyncio.shield(lab.down())
+        await lab.down()

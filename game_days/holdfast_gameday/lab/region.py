@@ -5,6 +5,7 @@ It refuses to know the other regions; faults and sweeping live elsewhere.
 
 import asyncio
 import base64
+import calendar
 import http.client
 import json
 import os
@@ -90,7 +91,7 @@ def _init_plan(region: RegionNames) -> dict[str, Any]:
     return {
         "home": plan.HOME, "folder": str(paths.region(region.name)),
         "pidFile": str(paths.region(region.name) / "init.pid"),
-        "cgroups": [str(each / cgroups.ROOT / region.name / "system") for each in cgroups.hierarchies()],
+        "cgroups": [str(each / cgroups.ROOT / region.name) for each in cgroups.hierarchies()],
         "token": tokens(region)["admin"], "ca": f"{plan.ETC}/ca.crt",
         "env": {"PATH": f"{binaries}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root",
                 "PYTHONPATH": str(paths.PACKAGE.parents[1]), "PYTHONDONTWRITEBYTECODE": "1", "LANG": "C.UTF-8"},
@@ -102,7 +103,7 @@ async def start(region: RegionNames) -> None:
     """Returns when process 1 of the region runs; it lives on when the caller is gone."""
     folder = paths.region(region.name)
     (folder / "init.pid").unlink(missing_ok=True)
-    cgroups.remove(region.name, leaf="pods")
+    await asyncio.to_thread(cgroups.remove, region.name, leaf=cgroups.PODS)
     cgroups.create(region.name)
     await network.flush_cluster_rules(region)
     with (folder / "log" / "init.log").open("ab") as output:
@@ -157,6 +158,8 @@ def what_is_missing(region: RegionNames) -> str:
         ready = conditions.get("Ready", {})
         if ready.get("status") != "True":
             return f"the node is not Ready: {ready.get('message', 'no condition yet')}"
+        if _seconds(ready["lastHeartbeatTime"]) < int((paths.region(region.name) / "init.pid").stat().st_mtime):
+            return "the node's condition is that of its last life"
         if any(taint["key"] == "node.kubernetes.io/not-ready" for taint in node["spec"].get("taints", [])):
             return "the node still carries its not-ready taint"
         if names.API_SERVICE not in dns.answers(region.ip, API_NAME, timeout_s=0.3):
@@ -188,12 +191,14 @@ async def create_ingress_class(region: RegionNames) -> None:
 
 async def import_images(region: RegionNames) -> None:
     """Into a running region, by its own containerd, seen through its process 1; only the layers it has not got."""
-    folder = paths.region(region.name)
-    archive = await asyncio.to_thread(images.delta, folder / "images.tar", folder / "containerd")
     inner = identities(region)[-1].pid
-    await run(["nsenter", f"--target={inner}", "--mount", paths.binaries() / "ctr", "--address", plan.CONTAINERD_SOCKET,
-               "--namespace", "k8s.io", "images", "import", archive], deadline_s=120)
-    archive.unlink()
+    ctr = ["nsenter", f"--target={inner}", "--mount", paths.binaries() / "ctr", "--address", plan.CONTAINERD_SOCKET,
+           "--namespace", "k8s.io"]
+    await images.load(ctr, paths.region(region.name))
+
+
+def _seconds(time_of_day: str) -> float:
+    return calendar.timegm(time.strptime(time_of_day, "%Y-%m-%dT%H:%M:%SZ"))
 
 
 def kubeconfig_text() -> str:
