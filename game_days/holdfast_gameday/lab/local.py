@@ -115,7 +115,8 @@ class LocalBackend:
             await region.import_images(known)
             (paths.region(known.name) / IMAGES_STAMP).write_text(built.digest)
 
-        stale = [each for each in names.REGIONS.values() if _stamp(paths.region(each.name)) != built.digest]
+        stale = [each for each in names.REGIONS.values()
+                 if region.alive(each) and _stamp(paths.region(each.name)) != built.digest]
         if not stale:
             return
         with phases.phase("import of new images"):
