@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from holdfast_gameday import report, scenario
@@ -75,8 +76,11 @@ def _on_the_lab(name: str, loaded: scenario.Scenario, options: argparse.Namespac
     except (KeyboardInterrupt, asyncio.CancelledError):
         print("interrupted; the lab is down", file=sys.stderr)
         return INTERRUPTED
-    except (LabError, TimeoutError) as error:
-        print(f"the game day could not be played: {error}", file=sys.stderr)
+    except (LabError, TimeoutError, ExceptionGroup) as error:
+        causes = [leaf for leaf in _leaves(error) if isinstance(leaf, LabError | TimeoutError)]
+        if not causes:
+            raise
+        print(f"the game day could not be played: {causes[0] or 'a step was late'}", file=sys.stderr)
         return 1
     suffix = f"{name}-operators-off" if options.operators_off else name
     json_path = options.json or BUILD / f"{suffix}.json"
@@ -89,6 +93,15 @@ def _on_the_lab(name: str, loaded: scenario.Scenario, options: argparse.Namespac
     out.print(f"result: {json_path}\npage:   {html_path}", markup=False, soft_wrap=True)
     out.print(f"next: open {html_path}, or make lab-up to look around", markup=False, soft_wrap=True)
     return report.EXIT_STATUS[result.outcome]
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    """What went wrong, out of the groups in which parallel steps report it."""
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
 
 
 if __name__ == "__main__":

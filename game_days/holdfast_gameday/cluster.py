@@ -41,9 +41,9 @@ class Cluster:
                 return None
             raise
 
-    async def rolled_out(self, deployment: str, namespace: str, *, deadline_s: float = 120) -> None:
+    async def rolled_out(self, workload: str, namespace: str, *, deadline_s: float = 120) -> None:
         await self.kubectl(
-            "rollout", "status", f"deployment/{deployment}", "-n", namespace,
+            "rollout", "status", workload, "-n", namespace,
             f"--timeout={deadline_s:.0f}s", deadline_s=deadline_s + 5,
         )  # fmt: skip
 

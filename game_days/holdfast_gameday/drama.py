@@ -221,7 +221,7 @@ class Drama:
 
     async def _bridges_ready(self, region: str) -> None:
         namespace, agent = self._scenario.agent.split("/")
-        await self._installation.regions[region].rolled_out(f"{agent}-bridge", namespace)
+        await self._installation.regions[region].rolled_out(f"deployment/{agent}-bridge", namespace)
         async with asyncio.timeout(30):
             while not await self._lab.ready(region):
                 await asyncio.sleep(0.2)

@@ -62,7 +62,7 @@ async def foreign_keys(installation: Installation, scenario: Scenario) -> list[s
             continue
         try:
             keys = await cluster.kubectl(
-                "exec", "-n", SYSTEM, "deployment/holdfast-redis", "--", "redis-cli", "--scan", "--pattern",
+                "exec", "-n", SYSTEM, "statefulset/holdfast-redis", "--", "redis-cli", "--scan", "--pattern",
                 f"*{scenario.agent}*",
             )  # fmt: skip
         except LabError as error:

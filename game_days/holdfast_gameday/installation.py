@@ -95,8 +95,8 @@ class Installation:
     async def operators_ready(self) -> None:
         async with asyncio.TaskGroup() as tasks:
             for cluster in self.regions.values():
-                for deployment in ("holdfast-operator", "holdfast-redis"):
-                    tasks.create_task(cluster.rolled_out(deployment, SYSTEM))
+                for workload in ("deployment/holdfast-operator", "statefulset/holdfast-redis"):
+                    tasks.create_task(cluster.rolled_out(workload, SYSTEM))
 
     async def wish(self, zone: str, *, region: str) -> None:
         """Policy and agent of a zone, applied in one region; the zone's others fetch their copies."""

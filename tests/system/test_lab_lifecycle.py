@@ -29,7 +29,8 @@ async def _interrupted(sent: signal.Signals) -> int:
     """Starts `up` and sends it a signal when its second region has begun."""
     process = await asyncio.create_subprocess_exec(*LAB, "up", "--empty", stderr=asyncio.subprocess.DEVNULL)
     async with asyncio.timeout(60):
-        while sum((paths.region(each) / "init.pid").exists() for each in names.REGIONS) < 2:
+        while sum((  # noqa: ASYNC110 - another process makes the files
+            paths.region(each) / "init.pid").exists() for each in names.REGIONS) < 2:
             await asyncio.sleep(0.02)
         process.send_signal(sent)
         return await process.wait()

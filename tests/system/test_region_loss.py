@@ -26,8 +26,8 @@ async def _serving(installation: Installation, region: str, *, zone: str = "eu")
 async def _back(stage, region: str) -> None:
     """The region healed, its bridges ready and its pool on again, as the next test wants to find it."""
     await stage.lab.heal(region)
-    for deployment, namespace in (("front-desk-bridge", "clinic"), ("holdfast-operator", "holdfast-system")):
-        await stage.installation.regions[region].rolled_out(deployment, namespace)
+    for namespace, name in (("clinic", "front-desk-bridge"), ("holdfast-system", "holdfast-operator")):
+        await stage.installation.regions[region].rolled_out(f"deployment/{name}", namespace)
 
 
 def _short_call(code: str) -> tuple[Step, ...]:
@@ -50,7 +50,7 @@ async def test_a_planned_drain_drops_no_call(stage):
         await call.settled.wait()
     fra = stage.installation.regions["fra"]
     await fra.kubectl("rollout", "restart", "deployment/front-desk-bridge", "-n", "clinic")
-    await fra.rolled_out("front-desk-bridge", "clinic")
+    await fra.rolled_out("deployment/front-desk-bridge", "clinic")
     await asyncio.sleep(8)
     for call in calls:
         call.finish()
@@ -80,7 +80,7 @@ async def test_a_killed_operator_is_replaced_by_the_next(stage):
         return await stage.installation.leader("eu") is not None
 
     await until(led, within_s=15, what="the zone is led")
-    await fra.rolled_out("holdfast-operator", "holdfast-system")
+    await fra.rolled_out("deployment/holdfast-operator", "holdfast-system")
 
 
 async def test_a_tool_with_side_effects_in_flight_at_the_kill_runs_once(stage):
