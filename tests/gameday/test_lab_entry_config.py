@@ -8,7 +8,9 @@ from holdfast_gameday.lab.entry_config import Listen, Route
 LISTEN = Listen(bind="172.30.0.11:443", certificate="/etc/entry.pem", socket="/run/entry.sock")
 
 
-def ingress(*paths: tuple[str, str, str | int], host: str = "fra.voice.example.com", of_class: str = "holdfast-lab") -> dict[str, Any]:
+def ingress(
+    *paths: tuple[str, str, str | int], host: str = "fra.voice.example.com", of_class: str = "holdfast-lab"
+) -> dict[str, Any]:
     return {
         "metadata": {"namespace": "clinic", "name": "front-desk"},
         "spec": {"ingressClassName": of_class, "rules": [{"host": host, "http": {"paths": [
@@ -23,11 +25,11 @@ def service() -> dict[str, Any]:
             "spec": {"ports": [{"name": "control", "port": 80}, {"name": "audio", "port": 81}]}}
 
 
-def piece(*endpoints: tuple[str, bool], ports: dict[str, int] | None = None) -> dict[str, Any]:
+def piece(*endpoints: tuple[str, bool]) -> dict[str, Any]:
     return {
         "metadata": {"namespace": "clinic", "name": "x", "labels": {"kubernetes.io/service-name": "front-desk"}},
         "addressType": "IPv4",
-        "ports": [{"name": name, "port": number} for name, number in (ports or {"control": 8080, "audio": 8081}).items()],
+        "ports": [{"name": "control", "port": 8080}, {"name": "audio", "port": 8081}],
         "endpoints": [{"addresses": [address], "conditions": {"ready": ready}} for address, ready in endpoints],
     }
 
@@ -37,7 +39,8 @@ def test_only_our_class_is_obeyed() -> None:
 
 
 def test_exact_and_longer_paths_come_first() -> None:
-    found = entry_config.routes([ingress(("/a", "Prefix", 80), ("/a/media", "Prefix", 81), ("/a/x", "Exact", 80))], "holdfast-lab")
+    paths = [("/a", "Prefix", 80), ("/a/media", "Prefix", 81), ("/a/x", "Exact", 80)]
+    found = entry_config.routes([ingress(*paths)], "holdfast-lab")
     assert [route.path for route in found] == ["/a/x", "/a/media", "/a"]
 
 
@@ -48,7 +51,8 @@ def test_a_named_host_comes_before_any_host() -> None:
 
 def test_unready_pods_are_left_out() -> None:
     route = Route("h", "/a", False, "clinic", "front-desk", "audio")
-    assert entry_config.endpoints(route, [service()], [piece(("10.0.0.2", True), ("10.0.0.3", False))]) == ["10.0.0.2:8081"]
+    slices = [piece(("10.0.0.2", True), ("10.0.0.3", False))]
+    assert entry_config.endpoints(route, [service()], slices) == ["10.0.0.2:8081"]
 
 
 def test_a_port_number_means_the_services_port_not_the_pods() -> None:
@@ -57,7 +61,8 @@ def test_a_port_number_means_the_services_port_not_the_pods() -> None:
 
 
 def test_a_missing_service_has_no_endpoints() -> None:
-    assert entry_config.endpoints(Route("h", "/a", False, "clinic", "gone", 80), [service()], [piece(("10.0.0.2", True))]) == []
+    route = Route("h", "/a", False, "clinic", "gone", 80)
+    assert entry_config.endpoints(route, [service()], [piece(("10.0.0.2", True))]) == []
 
 
 def test_prefix_matches_whole_path_elements_only() -> None:

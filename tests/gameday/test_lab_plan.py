@@ -42,7 +42,8 @@ def test_no_token_is_on_a_command_line() -> None:
 
 def test_the_kubelet_is_the_only_user_of_the_node_group() -> None:
     lines = plan.token_file(FRA, TOKENS).splitlines()
-    assert [line for line in lines if "system:nodes" in line] == ['token-of-kubelet,system:node:fra,system:node:fra,"system:nodes"']
+    nodes = [line for line in lines if "system:nodes" in line]
+    assert nodes == ['token-of-kubelet,system:node:fra,system:node:fra,"system:nodes"']
 
 
 def test_kubelet_and_network_settings_are_valid_json() -> None:

@@ -1,4 +1,4 @@
-"""A running lab for system tests: `from lab_fixture import empty_lab` gives three clusters without the project's images."""
+"""A running lab for system tests: `from lab_fixture import empty_lab` gives three clusters without images."""
 
 from collections.abc import AsyncIterator
 

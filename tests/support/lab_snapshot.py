@@ -6,6 +6,8 @@ from pathlib import Path
 
 from holdfast_gameday.lab import cgroups, network, paths
 
+KERNEL_SETTINGS = ("vm/overcommit_memory", "kernel/panic", "kernel/panic_on_oops", "net/ipv4/ip_forward")
+
 
 def take() -> dict[str, list[str]]:
     return {
@@ -16,8 +18,7 @@ def take() -> dict[str, list[str]]:
         "namespaces": sorted(each.name for each in network.NETNS.iterdir()) if network.NETNS.exists() else [],
         "control groups": _control_groups(),
         "packet filter": [line for line in _output("iptables-save").splitlines() if not line.startswith(("#", ":"))],
-        "kernel settings": [Path("/proc/sys", name).read_text().strip()
-                            for name in ("vm/overcommit_memory", "kernel/panic", "kernel/panic_on_oops", "net/ipv4/ip_forward")],
+        "kernel settings": [Path("/proc/sys", name).read_text().strip() for name in KERNEL_SETTINGS],
     }
 
 

@@ -25,12 +25,15 @@ async def clean() -> AsyncIterator[dict[str, list[str]]]:
     await run([*LAB, "down"], deadline_s=60)
 
 
+def _begun() -> int:
+    return sum((paths.region(each) / "init.pid").exists() for each in names.REGIONS)
+
+
 async def _interrupted(sent: signal.Signals) -> int:
     """Starts `up` and sends it a signal when its second region has begun."""
     process = await asyncio.create_subprocess_exec(*LAB, "up", "--empty", stderr=asyncio.subprocess.DEVNULL)
     async with asyncio.timeout(60):
-        while sum((  # noqa: ASYNC110 - another process makes the files
-            paths.region(each) / "init.pid").exists() for each in names.REGIONS) < 2:
+        while _begun() < 2:  # noqa: ASYNC110 - another process makes the files
             await asyncio.sleep(0.02)
         process.send_signal(sent)
         return await process.wait()

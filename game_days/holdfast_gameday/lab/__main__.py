@@ -13,7 +13,8 @@ from holdfast_gameday.lab.phases import Phases
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m holdfast_gameday.lab", description="Three real clusters on one machine.")
+    parser = argparse.ArgumentParser(
+        prog="python -m holdfast_gameday.lab", description="Three real clusters on one machine.")
     commands = parser.add_subparsers(dest="command", required=True)
     up = commands.add_parser("up", help="start the three clusters, or say that they run")
     up.add_argument("--empty", action="store_true", help="without the project's images")

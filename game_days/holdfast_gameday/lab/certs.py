@@ -1,9 +1,9 @@
-"""The lab's own certificate authority and the leaf certificates it signs, for API servers, entries and the practice range.
+"""The lab's own certificate authority and the certificates it signs: API servers, entries, the practice range.
 
 Keys stay in the lab's state folder, readable by the owner only. It knows no name by itself.
 """
 
-import datetime
+import datetime as dt
 import fcntl
 import hashlib
 import ipaddress
@@ -19,7 +19,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from holdfast_gameday.lab import paths
 
-LIFE = datetime.timedelta(days=30)
+LIFE = dt.timedelta(days=30)
 
 
 def authority() -> Path:
@@ -47,7 +47,7 @@ def _authority() -> Path:
 
 
 def leaf(names: Iterable[str], *, client: str | None = None, organization: str | None = None) -> tuple[Path, Path]:
-    """A certificate for these names and addresses: (certificate path, key path). The same question gives the same files.
+    """A certificate for these names and addresses: (certificate, key). The same question gives the same files.
 
     `client` makes it a client's certificate with that common name instead of a server's.
     """
@@ -94,14 +94,14 @@ def signing_key(path: Path) -> Path:
 
 
 def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
-    now = datetime.datetime.now(datetime.UTC)  # noqa: TID251 - a certificate's dates are the wall clock's business
+    now = dt.datetime.now(dt.UTC)  # noqa: TID251 - a certificate's dates are the wall clock's business
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_before(now - dt.timedelta(hours=1))
         .not_valid_after(now + LIFE)
     )
 

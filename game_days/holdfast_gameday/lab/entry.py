@@ -1,9 +1,10 @@
 """A region's public entry: HAProxy with TLS, kept in step with the cluster's Ingress objects.
 
-It watches Ingresses, Services and EndpointSlices and reloads HAProxy; established connections stay with the process that
-took them. It knows nothing of agents and calls. With the API server gone the last configuration stays in force.
+It watches Ingresses, Services and EndpointSlices and reloads HAProxy; established connections stay with the process
+that took them. It knows nothing of agents and calls. With the API server gone the last configuration stays in force.
 """
 
+# ruff: noqa: ASYNC240 - the lab's own small files, on a local disk
 import argparse
 import asyncio
 import json
@@ -100,8 +101,10 @@ async def _listening(socket: Path) -> None:
             await asyncio.sleep(0.02)
 
 
-async def keep_in_step(cluster: Cluster, listen: entry_config.Listen, config: Path, master: asyncio.subprocess.Process) -> None:
-    """SIGUSR2 makes the master start a new worker, which is handed the listening sockets; the old one keeps its calls."""
+async def keep_in_step(
+    cluster: Cluster, listen: entry_config.Listen, config: Path, master: asyncio.subprocess.Process
+) -> None:
+    """SIGUSR2: the master starts a new worker and hands it the listening sockets; the old one keeps its calls."""
     await _listening(Path(listen.socket))
     await asyncio.sleep(PAUSE_S)
     while True:

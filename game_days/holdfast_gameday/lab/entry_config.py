@@ -67,13 +67,14 @@ def endpoints(route: Route, services: Iterable[Json], slices: Iterable[Json]) ->
                  if route.port in (each.get("name"), each.get("port"))), None)
     if port is None:
         return []
-    found = set()
+    found: set[str] = set()
     for piece in slices:
         if piece["metadata"]["namespace"] != route.namespace or piece.get("addressType") != "IPv4":
             continue
         if (piece["metadata"].get("labels") or {}).get("kubernetes.io/service-name") != route.service:
             continue
-        numbers = [each["port"] for each in piece.get("ports") or [] if (each.get("name") or "") == (port.get("name") or "")]
+        numbers = [each["port"] for each in piece.get("ports") or []
+                   if (each.get("name") or "") == (port.get("name") or "")]
         for endpoint in piece.get("endpoints") or []:
             if (endpoint.get("conditions") or {}).get("ready") is False:
                 continue
@@ -88,7 +89,7 @@ def _is(thing: Json, namespace: str, name: str) -> bool:
 def render(wanted: Iterable[Route], backends: Mapping[str, list[str]], listen: Listen) -> str:
     """The whole configuration. A backend without servers answers 503 at once; an unknown path answers 404."""
     wanted = list(wanted)
-    lines = [HEAD.format(bind=listen.bind, certificate=listen.certificate, socket=listen.socket)]
+    lines = [HEAD.format(bind=listen.bind, certificate=listen.certificate, socket=listen.socket, log_format=LOG_FORMAT)]
     lines += [f"    use_backend {route.backend} if {_condition(route)}" for route in wanted]
     lines += ["    default_backend nothing", "", "backend nothing",
               '    http-request return status 404 content-type text/plain string "no such path\\n"']
@@ -138,4 +139,8 @@ frontend entry
     http-request del-header X-Forwarded-For
     option forwardfor
     http-request set-header X-Forwarded-Proto https
-    log-format '{{"time":%Ts.%ms,"source":"%ci","host":"%{{+E}}[capture.req.hdr(0)]","method":"%HM","path":"%{{+E}}HPO","status":%ST,"backend":"%b","server":"%s"}}'"""
+    log-format '{log_format}'"""
+LOG_FORMAT = (
+    '{"time":%Ts.%ms,"source":"%ci","host":"%{+E}[capture.req.hdr(0)]","method":"%HM","path":"%{+E}HPO","status":%ST,'
+    '"backend":"%b","server":"%s"}'
+)

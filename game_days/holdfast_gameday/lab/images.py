@@ -1,9 +1,10 @@
 """Builds the lab's images without a registry or an engine's daemon, and keeps them ready to be plugged into a region.
 
-Everything is keyed by content: unchanged content costs a hash, changed code costs the last layers. It knows how images are
-made, not which region runs them.
+Everything is keyed by content: unchanged content costs a hash, changed code costs the last layers. It knows how images
+are made, not which region runs them.
 """
 
+# ruff: noqa: ASYNC230, ASYNC240 - the lab's own small files, on a local disk
 import asyncio
 import hashlib
 import os
@@ -108,8 +109,8 @@ async def _requirements(recipe: Recipe) -> str:
     if not uv:
         raise LabError("the images' dependencies are read from uv.lock: put `uv` on PATH")
     extras = [word for extra in recipe.extras for word in ("--extra", extra)]
-    return await run([uv, "export", "--frozen", "--no-dev", *extras, "--no-emit-project", "--no-header", "--no-annotate",
-                      "--format", "requirements-txt"], cwd=paths.ROOT)
+    return await run([uv, "export", "--frozen", "--no-dev", *extras, "--no-emit-project", "--no-header",
+                      "--no-annotate", "--format", "requirements-txt"], cwd=paths.ROOT)
 
 
 async def _base(phases: Phases) -> str:
@@ -143,7 +144,8 @@ async def _build(recipe: Recipe, base: str, requirements: str) -> None:
         await run(["gcc", "-O2", "-static", "-s", "-o", context / "pause", SOURCES / "pause.c"])
     arguments = ["--build-arg", f"BASE={base}"] if recipe.base else []
     await _storage("buildah", [
-        "build", "--layers", "--pull-never", "--isolation", "chroot", "--network", "host", "--runtime", "/usr/sbin/runc",
+        "build", "--layers", "--pull-never", "--isolation", "chroot", "--network", "host",
+        "--runtime", "/usr/sbin/runc",
         "--volume", f"{CERTIFICATES}:{CERTIFICATES}:ro", "--volume", f"{_pip_settings()}:/etc/pip.conf:ro",
         *arguments, "--file", recipe.dockerfile, "--tag", recipe.image, context,
     ])
@@ -203,8 +205,8 @@ async def _fill(store: Path) -> None:
         socket, config = Path(scratch, "c.sock"), Path(scratch, "config.toml")
         config.write_text(
             f'version = 3\nroot = "{store}"\nstate = "{scratch}/state"\n'
-            'disabled_plugins = ["io.containerd.cri.v1.runtime", "io.containerd.cri.v1.images", "io.containerd.grpc.v1.cri",'
-            ' "io.containerd.podsandbox.controller.v1.podsandbox"]\n'
+            'disabled_plugins = ["io.containerd.cri.v1.runtime", "io.containerd.cri.v1.images", '
+            '"io.containerd.grpc.v1.cri", "io.containerd.podsandbox.controller.v1.podsandbox"]\n'
             f'[grpc]\naddress = "{socket}"\n[plugins."io.containerd.metadata.v1.bolt"]\nno_sync = true\n')
         with Path(scratch, "log").open("wb") as log:
             daemon = await asyncio.create_subprocess_exec(
@@ -282,12 +284,14 @@ def _forget_old(digest: str) -> None:
 
 
 async def _exists(image: str) -> bool:
-    return bool((await _storage("buildah", ["images", "--quiet", "--filter", f"reference={image}"], check=False)).strip())
+    listed = await _storage("buildah", ["images", "--quiet", "--filter", f"reference={image}"], check=False)
+    return bool(listed.strip())
 
 
 async def _storage(program: str, argv: list[str | Path], *, check: bool = True) -> str:
     """buildah or podman on a store of our own, so that an engine of the machine's owner is left alone."""
-    store = ["--root", _folder() / "storage", "--runroot", _folder() / "storage-run", "--storage-driver", "overlay"]
+    store: list[str | Path] = ["--root", _folder() / "storage", "--runroot", _folder() / "storage-run",
+                               "--storage-driver", "overlay"]
     return await _contained([program, *store, *argv], 1200, check=check)
 
 

@@ -1,7 +1,7 @@
 """The first process of a region: makes its mounts, starts its processes in order, restarts and reaps them.
 
-It runs as process 1 of the region's own pid namespace, so that the kernel ends the whole region with it. Only the standard
-library is imported, and nothing of the project: it is started isolated and must be up in a few milliseconds.
+It runs as process 1 of the region's own pid namespace, so that the kernel ends the whole region with it. Only the
+standard library is imported, and nothing of the project: it is started isolated and must be up in a few milliseconds.
 """
 
 import ctypes
@@ -47,8 +47,8 @@ def enter_cgroups(groups: list[str]) -> None:
         left, _, right = line.partition(" - ")
         kind, source, options = right.split()
         if kind in {"cgroup", "cgroup2"}:
-            wanted = [word for word in options.split(",") if word not in {"rw", "ro", "nsdelegate", "memory_recursiveprot"}]
-            mounted.append((source, left.split()[4], kind, ",".join(wanted) if kind == "cgroup" else None))
+            controllers = [word for word in options.split(",") if word not in {"rw", "ro"}]
+            mounted.append((source, left.split()[4], kind, ",".join(controllers) if kind == "cgroup" else None))
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(CLONE_NEWCGROUP) != 0:
         _fail("unshare cgroup")
@@ -63,7 +63,7 @@ def enter_cgroups(groups: list[str]) -> None:
 
 
 def write_pid_file(path: Path) -> None:
-    """Numbers as the machine sees them, read while /proc is still the machine's; with start times as proof of identity."""
+    """Numbers as the machine sees them, read while /proc is still the machine's; start times prove identity."""
     own = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
     parent = int(own[1])
     parent_started = Path(f"/proc/{parent}/stat").read_text().rpartition(")")[2].split()[19]

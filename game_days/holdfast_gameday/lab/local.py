@@ -5,11 +5,10 @@ works from what exists, so that it may come from another process than the one th
 """
 
 import asyncio
-import os
-import shutil
+import base64
 from pathlib import Path
 
-from holdfast_gameday.lab import certs, images, names, network, paths, region, sweep, tools
+from holdfast_gameday.lab import access, certs, images, names, network, paths, region, sweep, tools
 from holdfast_gameday.lab.backend import Kind
 from holdfast_gameday.lab.commands import LabError, run
 from holdfast_gameday.lab.names import RegionNames
@@ -68,12 +67,12 @@ class LocalBackend:
         await region.wait_ready(known)
 
     async def cut(self, a: str, b: str) -> None:
-        for here, there in _ends(a, b):
+        for here, there in network.ends(a, b):
             if not await self._is_cut(here, there):
                 await network.apply(here.netns, network.cut_rules(there))
 
     async def heal_cut(self, a: str, b: str) -> None:
-        for here, there in _ends(a, b):
+        for here, there in network.ends(a, b):
             if await self._is_cut(here, there):
                 await network.apply(here.netns, network.undo(network.cut_rules(there)))
 
@@ -86,8 +85,6 @@ class LocalBackend:
         return all([await self.ready(each) for each in names.REGIONS])
 
     async def _start_all(self, built: images.Built | None) -> None:
-        state = paths.state()
-        state.mkdir(parents=True, exist_ok=True)
         certs.authority()
         await network.create_wan()
         try:
@@ -96,7 +93,7 @@ class LocalBackend:
                     tasks.create_task(self._start_one(each, built))
         except* LabError as errors:
             raise LabError("; ".join(str(error) for error in errors.exceptions)) from errors
-        _write_access(state)
+        _write_access()
 
     async def _start_one(self, known: RegionNames, built: images.Built | None) -> None:
         await network.create_region(known)
@@ -125,21 +122,6 @@ class LocalBackend:
                     tasks.create_task(refresh(each))
 
 
-def _ends(a: str, b: str) -> list[tuple[RegionNames, str]]:
-    """The regions that must drop, each with the other side's address. One side may be a name or address of the world."""
-    sides = [(names.REGIONS.get(a), b), (names.REGIONS.get(b), a)]
-    ends = [(here, _address(there)) for here, there in sides if here is not None]
-    if not ends:
-        raise LabError(f"a cut needs at least one region of {', '.join(names.REGIONS)}: got {a} and {b}")
-    return ends
-
-
-def _address(name: str) -> str:
-    if name in names.REGIONS:
-        return names.REGIONS[name].ip
-    return names.HOSTS.get(name, name)
-
-
 def _stamp(folder: Path) -> str:
     try:
         return (folder / IMAGES_STAMP).read_text()
@@ -147,12 +129,7 @@ def _stamp(folder: Path) -> str:
         return ""
 
 
-def _write_access(state: Path) -> None:
-    """A kubeconfig with one context per region, and a `kubectl` that speaks from inside the lab's network."""
-    with os.fdopen(os.open(paths.kubeconfig(), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(region.kubeconfig_text())
-    program = shutil.which("kubectl", path=str(paths.binaries())) or str(paths.binaries() / "kubectl")
-    wrapper = state / "kubectl"
-    enter = f"nsenter --net={network.NETNS / names.WAN}"
-    wrapper.write_text(f'#!/bin/sh\nexec {enter} {program} --kubeconfig {paths.kubeconfig()} "$@"\n')
-    wrapper.chmod(0o755)
+def _write_access() -> None:
+    authority = base64.b64encode(paths.ca().read_bytes()).decode()
+    access.write({name: access.Credentials(authority, {"token": region.tokens(each)["admin"]})
+                  for name, each in names.REGIONS.items()}, inside=network.inside(names.WAN))

@@ -4,6 +4,7 @@ Nothing is made in the namespace of the machine itself, so its links, routes and
 It knows addresses, not clusters.
 """
 
+# ruff: noqa: ASYNC240 - the lab's own small files, on a local disk
 import ctypes
 import os
 from collections.abc import Iterator
@@ -49,12 +50,17 @@ async def remove(netns: str) -> None:
         return  # others keep namespaces there
 
 
-async def create_wan() -> None:
+async def create_wan(*, uplink: str = "") -> None:
+    """The public network. With an uplink, a bridge of this machine that others own, it is one more party on it."""
     wan = names.WAN
     await create(wan)
+    if uplink:
+        await run(["ip", "link", "add", "hf-wan0", "master", uplink, "up", "type", "veth",
+                   "peer", "name", names.BRIDGE, "netns", wan])
     lines = [
-        f"link add {names.BRIDGE} type bridge forward_delay 0 stp_state 0 mcast_snooping 0",
-        f"addr add {names.GATEWAY}/{names.PREFIX} dev {names.BRIDGE}",
+        *([] if uplink else [
+            f"link add {names.BRIDGE} type bridge forward_delay 0 stp_state 0 mcast_snooping 0",
+            f"addr add {names.GATEWAY}/{names.PREFIX} dev {names.BRIDGE}"]),
         *(f"addr add {address}/{names.PREFIX} dev {names.BRIDGE}" for address in names.WORLD_ADDRESSES),
         f"link set {names.BRIDGE} up",
     ]
@@ -106,6 +112,21 @@ def cut_rules(address: str) -> list[str]:
         "*raw", f"-I {FAULT_CHAIN} -i {UPLINK} -s {address} -j DROP", "COMMIT",
         "*mangle", f"-I {FAULT_CHAIN} -o {UPLINK} -d {address} -j DROP", "COMMIT",
     ]
+
+
+def ends(a: str, b: str) -> list[tuple[names.RegionNames, str]]:
+    """The regions that must drop, each with the other side's address. One side may be of the world."""
+    sides = [(names.REGIONS.get(a), b), (names.REGIONS.get(b), a)]
+    ends = [(here, _address(there)) for here, there in sides if here is not None]
+    if not ends:
+        raise LabError(f"a cut needs at least one region of {', '.join(names.REGIONS)}: got {a} and {b}")
+    return ends
+
+
+def _address(name: str) -> str:
+    if name in names.REGIONS:
+        return names.REGIONS[name].ip
+    return names.HOSTS.get(name, name)
 
 
 def undo(rules: list[str]) -> list[str]:

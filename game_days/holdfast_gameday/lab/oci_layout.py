@@ -5,9 +5,11 @@ It reads and packs files. It knows no image by name and runs no program.
 
 import json
 import tarfile
-from collections.abc import Iterator, Set
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any
+
 
 def _blob(layout: Path, digest: str) -> Path:
     return layout / "blobs" / "sha256" / digest.removeprefix("sha256:")
@@ -39,7 +41,7 @@ def prune(layout: Path) -> None:
             blob.unlink()
 
 
-def pack(layout: Path, target: Path, present: Set[str]) -> None:
+def pack(layout: Path, target: Path, present: AbstractSet[str]) -> None:
     """Everything but the layers that the receiver says it has."""
     wanted = {*descriptions(layout), *(digest for digest in layers(layout) if digest not in present)}
     with tarfile.open(target, "w") as archive:

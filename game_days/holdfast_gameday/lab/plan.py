@@ -1,7 +1,7 @@
 """What runs in a region and with which settings: pure rendering of files and command lines.
 
-It starts nothing. Inside its mount namespace a region sees its own folder as `/run/holdfast`, so that no path depends on
-where the project lies and no socket path grows too long.
+It starts nothing. Inside its mount namespace a region sees its own folder as `/run/holdfast`, so that no path depends
+on where the project lies and no socket path grows too long.
 """
 
 import json
@@ -141,7 +141,8 @@ def processes(region: RegionNames, *, binaries: Path, python: str) -> list[Proce
 
     return [
         Process("etcd", (
-            program("etcd"), f"--name={region.name}", f"--data-dir={HOME}/etcd", "--unsafe-no-fsync", "--log-level=warn",
+            program("etcd"), f"--name={region.name}", f"--data-dir={HOME}/etcd", "--unsafe-no-fsync",
+            "--log-level=warn",
             "--listen-client-urls=http://127.0.0.1:2379", "--advertise-client-urls=http://127.0.0.1:2379",
             "--listen-peer-urls=http://127.0.0.1:2380", "--initial-advertise-peer-urls=http://127.0.0.1:2380",
             f"--initial-cluster={region.name}=http://127.0.0.1:2380",
@@ -164,7 +165,8 @@ def processes(region: RegionNames, *, binaries: Path, python: str) -> list[Proce
         Process("proxy", (
             program("kube-proxy"), with_config("proxy"), "--proxy-mode=iptables", f"--hostname-override={region.name}",
             f"--cluster-cidr={region.pod_range}", "--iptables-min-sync-period=100ms",
-            "--conntrack-max-per-core=0", "--conntrack-tcp-timeout-established=0", "--conntrack-tcp-timeout-close-wait=0",
+            "--conntrack-max-per-core=0", "--conntrack-tcp-timeout-established=0",
+            "--conntrack-tcp-timeout-close-wait=0",
         ), after_api=True),
         Process("dns", (program("coredns"), "-conf", f"{ETC}/Corefile"), after_api=True),
         Process("entry", (python, "-m", "holdfast_gameday.lab.entry", "--home", HOME, "--bind", f"{region.ip}:443"),

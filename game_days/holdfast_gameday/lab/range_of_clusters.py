@@ -23,7 +23,7 @@ from holdfast_gameday.lab.phases import Phases
 
 @dataclass(frozen=True, slots=True)
 class Lab:
-    """Three clusters named fra, ams and iad. Every method may be repeated, and called from any process of this machine."""
+    """Three clusters: fra, ams and iad. Every method may be repeated, and called from any process of this machine."""
 
     backend: backend.Backend
     phases: Phases
@@ -38,7 +38,7 @@ class Lab:
 
     @property
     def kubeconfig(self) -> Path:
-        """Contexts fra, ams, iad, each as the cluster's administrator. Its servers are reached from the lab's network only."""
+        """Contexts fra, ams, iad, each as the cluster's administrator; reached from the lab's network only."""
         return paths.kubeconfig()
 
     @property
@@ -99,7 +99,7 @@ class Lab:
 
 @asynccontextmanager
 async def _alone(phases: Phases) -> AsyncIterator[None]:
-    """One command at a time makes or removes: two that meet wait for each other. The kernel frees the lock of the dead."""
+    """One command at a time makes or removes; the next one waits. The kernel frees the lock of the dead."""
     paths.cache().mkdir(parents=True, exist_ok=True)
     with (paths.cache() / "lab.lock").open("w") as lock:
         said = False

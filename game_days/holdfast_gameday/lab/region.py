@@ -4,7 +4,6 @@ It refuses to know the other regions; faults and sweeping live elsewhere.
 """
 
 import asyncio
-import base64
 import calendar
 import http.client
 import json
@@ -19,10 +18,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from holdfast_gameday.lab import certs, cgroups, dns, images, names, network, paths, plan
-from holdfast_gameday.lab.commands import LabError, run
+from holdfast_gameday.lab import access, certs, cgroups, dns, images, names, network, paths, plan
+from holdfast_gameday.lab.commands import LabError
 from holdfast_gameday.lab.names import RegionNames
 
+INGRESS_CLASS: dict[str, Any] = {
+    "apiVersion": "networking.k8s.io/v1", "kind": "IngressClass", "metadata": {"name": names.INGRESS_CLASS},
+    "spec": {"controller": "holdfast.dev/lab-entry"},
+}
 API_NAME = f"kubernetes.default.svc.{names.CLUSTER_DOMAIN}"
 
 
@@ -59,7 +62,7 @@ def alive(region: RegionNames) -> bool:
 
 
 def write_files(region: RegionNames) -> None:
-    """Certificates, tokens and settings; what exists already of the first two is kept, so that a healed region is itself."""
+    """Certificates, tokens and settings; of the first two what exists is kept, so that a healed region is itself."""
     folder = paths.region(region.name)
     etc = folder / "etc"
     (folder / "log").mkdir(parents=True, exist_ok=True)
@@ -67,18 +70,18 @@ def write_files(region: RegionNames) -> None:
     shutil.copy(certs.authority(), etc / "ca.crt")
     tokens_file = folder / "tokens.json"
     if not tokens_file.exists():
-        _private(tokens_file, json.dumps({name: secrets.token_hex(16) for name in (*plan.USERS, "kubelet")}))
+        access.private(tokens_file, json.dumps({name: secrets.token_hex(16) for name in (*plan.USERS, "kubelet")}))
     certs.signing_key(etc / "accounts.key")
     api = certs.leaf([region.ip, "127.0.0.1", "localhost", names.API_SERVICE, "kubernetes.default.svc", API_NAME])
     client = certs.leaf([], client="lab-kubelet-client", organization="system:masters")
     entry = certs.leaf([*names.HOSTS, region.ip])
     for (crt, key), name in ((api, "apiserver"), (client, "kubelet-client")):
-        _private(etc / f"{name}.crt", crt.read_text())
-        _private(etc / f"{name}.key", key.read_text())
-    _private(etc / "entry.pem", entry[0].read_text() + entry[1].read_text())
+        access.private(etc / f"{name}.crt", crt.read_text())
+        access.private(etc / f"{name}.key", key.read_text())
+    access.private(etc / "entry.pem", entry[0].read_text() + entry[1].read_text())
     for name, text in plan.files(region, tokens(region)).items():
-        _private(etc / name, text)
-    _private(folder / "plan.json", json.dumps(_init_plan(region), indent=1))
+        access.private(etc / name, text)
+    access.private(folder / "plan.json", json.dumps(_init_plan(region), indent=1))
 
 
 def tokens(region: RegionNames) -> dict[str, str]:
@@ -131,8 +134,10 @@ async def stop(region: RegionNames) -> None:
         await asyncio.sleep(0.005)
 
 
-def request(region: RegionNames, method: str, path: str, body: object = None, *, timeout_s: float = 2) -> tuple[int, Any]:
-    """One request to the region's API server as its administrator. The calling thread must live in the lab's network."""
+def request(
+    region: RegionNames, method: str, path: str, body: object = None, *, timeout_s: float = 2
+) -> tuple[int, Any]:
+    """One request to the region's API server as its administrator. The calling thread lives in the lab's network."""
     trust = ssl.create_default_context(cafile=str(paths.ca()))
     connection = http.client.HTTPSConnection(region.ip, 6443, timeout=timeout_s, context=trust)
     headers = {"Authorization": f"Bearer {tokens(region)['admin']}", "Content-Type": "application/json"}
@@ -177,12 +182,9 @@ async def wait_ready(region: RegionNames, *, deadline_s: float = 90) -> None:
 
 
 async def create_ingress_class(region: RegionNames) -> None:
-    body = {"apiVersion": "networking.k8s.io/v1", "kind": "IngressClass", "metadata": {"name": names.INGRESS_CLASS},
-            "spec": {"controller": "holdfast.dev/lab-entry"}}
-
     def post() -> int:
         with network.entered(names.WAN):
-            return request(region, "POST", "/apis/networking.k8s.io/v1/ingressclasses", body, timeout_s=10)[0]
+            return request(region, "POST", "/apis/networking.k8s.io/v1/ingressclasses", INGRESS_CLASS, timeout_s=10)[0]
 
     status = await asyncio.to_thread(post)
     if status not in {201, 409}:
@@ -192,27 +194,11 @@ async def create_ingress_class(region: RegionNames) -> None:
 async def import_images(region: RegionNames) -> None:
     """Into a running region, by its own containerd, seen through its process 1; only the layers it has not got."""
     inner = identities(region)[-1].pid
-    ctr = ["nsenter", f"--target={inner}", "--mount", paths.binaries() / "ctr", "--address", plan.CONTAINERD_SOCKET,
-           "--namespace", "k8s.io"]
+    ctr: list[str | Path] = [
+        "nsenter", f"--target={inner}", "--mount", paths.binaries() / "ctr", "--address", plan.CONTAINERD_SOCKET,
+        "--namespace", "k8s.io"]
     await images.load(ctr, paths.region(region.name))
 
 
 def _seconds(time_of_day: str) -> float:
     return calendar.timegm(time.strptime(time_of_day, "%Y-%m-%dT%H:%M:%SZ"))
-
-
-def kubeconfig_text() -> str:
-    authority = base64.b64encode(paths.ca().read_bytes()).decode()
-    known = list(names.REGIONS.values())
-    return json.dumps({
-        "apiVersion": "v1", "kind": "Config", "current-context": known[0].name,
-        "clusters": [{"name": each.name, "cluster": {"server": each.server, "certificate-authority-data": authority}}
-                     for each in known],
-        "users": [{"name": each.name, "user": {"token": tokens(each)["admin"]}} for each in known],
-        "contexts": [{"name": each.name, "context": {"cluster": each.name, "user": each.name}} for each in known],
-    }, indent=1)
-
-
-def _private(path: Path, text: str) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(text)

@@ -1,9 +1,10 @@
 """Brings the lab's programs: Go binaries built from the pinned modules in `tools/`, and Debian packages.
 
-Each group is stamped with the hash of its go.mod and go.sum, so that a repeat costs nothing. It downloads by Go's and apt's
-own clients only.
+Each group is stamped with the hash of its go.mod and go.sum, so that a repeat costs nothing. It downloads by Go's and
+apt's own clients only.
 """
 
+# ruff: noqa: ASYNC240 - the lab's own small files, on a local disk
 import hashlib
 import os
 import shutil
@@ -74,9 +75,9 @@ async def ensure_packages(phases: Phases) -> None:
         await run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing], deadline_s=900, env=quiet)
 
 
-async def ensure_binaries(phases: Phases) -> None:
+async def ensure_binaries(phases: Phases, *, only: tuple[str, ...] = ()) -> None:
     compiler = (await run(["go", "env", "GOVERSION"])).strip() if shutil.which("go") else ""
-    for group in GROUPS:
+    for group in [each for each in GROUPS if not only or each.name in only]:
         mark = stamp(group, compiler)
         file = paths.cache() / "stamps" / f"{group.name}.stamp"
         here = all((paths.binaries() / name).exists() for name, _ in group.programs)
@@ -102,6 +103,6 @@ def stamp(group: Group, compiler: str) -> str:
 async def _build(group: Group, name: str, package: str) -> None:
     paths.binaries().mkdir(parents=True, exist_ok=True)
     beside = paths.binaries() / f".{name}.{os.getpid()}"
-    argv = ["go", "build", "-ldflags", group.flags, "-o", beside, package]
+    argv: list[str | Path] = ["go", "build", "-ldflags", group.flags, "-o", beside, package]
     await run(argv, deadline_s=BUILD_DEADLINE_S, cwd=FOLDER / group.name, env={"GOFLAGS": "-trimpath -mod=readonly"})
     beside.rename(paths.binaries() / name)
