@@ -1,4 +1,4 @@
-"""Runs a plan's steps in order and stops at the first that fails, because every prefix of a plan is safe.
+"""Runs one step of a plan and says whether it was done; what a failure means for the rest is the loop's to know.
 
 No decision is made here. What is checked again is only the right to write: the fence of the step is still ours, and a
 majority acknowledged it at most half a second ago.
@@ -60,7 +60,7 @@ class Steps:
         self._metrics = metrics
 
     async def run(self, step: Step) -> bool:
-        """One step; False when what follows must wait for another plan."""
+        """One step; False when it was not done, so that what follows for its lever must wait for another plan."""
         match step:
             case StoreMemory():
                 return self._vote.fence() == step.fence and await self._vote.store(step.memory)
@@ -100,16 +100,15 @@ class Steps:
 
     async def _read(self, step: ReadBack) -> bool:
         driver = self._drivers().get(step.lever)
-        looking = step.expected is None
         if driver is None or not self._book.may_ask(step.lever):
-            return looking
+            return False
         try:
             reading = await driver.read(step.region)
         except DriverError as e:
             self._failed(step.lever, step.region, e)
-            return looking
+            return False
         self._book.answered(step.lever, reading)
-        return looking or reading.enabled is step.expected
+        return step.expected is None or reading.enabled is step.expected
 
     def _failed(self, lever: str, region: str, error: DriverError) -> None:
         self._book.failed(lever, region, error)

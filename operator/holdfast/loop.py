@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from holdfast import peers as peers_module
 from holdfast.core import failover, memory
-from holdfast.core.plans import Plan, ReadBack, SetOrigin, View
+from holdfast.core.plans import Plan, ReadBack, SetOrigin, StoreMemory, View
 from holdfast.core.values import Fence, Intent, Observation, Reason, Region, RegionMemory, Verdict, Zone
 from holdfast.desired import Desired
 from holdfast.fleet import MEMORY_ANNOTATION, VoteShell
@@ -195,14 +195,19 @@ class ZoneLoop:
             return
         for move in plan.moves:
             self._record(move.region, move.intent, failover_reason=move.reason, fence=fence, view=view)
+        ended: set[str] = set()
         for step in plan.steps:
+            if not isinstance(step, StoreMemory) and step.lever in ended:
+                continue
             if isinstance(step, SetOrigin):
                 intent = Intent.SERVING if step.enabled else Intent.CORDONED
                 self._record(step.region, intent, failover_reason=step.reason, fence=fence, view=view)
             if not await self._steps.run(step):
                 log.info("plan stopped", extra={"zone": self.zone, "step": type(step).__name__})
-                return
-            if isinstance(step, ReadBack):
+                if isinstance(step, StoreMemory):
+                    return
+                ended.add(step.lever)
+            elif isinstance(step, ReadBack):
                 self._close(step.region)
 
     def _record(

@@ -1,0 +1,99 @@
+"""One zone's loop alone, with a real vote: what a plan does when one of several levers fails."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from core_builders import DOWN, all_say, regions, zone
+from fleet_apiserver import FakeApiServer
+from fleet_range import NS, until
+
+from holdfast import clock, peers, telemetry
+from holdfast.core.values import Verdict
+from holdfast.desired import Desired
+from holdfast.fleet import VoteShell
+from holdfast.fleet_register import Register
+from holdfast.levers.base import OriginReading
+from holdfast.levers.memory import MemoryLever, Origins
+from holdfast.loop import Senses, ZoneLoop
+
+LEVERS = ("edge", "second")
+VOTERS = ("fra", "ams", "iad")
+EU = zone(VOTERS, (), LEVERS)
+
+
+class Alone:
+    """The operator of ams and two levers. What the observers say, and what the vendors do, is the test's."""
+
+    def __init__(self) -> None:
+        self.servers = {name: FakeApiServer(name) for name in VOTERS}
+        self.levers = {name: Origins({r: OriginReading(r, enabled=True) for r in EU.members}) for name in LEVERS}
+        self.verdicts: dict[str, Verdict] = {}
+        desired = Desired()
+        desired.put_zone(EU)
+        for region in regions(EU).values():
+            desired.put_region(region)
+        drivers = {name: MemoryLever(name, origins) for name, origins in self.levers.items()}
+        self.loop = ZoneLoop(
+            zone="eu",
+            region="ams",
+            desired=desired,
+            senses=Senses(
+                own=lambda: all_say(EU, self.verdicts),
+                peers=peers.Peers(clients={}, namespace=NS, clock=clock.now, on_missed=lambda _: None),
+            ),
+            levers=lambda _zone, _regions: drivers,
+            clock=clock.now,
+            wall=lambda: "2026-01-01T00:00:00Z",
+            metrics=telemetry.Metrics(),
+            on_entry=lambda _zone, _entry: None,
+            on_view=lambda: None,
+        )
+        self.vote = VoteShell(
+            name="eu",
+            me="ams-0",
+            region="ams",
+            voters=VOTERS,
+            registers=[
+                Register(server.client(), namespace=NS, name="holdfast-fleet-eu") for server in self.servers.values()
+            ],
+            annotations=self.loop.annotations,
+            on_change=self.loop.stir,
+            clock=clock.now,
+            dice=random.Random(1),
+        )
+        self.loop.attach(self.vote)
+
+    def written(self, lever: str) -> list[tuple[str, bool, int]]:
+        """Region, on or off, and epoch of every write that this lever took."""
+        return [(change.region, change.enabled, change.epoch) for change in self.levers[lever].history]
+
+    def known(self) -> bool:
+        """Whether every lever was read."""
+        return len(self.loop.book.states()) == 6 and all(state.enabled for state in self.loop.book.states())
+
+
+@asynccontextmanager
+async def leading() -> AsyncIterator[Alone]:
+    alone = Alone()
+    tasks = [asyncio.create_task(alone.vote.run()), asyncio.create_task(alone.loop.run())]
+    try:
+        yield alone
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_a_lever_in_back_off_does_not_hold_up_the_next() -> None:
+    async with leading() as alone:
+        await until(alone.known)
+        alone.levers["edge"].unmarked = {"iad"}
+        await until(lambda: not alone.loop.book.may_ask("edge"), seconds=8)
+        alone.verdicts = {"fra": DOWN}
+        await until(lambda: [w[:2] for w in alone.written("second")] == [("fra", False)], seconds=3)
+        assert not alone.loop.book.may_ask("edge"), "the back-off of ten seconds was over, so nothing was shown"
+        assert alone.written("edge") == []
