@@ -134,6 +134,17 @@ class Installation:
         found = {leader for leader in said if leader}
         return found.pop() if len(found) == 1 else None
 
+    async def make_leader(self, zone: str, wanted: str, *, deadline_s: float = 90) -> None:
+        """Whoever else leads is asked to go, as in a rollout: its active pod is deleted and gives its Leases back."""
+        async with asyncio.timeout(deadline_s):
+            while (leader := await self.leader(zone)) != wanted:
+                if leader is not None:
+                    await self.regions[leader].kubectl(
+                        "delete", "pod", "-n", SYSTEM, "-l", f"{OPERATOR},holdfast.dev/active=true", "--wait=false"
+                    )
+                    await asyncio.sleep(2)
+                await asyncio.sleep(0.3)
+
     async def scale_operators(self, count: int) -> None:
         async with asyncio.TaskGroup() as tasks:
             for cluster in self.regions.values():

@@ -101,9 +101,7 @@ async def _prepare(stage: Stage, scenario: Scenario, options: Options) -> list[s
     installation = stage.installation
     if scenario.leader is not None:
         with stage.phases.phase(f"{scenario.leader} leads {scenario.policy}"):
-            async with asyncio.timeout(60):
-                while await installation.leader(scenario.policy) != scenario.leader:
-                    await asyncio.sleep(0.3)
+            await installation.make_leader(scenario.policy, scenario.leader)
     if not options.operators_off:
         return []
     with stage.phases.phase("every operator scaled to 0"):

@@ -106,7 +106,7 @@ def agent_json(place: Place) -> dict[str, Any]:
         "agent": place.ref.name,
         "generation": place.generation,
         "region": release.region,
-        "zone": place.zone.name if place.zone else "",
+        "zone": place.zone.name if place.zone else CANARY,  # the canary is the fleet's, of no zone
         "policyHost": place.policy_host,
         "regions": _regions(place),
         "buddy": buddy(place),
