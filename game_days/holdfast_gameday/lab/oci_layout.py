@@ -10,6 +10,8 @@ from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any
 
+NAME = "org.opencontainers.image.ref.name"
+
 
 def _blob(layout: Path, digest: str) -> Path:
     return layout / "blobs" / "sha256" / digest.removeprefix("sha256:")
@@ -34,7 +36,10 @@ def layers(layout: Path) -> Iterator[str]:
 
 
 def prune(layout: Path) -> None:
-    """Removes what no image of the index needs any more."""
+    """Removes what no named image needs any more. An image whose name moved on stays in the index, nameless."""
+    index = _read(layout / "index.json")
+    index["manifests"] = [entry for entry in index["manifests"] if NAME in entry.get("annotations", {})]
+    (layout / "index.json").write_text(json.dumps(index))
     needed = {digest.removeprefix("sha256:") for digest in (*descriptions(layout), *layers(layout))}
     for blob in (layout / "blobs" / "sha256").iterdir():
         if blob.name not in needed:

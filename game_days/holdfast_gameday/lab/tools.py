@@ -85,8 +85,8 @@ async def ensure_binaries(phases: Phases, *, only: tuple[str, ...] = ()) -> None
             continue
         if not compiler:
             raise LabError("the lab builds its Kubernetes with Go 1.26 or newer: put `go` on PATH")
-        with phases.phase(f"Go build: {group.name}"):
-            for name, package in group.programs:
+        for name, package in group.programs:
+            with phases.phase(f"Go build: {name}"):
                 await _build(group, name, package)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(mark)
