@@ -1,1 +1,1 @@
-"""The operator: watches every layer a call depends on and moves new calls away from what is ill. It never touches audio."""
+"""The operator: watches what calls depend on and moves new calls away from what is ill. It never touches audio."""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import assert_never
 
 from holdfast import errors
-from holdfast.core import lease
+from holdfast.core import lease, memory
 from holdfast.core.values import Fence
 from holdfast.fleet_register import CALL_DEADLINE_S, Record, Register
 
@@ -195,10 +195,10 @@ class VoteShell:
         kept = dict(seen.annotations) if seen else {}
         match command:
             case lease.TryAcquire():
-                marks = {EPOCH_ANNOTATION: str(command.epoch), LEADER_ANNOTATION: self._region}
+                marks = {EPOCH_ANNOTATION: memory.encode_epoch(command.epoch), LEADER_ANNOTATION: self._region}
                 return await register.write(seen, holder=self._me, annotations=kept | marks)
             case lease.Renew():
-                marks = {EPOCH_ANNOTATION: str(command.epoch), LEADER_ANNOTATION: self._region}
+                marks = {EPOCH_ANNOTATION: memory.encode_epoch(command.epoch), LEADER_ANNOTATION: self._region}
                 return await register.write(seen, holder=self._me, annotations=kept | dict(self._annotations()) | marks)
             case lease.Release():
                 return await register.write(seen, holder="", annotations=kept)
@@ -238,10 +238,9 @@ class VoteShell:
 def _view(record: Record | None) -> lease.LeaseView:
     if record is None:
         return lease.LeaseView()
-    text = record.annotations.get(EPOCH_ANNOTATION, "0")
     return lease.LeaseView(
         holder=record.holder,
         stamp=record.version,
-        epoch=int(text) if text.isdecimal() else None,
+        epoch=memory.decode_epoch(record.annotations.get(EPOCH_ANNOTATION, "")),
         memory=record.annotations.get(MEMORY_ANNOTATION, ""),
     )

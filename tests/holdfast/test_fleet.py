@@ -11,7 +11,7 @@ from fleet_apiserver import FakeApiServer
 from fleet_range import until
 
 from holdfast import clock
-from holdfast.fleet import MEMORY_ANNOTATION, VoteShell
+from holdfast.fleet import EPOCH_ANNOTATION, MEMORY_ANNOTATION, VoteShell
 from holdfast.fleet_register import Register
 
 NS = "holdfast-system"
@@ -146,3 +146,16 @@ async def test_the_charts_labels_on_a_lease_survive_our_writes() -> None:
         await until(lambda: booth.holders() == ["fra", "fra", "fra"])
     labels = [server.objects[PATH]["metadata"].get("labels") for server in booth.servers]
     assert labels == [{"app.kubernetes.io/managed-by": "Helm"}] * 3
+
+
+async def test_a_lease_whose_epoch_cannot_be_counted_on_from_is_not_taken() -> None:
+    """Sixteen digits are nobody's epoch of ours: the next one might not be readable to the others."""
+    booth = Booth()
+    for server in booth.servers[:2]:
+        metadata = {"name": "vote", "resourceVersion": "1", "annotations": {EPOCH_ANNOTATION: "9" * 16}}
+        server.objects[PATH] = {"metadata": metadata, "spec": {}}
+    vote = booth.candidate("fra")
+    async with standing(vote):
+        await until(lambda: all(len(server.requests) >= 2 for server in booth.servers))
+        assert [server.writes() for server in booth.servers] == [[], [], []]
+        assert vote.fence() is None
