@@ -2,7 +2,7 @@
 
 A poll is answered at once when what the pod should know differs from what it says it knows, else after ten seconds. The
 pod proves with its token that it serves the agent it names. What a directive says is composed elsewhere; this module
-only numbers it, so it refuses to know about regions and leaders.
+adds how many siblings the pod has and numbers it, so it refuses to know about regions and leaders.
 """
 
 from __future__ import annotations
@@ -59,7 +59,13 @@ class _Pod:
     agent: AgentRef
     calls: int
     ready: bool
+    draining: bool
     heard_at: float
+
+    @property
+    def takes_calls(self) -> bool:
+        """Whether calls may be handed to it."""
+        return self.ready and not self.draining
 
 
 class Bridges:
@@ -82,7 +88,7 @@ class Bridges:
         self._pods: dict[tuple[AgentRef, str], _Pod] = {}
         # A version only has to differ from what an earlier operator gave out, and to grow: start at the wall clock.
         self._next_version = int(time.time() * 1000)
-        self._versions: dict[AgentRef, tuple[int, str]] = {}
+        self._versions: dict[tuple[AgentRef, str], tuple[int, str]] = {}
         self.bell = Bell()
 
     def active_calls(self) -> int:
@@ -99,7 +105,9 @@ class Bridges:
         for (agent, name), pod in list(self._pods.items()):
             if now - pod.heard_at > FORGET_AFTER_S:
                 del self._pods[agent, name]
+                self._versions.pop((agent, name), None)
                 self._desired.forget_pod(agent, name)
+                self.bell.ring()
         self._metrics.active_calls.set(self.active_calls())
 
     async def poll(self, request: web.Request) -> web.Response:
@@ -114,7 +122,7 @@ class Bridges:
             return web.json_response({"error": "unauthorized"}, status=401)
         self._note(said)
         self._metrics.polls.labels("ok").inc()
-        return web.json_response(await self._answer(said.agent, said.version))
+        return web.json_response(await self._answer(said.agent, said.pod, said.version))
 
     async def _proven(self, request: web.Request, agent: AgentRef) -> bool:
         offered = request.headers.get("Authorization", "").removeprefix("Bearer ").encode()
@@ -127,32 +135,45 @@ class Bridges:
         return any(matches)
 
     def _note(self, said: _Said) -> None:
-        pod = _Pod(agent=said.agent, calls=said.calls, ready=said.report.ready, heard_at=self._clock())
+        pod = _Pod(
+            agent=said.agent,
+            calls=said.calls,
+            ready=said.report.ready,
+            draining=said.report.draining,
+            heard_at=self._clock(),
+        )
+        before = self._pods.get((said.agent, said.pod))
         self._pods[said.agent, said.pod] = pod
+        if pod.takes_calls is not (before is not None and before.takes_calls):
+            self.bell.ring()
         self._desired.report(said.agent, said.pod, said.report)
         self._metrics.active_calls.set(self.active_calls())
 
-    async def _answer(self, agent: AgentRef, known: int) -> Directive:
+    async def _answer(self, agent: AgentRef, pod: str, known: int) -> Directive:
         try:
             async with asyncio.timeout(HOLD_S):
                 while True:
-                    version, directive = self._current(agent)
+                    version, directive = self._current(agent, pod)
                     if version != known:
                         break
                     await self.bell.wait()
         except TimeoutError:
-            version, directive = self._current(agent)
+            version, directive = self._current(agent, pod)
         return {"version": version, **directive}
 
-    def _current(self, agent: AgentRef) -> tuple[int, Directive]:
-        directive = self._compose(agent)
+    def _current(self, agent: AgentRef, pod: str) -> tuple[int, Directive]:
+        directive = {**self._compose(agent), "siblings": self._siblings(agent, pod)}
         text = json.dumps(directive, sort_keys=True)
-        version, before = self._versions.get(agent, (0, ""))
+        version, before = self._versions.get((agent, pod), (0, ""))
         if text != before:
             self._next_version += 1
             version = self._next_version
-            self._versions[agent] = (version, text)
+            self._versions[agent, pod] = (version, text)
         return version, directive
+
+    def _siblings(self, agent: AgentRef, pod: str) -> int:
+        """Other pods of the agent here to which this one may hand its calls."""
+        return sum(of == agent and name != pod and each.takes_calls for (of, name), each in self._pods.items())
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,3 +115,40 @@ async def test_what_a_pod_reports_is_known_until_it_falls_silent(desk: tuple[Des
     behind.bridges.forget_the_silent()
     assert (behind.bridges.active_calls(), behind.bridges.ready_pods()) == (0, 0)
     assert behind.desired.missing_keys(AGENT) == ()
+
+
+async def test_a_pod_is_told_how_many_others_could_take_its_calls(desk: tuple[Desk, TestClient[Any, Any]]) -> None:
+    _, client = desk
+    _, alone = await poll(client, said(ready=True))
+    assert alone["siblings"] == 0
+    _, second = await poll(client, said(pod="p-2", ready=True))
+    assert second["siblings"] == 1
+    _, booting = await poll(client, said(pod="p-3", ready=False))
+    assert booting["siblings"] == 2
+    _, again = await poll(client, said(alone["version"], ready=True))
+    assert again["siblings"] == 1, "a pod that is not ready takes no calls"
+
+
+async def test_a_draining_pod_is_nobodys_sibling_and_those_held_hear_of_it(
+    desk: tuple[Desk, TestClient[Any, Any]],
+) -> None:
+    _, client = desk
+    await poll(client, said(pod="p-2", ready=True))
+    _, first = await poll(client, said(ready=True))
+    waiting = asyncio.create_task(poll(client, said(first["version"], ready=True)))
+    done, _ = await asyncio.wait((waiting,), timeout=0.1)
+    assert not done
+    _, leaving = await poll(client, said(pod="p-2", ready=True, draining=True))
+    assert leaving["siblings"] == 1
+    _, news = await waiting
+    assert news["siblings"] == 0
+
+
+async def test_a_pod_that_fell_silent_is_nobodys_sibling(desk: tuple[Desk, TestClient[Any, Any]]) -> None:
+    behind, client = desk
+    await poll(client, said(pod="p-2", ready=True))
+    behind.clock.now += 26
+    _, answer = await poll(client, said(ready=True))
+    behind.bridges.forget_the_silent()
+    _, later = await poll(client, said(answer["version"], ready=True))
+    assert (answer["siblings"], later["siblings"]) == (1, 0)
