@@ -52,6 +52,8 @@ class Desired:
     regions: dict[str, Region] = field(default_factory=dict)
     zones: dict[str, Zone] = field(default_factory=dict)
     agents: dict[AgentRef, AgentEntry] = field(default_factory=dict)
+    # Zones of agents that are refused and of which no good version is known here: pods of one may run on all the same.
+    refused: dict[AgentRef, str] = field(default_factory=dict)
     reports: dict[AgentRef, dict[str, PodReport]] = field(default_factory=dict)  # by pod name; the poll server's
     revision: int = 0
     _moved: asyncio.Event = field(default_factory=asyncio.Event)
@@ -63,7 +65,13 @@ class Desired:
         self._put(self.zones, zone.name, zone)
 
     def put_agent(self, entry: AgentEntry) -> None:
+        self._drop(self.refused, entry.ref)
         self._put(self.agents, entry.ref, entry)
+
+    def put_refused(self, ref: AgentRef, zone: str) -> None:
+        """An agent that is not followed. Its zone can be trusted, because it never changes in an agent's life."""
+        self._drop(self.agents, ref)
+        self._put(self.refused, ref, zone)
 
     def drop_region(self, name: str) -> None:
         self._drop(self.regions, name)
@@ -73,6 +81,7 @@ class Desired:
 
     def drop_agent(self, ref: AgentRef) -> None:
         self.reports.pop(ref, None)
+        self._drop(self.refused, ref)
         self._drop(self.agents, ref)
 
     def report(self, ref: AgentRef, pod: str, said: PodReport) -> None:
@@ -85,6 +94,11 @@ class Desired:
     def missing_keys(self, ref: AgentRef) -> tuple[str, ...]:
         pods = self.reports.get(ref, {}).values()
         return tuple(sorted({key for said in pods for key in said.missing_keys}))
+
+    def zone_of(self, ref: AgentRef) -> Zone | None:
+        """The zone that pods of this agent belong to, whether or not its newest edit is followed."""
+        entry = self.agents.get(ref)
+        return self.zones.get(entry.zone if entry else self.refused.get(ref, ""))
 
     def agents_of(self, zone: str) -> tuple[AgentEntry, ...]:
         return tuple(entry for _, entry in sorted(self.agents.items()) if entry.zone == zone)

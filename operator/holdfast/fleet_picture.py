@@ -42,16 +42,15 @@ def standings(loops: Mapping[str, ZoneLoop]) -> Mapping[str, directives.Standing
 
 
 def directive(agent: AgentRef, region: str, desired: Desired, loops: Mapping[str, ZoneLoop]) -> Mapping[str, Any]:
-    """What a pod of this agent is told, without its number."""
-    entry = desired.agents.get(agent)
-    zone = desired.zones.get(entry.zone) if entry else None
-    if entry is None or zone is None:
+    """What a pod of this agent is told, without its number. No attempts named: in the order of the pod's own file."""
+    entry, zone = desired.agents.get(agent), desired.zone_of(agent)
+    if zone is None:
         return NO_DIRECTIVE
     told = directives.directive(
         region, zone, regions=desired.regions, standing=_standing(zone, loops.get(zone.name))
     )
     content = directives.message(told, version=0)
-    content["attempts"] = [attempt.name for attempt in entry.spec.attempts]
+    content["attempts"] = [attempt.name for attempt in entry.spec.attempts] if entry else []
     return {key: value for key, value in content.items() if key != "version"}
 
 

@@ -99,8 +99,7 @@ class _Keys:
     async def __call__(self, agent: AgentRef) -> Sequence[bytes]:
         if agent == CANARY:
             return (self._probe_key.read_bytes().strip(),) if self._probe_key.exists() else ()
-        entry = self._desired.agents.get(agent)
-        zone = self._desired.zones.get(entry.zone) if entry else None
+        zone = self._desired.zone_of(agent)
         if zone is None:
             return ()
         held = await self._secrets.read(zone.signing_secret)

@@ -134,8 +134,9 @@ class Intake:
             self.desired.put_agent(
                 AgentEntry(ref, uid, before.generation, zone=before.zone, spec=before.spec, problems=wrong)
             )
-        elif before is not None:
-            self.desired.drop_agent(ref)
+        else:
+            # After a restart the last good version is not known, but pods of it may run: their polls are answered.
+            self.desired.put_refused(ref, str(manifest.get("spec", {}).get("failoverPolicy", "")))
         return {key}
 
     def _settle(self, key: Key, wrong: tuple[Reason, ...]) -> None:
