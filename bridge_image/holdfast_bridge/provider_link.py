@@ -133,8 +133,14 @@ class SocketLink(WSListener):
 
 @lru_cache(maxsize=1)
 def tls() -> ssl.SSLContext:
-    """One context for all links; it honours SSL_CERT_FILE."""
-    return ssl.create_default_context()
+    """One context for all links; it honours SSL_CERT_FILE.
+
+    picows' fast TLS reads CPython's own structures. With Debian's Python 3.11 and OpenSSL 3.0.20 its handshake never
+    ends, so its portable engine is asked for; it speaks through the `ssl` module alone.
+    """
+    context = ssl.create_default_context()
+    context._aiofastnet_force_fallback_ssl = True  # type: ignore[attr-defined]  # noqa: SLF001 - its only switch
+    return context
 
 
 async def dial(

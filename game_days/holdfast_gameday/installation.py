@@ -98,6 +98,17 @@ class Installation:
                 for workload in ("deployment/holdfast-operator", "statefulset/holdfast-redis"):
                     tasks.create_task(cluster.rolled_out(workload, SYSTEM))
 
+    async def canaries_ready(self) -> None:
+        """Every region's public entry can be called: until then the others would find it ill, and be right."""
+        async with asyncio.timeout(90), asyncio.TaskGroup() as tasks:
+            for cluster in self.regions.values():
+                tasks.create_task(self._canary_ready(cluster))
+
+    async def _canary_ready(self, cluster: Cluster) -> None:
+        while await cluster.read("deployment", "canary-bridge", "-n", SYSTEM) is None:
+            await asyncio.sleep(0.3)
+        await cluster.rolled_out("deployment/canary-bridge", SYSTEM)
+
     async def wish(self, zone: str, *, region: str) -> None:
         """Policy and agent of a zone, applied in one region; the zone's others fetch their copies."""
         cluster = self.regions[region]

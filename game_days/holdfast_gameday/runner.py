@@ -73,6 +73,7 @@ async def _install(installation: Installation, world: practice.PracticeRange, ph
     with phases.phase("helm install in three regions"):
         await installation.install()
         await installation.operators_ready()
+        await installation.canaries_ready()
     with phases.phase("policies and agents, copied and ready"):
         # Applied in the region that shall lead: the others fetch their copies, and find the vote taken.
         await installation.wish("eu", region="fra")
