@@ -10,6 +10,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import assert_never
 
 from holdfast import errors
@@ -30,7 +31,10 @@ RELEASE_DEADLINE_S = 0.8
 
 
 class VoteShell:
-    """Runs one election. `annotations` gives what a renewal stores; `on_change` is called when leadership turns."""
+    """Runs one election. `annotations` gives what a renewal stores; `on_change` is called when leadership turns.
+
+    `floor` gives the highest epoch known from elsewhere than the Leases.
+    """
 
     def __init__(
         self,
@@ -44,6 +48,7 @@ class VoteShell:
         on_change: Callable[[], None],
         clock: Callable[[], float],
         dice: random.Random,
+        floor: Callable[[], int] = lambda: 0,
     ) -> None:
         self.name = name
         self._me = me
@@ -53,6 +58,7 @@ class VoteShell:
         self._on_change = on_change
         self._clock = clock
         self._dice = dice
+        self._floor = floor
         self._state = lease.Election(zone=name, me=me, voters=tuple(voters))
         self._records: dict[str, Record | None] = {}
         self._calls: asyncio.TaskGroup | None = None
@@ -76,7 +82,7 @@ class VoteShell:
 
     def fence(self) -> Fence | None:
         """The right to act at this very moment."""
-        return self._state.fence(self._clock())
+        return self._now().fence(self._clock())
 
     def last_ack_age_s(self) -> float:
         """Since before the last majority renewal was sent; infinite when there was none."""
@@ -149,12 +155,16 @@ class VoteShell:
         if self._calls is None:
             return
         retry_s = self._dice.uniform(*RETRY_S)
-        self._state, commands = lease.step(self._state, event, now=self._clock(), retry_s=retry_s)
+        self._state, commands = lease.step(self._now(), event, now=self._clock(), retry_s=retry_s)
         for command in commands:
             self._calls.create_task(self._send(command), name=f"{self.name}-{command.cluster}")
         self._moved.set()
         self._moved = asyncio.Event()
         self._tell()
+
+    def _now(self) -> lease.Election:
+        """The election, with what is known elsewhere at this very moment."""
+        return replace(self._state, floor=self._floor())
 
     def _tell(self) -> None:
         leading = self.fence() is not None

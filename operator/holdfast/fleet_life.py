@@ -217,6 +217,7 @@ class Fleet:
             on_change=loop.stir,
             clock=world.clock,
             dice=world.dice,
+            floor=loop.book.epoch_seen,
         )
         loop.attach(vote)
         applications = fleet_applications.ApplicationLoop(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from holdfast.core.memory import FLOOR_MAX
 from holdfast.core.values import OriginState, Reason
 from holdfast.errors import DriverError
 from holdfast.levers.base import OriginReading
@@ -49,8 +50,8 @@ class OriginBook:
         )
 
     def epoch_seen(self) -> int:
-        """The highest epoch in our marks at the vendors."""
-        return max((read.epoch for read in self._reads.values()), default=0)
+        """The highest epoch in our marks at the vendors. A number that no operator of ours can have written is none."""
+        return max((read.epoch for read in self._reads.values() if read.epoch <= FLOOR_MAX), default=0)
 
     def forget(self) -> None:
         """Everything is unknown again: the next plan reads first."""
@@ -58,8 +59,9 @@ class OriginBook:
             read.enabled = None
 
     def unknown(self, lever: str, region: str) -> None:
-        """The outcome of a write is not known until it is read."""
-        self._reads[lever, region] = _Read(enabled=None, at=self.clock())
+        """The outcome of a write is not known until it is read; the epoch found there can only have grown."""
+        before = self._reads.get((lever, region))
+        self._reads[lever, region] = _Read(enabled=None, at=self.clock(), epoch=before.epoch if before else 0)
 
     def answered(self, lever: str, reading: OriginReading) -> None:
         """A reading came in, so the lever is well."""

@@ -28,9 +28,11 @@ EU = zone(VOTERS, (), LEVERS)
 class Alone:
     """The operator of ams and two levers. What the observers say, and what the vendors do, is the test's."""
 
-    def __init__(self) -> None:
+    def __init__(self, epoch: int = 0) -> None:
         self.servers = {name: FakeApiServer(name) for name in VOTERS}
-        self.levers = {name: Origins({r: OriginReading(r, enabled=True) for r in EU.members}) for name in LEVERS}
+        self.levers = {
+            name: Origins({r: OriginReading(r, enabled=True, epoch=epoch) for r in EU.members}) for name in LEVERS
+        }
         self.verdicts: dict[str, Verdict] = {}
         desired = Desired()
         desired.put_zone(EU)
@@ -64,6 +66,7 @@ class Alone:
             on_change=self.loop.stir,
             clock=clock.now,
             dice=random.Random(1),
+            floor=self.loop.book.epoch_seen,
         )
         self.loop.attach(self.vote)
 
@@ -77,8 +80,9 @@ class Alone:
 
 
 @asynccontextmanager
-async def leading() -> AsyncIterator[Alone]:
-    alone = Alone()
+async def leading(*, epoch: int = 0) -> AsyncIterator[Alone]:
+    """`epoch`: what the marks at the vendors carry from before."""
+    alone = Alone(epoch)
     tasks = [asyncio.create_task(alone.vote.run()), asyncio.create_task(alone.loop.run())]
     try:
         yield alone
@@ -97,3 +101,18 @@ async def test_a_lever_in_back_off_does_not_hold_up_the_next() -> None:
         await until(lambda: [w[:2] for w in alone.written("second")] == [("fra", False)], seconds=3)
         assert not alone.loop.book.may_ask("edge"), "the back-off of ten seconds was over, so nothing was shown"
         assert alone.written("edge") == []
+
+
+async def test_a_fleet_whose_leases_were_wiped_goes_on_above_the_epoch_at_its_vendors() -> None:
+    async with leading(epoch=7) as alone:
+        alone.verdicts = {"fra": DOWN}
+        await until(lambda: alone.written("edge") and alone.written("second"), seconds=6)
+        assert (alone.written("edge"), alone.written("second")) == ([("fra", False, 8)], [("fra", False, 8)])
+        assert alone.loop.book.troubles() == {}
+
+
+async def test_a_mark_that_nobody_of_ours_wrote_does_not_carry_the_epoch_away() -> None:
+    async with leading(epoch=10**15) as alone:
+        await until(alone.known)
+        assert alone.vote.epoch() == 1
+        assert alone.loop.book.epoch_seen() == 0

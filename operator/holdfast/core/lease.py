@@ -11,7 +11,8 @@ reads no clock: `now` is CLOCK_BOOTTIME, and so is `sent_at`, taken before a req
 Why two can never lead: a vote is taken only 5 s after its Lease was last seen to change, and two majorities
 share a vote; whoever held that vote before sent its last renewal earlier than that, and its own leadership
 ended 3.3 s after sending. Why no epoch is used twice: a vote is only taken by compare-and-set from the very
-Lease that was read, and only with an epoch above the one found there.
+Lease that was read, and only with an epoch above the one found there. Should all Leases be lost, the highest epoch
+found at the vendors (`floor`) takes their place: who leads below it stands again above it.
 
 The caller answers every command with exactly one of Acked, Refused or Failed, within a deadline.
 """
@@ -167,7 +168,10 @@ class Vote:
 
 @dataclass(frozen=True, slots=True)
 class Election:
-    """The whole state. `voters` is in the one order in which everybody takes votes."""
+    """The whole state. `voters` is in the one order in which everybody takes votes.
+
+    `floor`: the highest epoch in our marks at the vendors, as far as they were read; below it nothing can be written.
+    """
 
     zone: str
     me: str
@@ -175,6 +179,7 @@ class Election:
     votes: Mapping[str, Vote] = field(default_factory=dict)
     phase: Phase = Follower()
     renew_all_since: float = float("-inf")
+    floor: int = 0
 
     @property
     def majority(self) -> int:
@@ -188,7 +193,7 @@ class Election:
 
     def fence(self, now: float) -> Fence | None:
         """The right to write, at this very moment. Ask again right before each write."""
-        if isinstance(self.phase, Leader) and now < self.phase.valid_until:
+        if isinstance(self.phase, Leader) and now < self.phase.valid_until and self.phase.epoch >= self.floor:
             return Fence(self.zone, self.phase.epoch, self.me)
         return None
 
@@ -273,7 +278,7 @@ def _follow(
     if now >= phase.retry_at and len(free) >= state.majority:
         epochs = [vote.lease.epoch or 0 for vote in state.votes.values() if vote.lease]
         votes = {cluster: replace(vote, acked_at=None) for cluster, vote in state.votes.items()}
-        candidate = Candidate(1 + max(epochs))
+        candidate = Candidate(1 + max((*epochs, state.floor)))
         return _stand(replace(state, votes=votes, phase=candidate), candidate, now=now, retry_at=retry_at)
     commands: list[Command] = []
     for cluster in state.voters:
@@ -314,9 +319,9 @@ def _stand(
 def _lead(
     state: Election, phase: Leader, *, now: float, retry_at: float
 ) -> tuple[Election, tuple[Command, ...]]:
-    """Renew what is held, take what is free, watch the rest; stop when the last majority is too old."""
+    """Renew what is held, take what is free, watch the rest; stop when the last majority, or the epoch, is too old."""
     acked_at = state.majority_acked_at()
-    if acked_at is None or now >= acked_at + LEADERSHIP_S:
+    if acked_at is None or now >= acked_at + LEADERSHIP_S or phase.epoch < state.floor:
         return _give_up(state, now=now, retry_at=retry_at)
     commands: list[Command] = []
     for cluster in state.voters:

@@ -20,6 +20,7 @@ REASON_CHARS_MAX = 256
 REGIONS_MAX = 32
 TEXT_CHARS_MAX = 65_536  # the largest memory fits, even if every character of its reasons is escaped
 EPOCH_DIGITS_MAX = 15
+FLOOR_MAX = 10 ** (EPOCH_DIGITS_MAX - 1)  # above it one could not count on for long, so no mark of ours says so much
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from core_votes import Fleet
 
@@ -240,6 +242,35 @@ def test_who_withdraws_releases_and_never_stands_again():
         (99.0, Tick()),
     )
     assert state.phase == Follower(float("inf"))
+
+
+def test_a_candidate_stands_above_the_epochs_found_at_vendors():
+    """All Leases were wiped, and the vendors' marks remember."""
+    state, _ = drive(Election("eu", "me", VOTERS, floor=7), (10.0, Tick()), (10.1, read("fra", epoch=0)))
+    state, commands = drive(state, (10.1, read("ams", epoch=0)))
+    assert commands == (TryAcquire("fra", "1", 8),)
+    _, commands = drive(
+        Election("eu", "me", VOTERS, floor=2), (10.0, Tick()), (10.1, read("fra")), (10.1, read("ams"))
+    )
+    assert commands == (TryAcquire("fra", "1", 5),)
+
+
+def test_a_leader_below_the_epoch_found_at_a_vendor_writes_nothing_and_stands_again_above_it():
+    state = replace(leader(), floor=7)
+    assert state.fence(10.4) is None
+    state, commands = drive(state, (10.4, Tick()))
+    assert commands == (Release("fra", "2"), Release("ams", "2"))
+    state, _ = drive(
+        state, (10.5, Acked("fra", 10.4, LeaseView("", "3", 5))), (10.5, Acked("ams", 10.4, LeaseView("", "3", 5)))
+    )
+    state, commands = drive(state, (10.8, Tick()))
+    assert TryAcquire("fra", "3", 8) in commands
+
+
+def test_a_leader_goes_on_under_the_epoch_that_it_wrote_itself():
+    state, commands = drive(replace(leader(), floor=5), (10.4, Tick()))
+    assert state.fence(10.4) == Fence("eu", 5, "me")
+    assert Release("fra", "2") not in commands
 
 
 def test_memories_come_with_the_time_since_they_were_seen_to_change():
