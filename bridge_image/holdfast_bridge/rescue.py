@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from holdfast_bridge.core import answer
+from holdfast_bridge.core import answer, journal
 from holdfast_bridge.core.directive import Directive
 from holdfast_bridge.core.journal import CallRecord
 from holdfast_bridge.errors import CarrierError, StoreError
@@ -73,6 +73,8 @@ class Rescue:
     async def _push(self, record: CallRecord) -> None:
         turn = (record.call, record.epoch)
         self._tries[turn] = self._tries.get(turn, 0) + 1
+        if await self._gone_on(record):
+            return
         if not await self._ours(record):
             self._tries[turn] = TRIES
             return
@@ -85,6 +87,22 @@ class Rescue:
             return
         self._tries[turn] = TRIES
         self._metrics.handed_over("rescue", ok=True)
+
+    async def _gone_on(self, record: CallRecord) -> bool:
+        """True when the region's store has a newer account: the carrier asked `next` at another pod of this region.
+
+        Pushing such a call would take the stream away from its new owner, who would think the caller had hung up.
+        """
+        if self._redis is None:
+            return False
+        try:
+            newest = await self._redis.get(record.call)
+        except StoreError:
+            return False
+        if newest is None or not journal.supersedes(newest, record):
+            return False
+        self._memory.put(newest)
+        return True
 
     async def _ours(self, record: CallRecord) -> bool:
         """True for the one pod of this region that pushes this call; without Redis, for whoever keeps its journal."""

@@ -180,3 +180,21 @@ async def test_two_pods_that_keep_one_journal_push_its_call_once() -> None:
             assert pod.redis is not None
             await pod.redis.aclose()
         assert len(carrier.redirects) == 1
+
+
+async def test_a_call_that_another_pod_of_the_region_took_over_is_left_alone() -> None:
+    """Its new owner would take the push for the caller hanging up, and the call would be lost."""
+    async with redis_server() as server:
+        ams = Region("ams", zone()[1].hosts, redis_url=server.url)
+        assert ams.redis is not None
+        clock = [0.0]
+        memory = MemoryStore(clock=lambda: clock[0])
+        memory.put(record())
+        await ams.redis.put_many([record(epoch=2, region="ams", pod="ams-other")])
+        clock[0] = 5.0
+        carrier = RecordingCarrier()
+        rescue = rescue_of(ams, memory, carrier)
+        await rescue.push(rescue.due(("fra",)))
+        await ams.redis.aclose()
+        assert carrier.redirects == []
+        assert rescue.due(("fra",)) == []
