@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 HOLD_S = 10.0
 FORGET_AFTER_S = 25.0
 MAX_POLL_BYTES = 1 << 20
+SHUTDOWN_S = 0.2  # held polls are better asked again at the next active pod
 MAX_KEYS = 50
 
 Directive = Mapping[str, Any]
@@ -218,7 +219,7 @@ def poll_app(bridges: Bridges) -> web.Application:
 
 async def serve(app: web.Application, *, host: str, port: int) -> web.AppRunner:
     """Start serving; whoever calls owns the runner and cleans it up."""
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
     await runner.setup()
     await web.TCPSite(runner, host, port).start()
     return runner

@@ -230,19 +230,26 @@ class VoteShell:
         self._state, _ = lease.step(self._state, lease.Withdraw(), now=self._clock(), retry_s=RETRY_S[1])
         self._tell()
 
-        async def release(cluster: str, record: Record) -> None:
-            try:
-                await self._registers[cluster].write(record, holder="", annotations=record.annotations)
-            except errors.ClusterError as e:
-                log.info("lease not released", extra={"lease": self.name, "cluster": cluster, "why": str(e)})
-
-        ours = [(c, record) for c, record in self._records.items() if record and record.holder == self._me]
         try:
             async with asyncio.timeout(RELEASE_DEADLINE_S), asyncio.TaskGroup() as group:
-                for cluster, record in ours:
-                    group.create_task(release(cluster, record))
+                for cluster in self._registers:
+                    group.create_task(self._release(cluster))
         except TimeoutError:
             log.info("leases not released in time", extra={"lease": self.name})
+
+    async def _release(self, cluster: str) -> None:
+        """Until it is not ours. A write of ours that was cut short may have been done: then the Lease is read again."""
+        register, record = self._registers[cluster], self._records.get(cluster)
+        try:
+            if isinstance(self._state.vote(cluster).under_way, lease.TryAcquire | lease.Renew):
+                record = await register.read()
+            while record is not None and record.holder == self._me:
+                try:
+                    record = await register.write(record, holder="", annotations=record.annotations)
+                except errors.Conflict:
+                    record = await register.read()
+        except errors.ClusterError as e:
+            log.info("lease not released", extra={"lease": self.name, "cluster": cluster, "why": str(e)})
 
 
 def _view(record: Record | None) -> lease.LeaseView:

@@ -149,13 +149,16 @@ class Fleet:
                 while self.active() and not life.done():  # noqa: ASYNC110 - see above
                     await asyncio.sleep(LOOK_S)
             finally:
-                life.cancel()
-                await asyncio.wait((life,))
-            if not life.cancelled() and (error := life.exception()) is not None:
-                log.error("active life failed", exc_info=error)
-                self._metrics.failures.labels("active-life").inc()
-            self._metrics.active.set(0)
-            await self._pod.mark(active=False)
+                await self._end(life)
+
+    async def _end(self, life: asyncio.Task[None]) -> None:
+        """Be active no longer. Also on the way out: pods would go on asking whoever bears the label."""
+        life.cancel()
+        await asyncio.gather(asyncio.wait((life,)), self._pod.mark(active=False))
+        self._metrics.active.set(0)
+        if not life.cancelled() and (error := life.exception()) is not None:
+            log.error("active life failed", exc_info=error)
+            self._metrics.failures.labels("active-life").inc()
 
     async def _live(self) -> None:
         self._metrics.active.set(1)

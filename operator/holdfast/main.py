@@ -1,7 +1,8 @@
 """The composition root: settings, clients, drivers, registry, loops. The only file that names concrete classes for all.
 
 kopf runs one operator for the own cluster, beside the fleet's loops in the same event loop. When any of them ends, the
-process ends: Kubernetes starts it anew, and the other pod of the region goes on meanwhile.
+process ends: Kubernetes starts it anew, and the other pod of the region goes on meanwhile. The fleet always ends first,
+because giving back what it holds is what the other pod waits for.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ import datetime as dt
 import logging
 import os
 import random
+import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -207,15 +209,15 @@ async def _serve_and_run(
 ) -> None:
     registry = registry_for(access)
     reconciler = handlers.register(registry, context)
-    runners = [
-        await bridges.serve(bridges.poll_app(fleet.bridges), host="0.0.0.0", port=config.poll_port),  # noqa: S104
-        await bridges.serve(health_app(metrics, fleet), host="0.0.0.0", port=config.metrics_port),  # noqa: S104
-    ]
-    try:
-        await _together(fleet, reconciler, registry)
-    finally:
-        for runner in runners:
-            await runner.cleanup()
+    async with _watching(registry) as watches:
+        runners = [
+            await bridges.serve(bridges.poll_app(fleet.bridges), host="0.0.0.0", port=config.poll_port),  # noqa: S104
+            await bridges.serve(health_app(metrics, fleet), host="0.0.0.0", port=config.metrics_port),  # noqa: S104
+        ]
+        try:
+            await _together(fleet, reconciler, watches)
+        finally:
+            await asyncio.gather(*(runner.cleanup() for runner in runners))
 
 
 def _recording(events: handlers.Recorder) -> Callable[[Mapping[str, Any], Reason, bool], Awaitable[None]]:
@@ -232,11 +234,31 @@ def _counting(metrics: telemetry.Metrics) -> Callable[[str, entry_probe.Outcome]
     return count
 
 
-async def _together(fleet: fleet_life.Fleet, reconciler: handlers.Reconciler, registry: kopf.OperatorRegistry) -> None:
-    """Until kopf is told to stop by a signal; then the loops are cancelled and the Leases given back."""
+@asynccontextmanager
+async def _watching(registry: kopf.OperatorRegistry) -> AsyncIterator[Collection[asyncio.Task[Any]]]:
+    """kopf's tasks, stopped at the end. In stopping it cancels every task younger than itself, so ours end before."""
+    older, stop = asyncio.all_tasks(), asyncio.Event()
+    watches = await kopf.spawn_tasks(
+        registry=registry, settings=kopf_settings(), standalone=True, clusterwide=True, stop_flag=stop
+    )
+    try:
+        yield watches
+    finally:
+        stop.set()
+        await kopf.run_tasks(watches, ignored=older)
+
+
+async def _together(
+    fleet: fleet_life.Fleet, reconciler: handlers.Reconciler, watches: Collection[asyncio.Task[Any]]
+) -> None:
+    """Until a signal, or until kopf fails; then the loops are cancelled, and the Leases and the label given back."""
+    told, loop = asyncio.Event(), asyncio.get_running_loop()
+    for each in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(each, told.set)  # In the place of kopf's own, which would end kopf first.
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(fleet.run()), group.create_task(reconciler.run())]
-        await kopf.operator(registry=registry, settings=kopf_settings(), standalone=True, clusterwide=True)
+        tasks = [group.create_task(each) for each in (fleet.run(), reconciler.run(), told.wait())]
+        await asyncio.wait((tasks[-1], *watches), return_when=asyncio.FIRST_COMPLETED)
+        log.info("stopping", extra={"told": told.is_set()})
         for task in tasks:
             task.cancel()
 

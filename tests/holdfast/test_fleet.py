@@ -133,6 +133,21 @@ async def test_who_ends_gives_its_votes_back_so_the_next_need_not_wait() -> None
             assert second.epoch() > epoch
 
 
+async def test_who_ends_while_a_renewal_is_under_way_gives_its_votes_back_all_the_same() -> None:
+    """The write was done and its answer is lost with us: the Lease is no longer the one that we read."""
+    booth = Booth()
+    vote = booth.candidate("fra")
+    async with standing(vote) as tasks:
+        await until(lambda: booth.holders() == ["fra", "fra", "fra"])
+        for server in booth.servers:
+            server.hang_after_write = True
+        vote.renew()
+        await until(lambda: not any(server.hang_after_write for server in booth.servers))
+        tasks["fra"].cancel()
+        await asyncio.gather(tasks["fra"], return_exceptions=True)
+        assert booth.holders() == ["", "", ""]
+
+
 async def test_the_charts_labels_on_a_lease_survive_our_writes() -> None:
     """Helm deletes on upgrade what no longer bears its label, and with the Lease would go its epoch."""
     booth = Booth()

@@ -17,9 +17,17 @@ import aiohttp
 import apiserver
 import pytest
 
+from holdfast import bridges, main
+
 pytestmark = pytest.mark.cluster
 
 NS = "holdfast-system"
+POD = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {"name": "operator-0", "namespace": NS},
+    "spec": {"containers": [{"name": "operator", "image": "operator"}]},
+}
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +43,10 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[apiserver.ApiS
 
 
 @asynccontextmanager
-async def operator(cluster: apiserver.ApiServer, folder: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process, int]]:
-    """`python -m holdfast` for region fra, with its log in the folder."""
+async def operator(
+    cluster: apiserver.ApiServer, folder: Path
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, int, int]]:
+    """`python -m holdfast` for region fra, with its log in the folder, and its ports for polls and metrics."""
     with socket.socket() as one, socket.socket() as two:
         one.bind(("127.0.0.1", 0))
         two.bind(("127.0.0.1", 0))
@@ -64,12 +74,37 @@ async def operator(cluster: apiserver.ApiServer, folder: Path) -> AsyncIterator[
             sys.executable, "-m", "holdfast", env=environment, stdout=log, stderr=log
         )
     try:
-        yield process, metrics
+        yield process, poll, metrics
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
         print((folder / "log").read_text()[-6000:])
+
+
+def label(cluster: apiserver.ApiServer) -> str:
+    found = cluster.kubectl("get", "pod", "operator-0", "-n", NS, "-o", "jsonpath={.metadata.labels}")
+    labels: dict[str, str] = json.loads(found.stdout or "{}")
+    return labels.get("holdfast.dev/active", "")
+
+
+@asynccontextmanager
+async def held_poll(port: int) -> AsyncIterator[None]:
+    """A pod of the canary that waits for news: it may not hold up the end."""
+    headers = {"Authorization": "Bearer " + bridges.operator_token(b"probe-key", main.CANARY).decode()}
+    said = {"pod": "p-1", "podUid": "u", "agent": str(main.CANARY), "region": "fra", "ready": True}
+    url = f"http://127.0.0.1:{port}/v1/poll"
+    async with aiohttp.ClientSession(headers=headers) as session:
+        async with session.post(url, json=said) as answer:
+            version = (await answer.json())["version"]
+        waiting = asyncio.create_task(session.post(url, json=said | {"version": version}).__aenter__())
+        done, _ = await asyncio.wait((waiting,), timeout=0.2)
+        assert not done
+        try:
+            yield
+        finally:
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
 
 
 def region_lease(cluster: apiserver.ApiServer) -> dict[str, Any]:
@@ -90,7 +125,8 @@ async def test_an_operator_takes_its_region_shows_it_and_gives_it_back(
         }
     )
     assert applied.returncode == 0, applied.stderr
-    async with operator(cluster, tmp_path) as (process, metrics_port):
+    cluster.apply(POD)
+    async with operator(cluster, tmp_path) as (process, poll_port, metrics_port):
         await apiserver.until(
             lambda: region_lease(cluster).get("spec", {}).get("holderIdentity") == "uid-0", within_s=30
         )
@@ -105,10 +141,13 @@ async def test_an_operator_takes_its_region_shows_it_and_gives_it_back(
                 assert "holdfast_active 1.0" in await answer.text()
             async with session.get(f"http://127.0.0.1:{metrics_port}/readyz") as answer:
                 assert answer.status == 200
-        process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(15):
-            assert await process.wait() == 0
-        assert region_lease(cluster)["spec"].get("holderIdentity", "") == ""
+        await apiserver.until(lambda: label(cluster) == "true")
+        async with held_poll(poll_port):
+            process.send_signal(signal.SIGTERM)
+            await apiserver.until(lambda: region_lease(cluster)["spec"].get("holderIdentity", "") == "", within_s=1.5)
+            await apiserver.until(lambda: label(cluster) == "false", within_s=1.0)
+            async with asyncio.timeout(2):
+                assert await process.wait() == 0
     assert "probe-key" not in (tmp_path / "log").read_text()
 
 
