@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from holdfast import bridges, copies, fleet_applications, fleet_picture, fleet_pod, fleet_status, heart, kube, peers
-from holdfast.core import evidence
+from holdfast.core import evidence, reasons
 from holdfast.core.values import Observation, Probe, Reason, Verdict, Zone
 from holdfast.desired import Desired
 from holdfast.fleet import VoteShell
@@ -202,6 +202,7 @@ class Fleet:
             wall=world.wall,
             metrics=self._metrics,
             on_entry=self._tell,
+            on_news=self._tell_news,
             on_view=self._ring_if_standing_moved,
         )
         clients = {world.region: world.own, **world.peers}
@@ -348,9 +349,11 @@ class Fleet:
 
     def _tell(self, zone: str, entry: Entry) -> None:
         done = f"; read back at {entry.lever or 'no lever'}" if entry.read_back else ""
-        reason = Reason(entry.reason.code, entry.reason.message + done)
-        warning = entry.intent is fleet_picture.Intent.CORDONED
-        self.board.tell((kube.REGIONS, None, entry.region), reason, warning=warning)
+        self._tell_news(zone, entry.region, Reason(entry.reason.code, entry.reason.message + done))
+
+    def _tell_news(self, zone: str, region: str, reason: Reason) -> None:
+        warning = reason.code == reasons.REGION_LOST
+        self.board.tell((kube.REGIONS, None, region), reason, warning=warning)
         self.board.tell((kube.POLICIES, None, zone), reason, warning=warning)
 
     def _picture(self) -> Mapping[fleet_status.Target, fleet_status.Wanted]:

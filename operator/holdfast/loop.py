@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from holdfast import peers as peers_module
-from holdfast.core import failover, memory
+from holdfast.core import failover, memory, reasons
 from holdfast.core.plans import Plan, ReadBack, SetOrigin, StoreMemory, View
 from holdfast.core.values import Fence, Intent, Observation, Reason, Region, RegionMemory, Verdict, Zone
 from holdfast.desired import Desired
@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 TICK_S = 0.25
 REREAD_AFTER_TAKEOVER_S = (5.0, 15.0)
 REREAD_EVERY_S = 30.0
+NEWS_S = 15.0
 
 Levers = Callable[[Zone, Mapping[str, Region]], Mapping[str, RoutingDriver]]
 
@@ -55,6 +56,7 @@ class ZoneLoop:
         wall: Callable[[], str],
         metrics: Metrics,
         on_entry: Callable[[str, Entry], None],
+        on_news: Callable[[str, str, Reason], None],
         on_view: Callable[[], None],
     ) -> None:
         self.zone = zone
@@ -65,6 +67,7 @@ class ZoneLoop:
         self._clock = clock
         self._metrics = metrics
         self._on_entry = on_entry
+        self._on_news = on_news
         self._on_view = on_view
         self._vote: VoteShell | None = None
         self._led_since: float | None = None
@@ -73,6 +76,7 @@ class ZoneLoop:
         self._memory_at = clock()
         self._stirred = asyncio.Event()
         self._refused: tuple[str, ...] = ()
+        self._serving: tuple[str, ...] | None = None
         self.ledger = Ledger(clock=clock, wall=wall)
         self.book = OriginBook(clock=clock)
         self._steps = Steps(vote=self, drivers=self._drivers, book=self.book, clock=clock, metrics=metrics)
@@ -246,6 +250,7 @@ class ZoneLoop:
             if any(seen.verdict is Verdict.DOWN for seen in (*tally.down, *tally.doubting))
         )
         serving = view.serving()
+        self._tell_what_others_did(view)
         for name in view.zone.members:
             self._metrics.serving.labels(self.zone, name).set(1 if name in serving else 0)
         self._metrics.leader.labels(self.zone).set(1 if view.fence else 0)
@@ -259,6 +264,18 @@ class ZoneLoop:
             for refusal in plan.refusals:
                 self._metrics.refused.labels(self.zone, refusal.reason.code).set(1)
         self._on_view()
+
+    def _tell_what_others_did(self, view: View) -> None:
+        """A move that the leader in another region made is news in this cluster, too; an old one, found, is not."""
+        before, self._serving = self._serving, view.serving()
+        if before is None or view.fence is not None:
+            return
+        for name in set(before) ^ set(self._serving):
+            remembered = view.remembered(name)
+            if remembered.changed_ago_s is None or remembered.changed_ago_s > NEWS_S:
+                continue
+            code = reasons.REGION_LOST if remembered.intent is Intent.CORDONED else reasons.REGION_RECOVERED
+            self._on_news(self.zone, name, Reason(code, remembered.reason))
 
     def _drivers(self) -> Mapping[str, RoutingDriver]:
         zone = self._desired.zones.get(self.zone)

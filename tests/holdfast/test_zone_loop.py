@@ -52,6 +52,7 @@ class Alone:
             wall=lambda: "2026-01-01T00:00:00Z",
             metrics=telemetry.Metrics(),
             on_entry=lambda _zone, _entry: None,
+            on_news=lambda _zone, _region, _reason: None,
             on_view=lambda: None,
         )
         self.vote = VoteShell(

@@ -1,0 +1,50 @@
+"""What people see of a lost region in the cluster of one that survives: why, since when, and who says so."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fleet_range import Range, fleet_range, until
+
+API = "/apis/holdfast.dev/v1alpha1"
+
+
+def shown(ground: Range, cluster: str, path: str) -> dict[str, dict[str, Any]]:
+    """The conditions of an object, by type."""
+    status = ground.servers[cluster].objects[f"{API}/{path}"].get("status", {})
+    return {each["type"]: each for each in status.get("conditions", [])}
+
+
+async def test_a_surviving_region_says_why_the_lost_one_is_cordoned_and_who_saw_it() -> None:
+    async with fleet_range() as ground:
+        for name in ("fra", "ams", "iad"):
+            ground.start(name)
+        await until(lambda: shown(ground, "ams", "regions/fra").get("Reachable", {}).get("status") == "True")
+        await ground.kill("fra")
+        await until(lambda: shown(ground, "ams", "regions/fra")["RouteInSync"]["reason"] == "ReadBack", seconds=15)
+        await until(lambda: shown(ground, "ams", "regions/fra")["Ready"]["status"] == "False")
+        now = shown(ground, "ams", "regions/fra")
+        assert now["Ready"]["reason"] == "RegionCordoned"
+        assert now["Reachable"]["reason"] == "RegionLost"
+        for condition in (now["Ready"], now["Reachable"]):
+            assert "ams" in condition["message"]
+            assert "iad" in condition["message"]
+        told = [(cluster, name, code) for cluster, name, code in ground.events if cluster == "ams"]
+        assert ("ams", "fra", "RegionLost") in told
+        assert ("ams", "eu", "RegionLost") in told
+
+
+async def test_a_region_that_follows_tells_of_the_leaders_move_in_its_own_cluster() -> None:
+    """Whoever looks into any cluster of the zone finds the news there."""
+    async with fleet_range() as ground:
+        ground.start("fra")
+        await until(lambda: ground.leader() == "fra")
+        ground.start("ams")
+        ground.start("iad")
+        await until(lambda: shown(ground, "ams", "regions/fra").get("Reachable", {}).get("status") == "True")
+        ground.dead.add("fra")
+        await until(lambda: not ground.enabled()["fra"], seconds=15)
+        assert ground.leader() == "fra", "only the entry of fra is gone, its operator still leads"
+        await until(lambda: {("ams", "fra", "RegionLost"), ("ams", "eu", "RegionLost")} <= set(ground.events))
+        await until(lambda: shown(ground, "ams", "regions/fra")["Ready"]["reason"] == "RegionCordoned")
+        assert "ams" in shown(ground, "ams", "regions/fra")["Ready"]["message"]
