@@ -39,6 +39,8 @@ class Seen:
     calls: list[tuple[Call, Kind]] = field(default_factory=list)
     moments: list[Moment] = field(default_factory=list)
     claims: list[Claim] = field(default_factory=list)
+    dead: str = ""
+    """The region that is dead at the end."""
 
 
 class Drama:
@@ -130,9 +132,13 @@ class Drama:
         strike = self._lab.kill if fault.kind == "kill" else self._lab.blackhole
         self._seen.fault = FaultTime(monotonic=time.monotonic(), unix=time.time())
         self._happened = True
-        self._dead.add(fault.region)
+        self._mark_dead(fault.region)
         self._note(f"{fault.region}: {fault.kind}", who="game day")
         await strike(fault.region)
+
+    def _mark_dead(self, region: str) -> None:
+        self._dead.add(region)
+        self._seen.dead = region
 
     async def _aftermath(self) -> None:
         """New calls come at once and again after the cordon; callers go on talking meanwhile."""
@@ -196,7 +202,7 @@ class Drama:
             await self._bridges_ready(previous)
             self._note(f"{previous} is back", who="game day")
             await self._lab.kill(name)
-            self._dead.add(name)
+            self._mark_dead(name)
             self._note(f"{name}: kill", who="game day")
             previous = name
             placed = [
@@ -220,11 +226,10 @@ class Drama:
             )
 
     async def _bridges_ready(self, region: str) -> None:
-        namespace, agent = self._scenario.agent.split("/")
-        await self._installation.regions[region].rolled_out(f"deployment/{agent}-bridge", namespace)
-        async with asyncio.timeout(30):
-            while not await self._lab.ready(region):
-                await asyncio.sleep(0.2)
+        """Asked at the entry itself: just after a region's return its API server still shows what was before."""
+        async with asyncio.timeout(90):
+            while not await self._world.answers(region, self._scenario.agent):
+                await asyncio.sleep(0.3)
 
     # What is shown
 

@@ -11,7 +11,7 @@ from holdfast_gameday.lab import names, paths
 from holdfast_gameday.lab.commands import LabError
 from holdfast_gameday.practice import PracticeRange
 from holdfast_gameday.residency import EntryRequest, Ground
-from holdfast_gameday.result import Residency
+from holdfast_gameday.result import Claim, Residency
 from holdfast_gameday.scenario import Scenario
 
 
@@ -55,20 +55,35 @@ def entry_requests() -> list[EntryRequest]:
 
 
 async def foreign_keys(installation: Installation, scenario: Scenario) -> list[str]:
-    """Keys of the scenario's calls in the stores of regions outside its zone. Only names of keys are read."""
+    """Keys of the scenario's calls in the stores of regions outside its zone."""
     found = []
-    for name, cluster in installation.regions.items():
-        if ZONE_OF[name] == scenario.policy:
-            continue
-        try:
-            keys = await cluster.kubectl(
-                "exec", "-n", SYSTEM, "statefulset/holdfast-redis", "--", "redis-cli", "--scan", "--pattern",
-                f"*{scenario.agent}*",
-            )  # fmt: skip
-        except LabError as error:
-            return [f"{name}: its store could not be read: {error}"]
-        found += [f"{name}: {key}" for key in keys.split()]
+    for name in installation.regions:
+        if ZONE_OF[name] != scenario.policy:
+            try:
+                found += [f"{name}: {key}" for key in await _keys(installation, name, scenario)]
+            except LabError as error:
+                return [f"{name}: its store could not be read: {error}"]
     return found
+
+
+async def kept_at_home(installation: Installation, scenario: Scenario, dead: str) -> Claim:
+    """That the same question finds the journals inside the zone: else finding none outside would prove nothing."""
+    home = next(name for name in installation.regions if ZONE_OF[name] == scenario.policy and name != dead)
+    try:
+        count = len(await _keys(installation, home, scenario))
+    except LabError:
+        count = 0
+    wanted = f"keys in {home}'s Redis"
+    return Claim(name="journals lie in the zone", wanted=wanted, seen=f"{count} keys", held=count > 0)
+
+
+async def _keys(installation: Installation, region: str, scenario: Scenario) -> list[str]:
+    """Only names of keys are read."""
+    pattern = f"*{scenario.agent}*"
+    found = await installation.regions[region].kubectl(
+        "exec", "-n", SYSTEM, "statefulset/holdfast-redis", "--", "redis-cli", "--scan", "--pattern", pattern
+    )
+    return found.split()
 
 
 def lever_writes(world: PracticeRange) -> list[str]:

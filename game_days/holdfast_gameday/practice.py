@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
+
 from holdfast_gameday.credentials import FleetCredentials
 from holdfast_gameday.installation import AGENT, TENANT, ZONE_OF
 from holdfast_gameday.lab import certs, names
@@ -40,6 +42,21 @@ class PracticeRange:
     tools: ToolsWebhook
     connections: ConnectionLog
     pools: dict[str, str]  # region → id of its pool
+
+    async def answers(self, region: str, agent: str) -> bool:
+        """True when a ready bridge of the agent stands behind the region's entry: it refuses an unsigned webhook."""
+        place = names.REGIONS[region]
+        context = tls.client_context(certs.authority())
+        try:
+            async with httpx.AsyncClient(verify=context, timeout=2) as client:
+                answer = await client.get(
+                    f"https://{place.ip}/a/{agent}/voice",
+                    headers={"Host": place.host},
+                    extensions={"sni_hostname": place.host},
+                )
+        except httpx.HTTPError:
+            return False
+        return answer.status_code == httpx.codes.FORBIDDEN
 
     def assign_number(self, zone: str) -> bool:
         """The owner's one step at the carrier: the number is given the application that Holdfast keeps.

@@ -92,7 +92,8 @@ async def run(name: str, scenario: Scenario, lab: Lab, options: Options, out: Co
         with viewing(out) as view, stage.phases.phase("the game day itself"):
             seen = await Drama(scenario, stage.installation, stage.range, lab, view, options.operators_off).play()
         after = await stage.installation.operator_pods() if options.operators_off else []
-        extra = (*seen.claims, *_no_operator_ran(options, before, after))
+        home = await evidence.kept_at_home(stage.installation, scenario, dead=seen.dead)
+        extra = (*seen.claims, home, *_no_operator_ran(options, before, after))
         proof = await evidence.residency(stage.installation, stage.range, scenario)
         return _judge(name, scenario, stage, seen, proof, extra, options)
 
