@@ -4,7 +4,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 CACHE := $(or $(HOLDFAST_CACHE),$(HOME)/.cache/holdfast)
 UV := $(shell command -v uv 2>/dev/null || echo $(CACHE)/uv/bin/uv)
-RUN := PYTHONSAFEPATH=1 $(UV) run --no-sync
+RUN := $(UV) run --no-sync
+export PYTHONSAFEPATH := 1
 PHASE := game_days/phase.sh
 ARGS ?=
 

@@ -6,9 +6,11 @@ It seeds what an owner has at his vendors before Holdfast comes: accounts, numbe
 from __future__ import annotations
 
 import contextlib
+import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import httpx
 
@@ -28,6 +30,12 @@ from holdfast_gameday.world.twilio import TwilioSettings, TwilioSim
 CLOUDFLARE_ACCOUNT = "e0e0e0e0"
 NUMBERS = {"eu": "+4930555010", "us": "+12025550123"}
 HTTPS = 443
+
+
+class _Server(Protocol):
+    def serving(
+        self, host: str, port: int, *, ssl_context: ssl.SSLContext | None = None
+    ) -> contextlib.AbstractAsyncContextManager[object]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +124,7 @@ async def practising(
         for keys in (credentials.eu, credentials.us)
     }
     tools = ToolsWebhook(connection_log=log)
-    servers = {
+    servers: dict[str, _Server] = {
         "api.twilio.com": twilio,
         "api.cloudflare.com": cloudflare,
         "eu.voice.example.com": edge,
