@@ -9,7 +9,7 @@ export PYTHONSAFEPATH := 1
 PHASE := game_days/phase.sh
 ARGS ?=
 
-.PHONY: help demo test check lab-up lab-down crds tools images setup preflight unit cluster system
+.PHONY: help demo test check bench-idle lab-up lab-down crds tools images setup preflight unit cluster system
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 12
@@ -40,6 +40,9 @@ lab-up: preflight tools images  ## three real clusters, kept running
 
 lab-down: setup  ## take the lab away, whatever state it is in
 	@$(RUN) python -m holdfast_gameday.lab down $(ARGS)
+
+bench-idle: preflight tools images  ## memory and CPU of a region without calls (seven minutes)
+	@$(RUN) python -m holdfast_gameday.idle $(ARGS)
 
 crds: setup  ## write crds/ and the chart's copies from the models
 	@$(RUN) python -m holdfast.api.generate

@@ -70,6 +70,18 @@ def memory_bytes(region: str, leaf: str) -> int:
     return 0
 
 
+def cpu_seconds(region: str, leaf: str) -> float:
+    """Processor time that the group has used since it was made."""
+    for top in (MOUNT / "cpuacct", MOUNT):
+        folder = top / ROOT / region / leaf
+        if (folder / "cpuacct.usage").exists():
+            return int((folder / "cpuacct.usage").read_text()) / 1e9
+        if (folder / "cpu.stat").exists():
+            fields = dict(line.split() for line in (folder / "cpu.stat").read_text().splitlines())
+            return int(fields["usage_usec"]) / 1e6
+    return 0.0
+
+
 def remove(region: str | None = None, *, leaf: str = "", deadline_s: float = 5) -> list[str]:
     """Removes the folders, deepest first; returns those that stayed because a process would not leave."""
     end = time.monotonic() + deadline_s
