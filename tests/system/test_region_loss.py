@@ -3,35 +3,58 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import time
 
 import stage_fixture
 from stage_fixture import dial, dial_into, over, stage, until
 
 from holdfast_gameday.installation import Installation
 from holdfast_gameday.lab import names
+from holdfast_gameday.lab.commands import LabError
 from holdfast_gameday.world.callers import Outcome
 from holdfast_gameday.world.callers_script import Ask, Chat, Goodbye, Listen, Step, Tell
 
 pytestmark = stage_fixture.marks
 __all__ = ["stage"]
 
+AGENT = "clinic/front-desk"
 HOST = {name: region.host for name, region in names.REGIONS.items()}
 
 
-async def _serving(installation: Installation, region: str, *, zone: str = "eu") -> bool:
-    policy = await installation.regions["ams"].read("fop", zone)
-    return region in (policy or {}).get("status", {}).get("serving", [])
+async def _serving(installation: Installation, region: str) -> bool:
+    """As whichever region of the zone leads says."""
+    for name in ("fra", "ams"):
+        with contextlib.suppress(LabError):
+            status = (await installation.regions[name].read("fop", "eu", deadline_s=3) or {}).get("status", {})
+            if status.get("leader") == name:
+                return region in status.get("serving", [])
+    return False
 
 
 async def _back(stage, region: str) -> None:
-    """The region healed, its bridges ready and its pool on again, as the next test wants to find it."""
+    """The region healed, its bridges answering and its pool on again, as the next test wants to find it."""
     await stage.lab.heal(region)
-    for namespace, name in (("clinic", "front-desk-bridge"), ("holdfast-system", "holdfast-operator")):
-        await stage.installation.regions[region].rolled_out(f"deployment/{name}", namespace)
+    await until(lambda: stage.range.answers(region, AGENT), within_s=60, what=f"{region} answers")
+    other = next(name for name in ("fra", "ams") if name != region)
+    for name in (other, region):
+        await until(lambda name=name: _serving(stage.installation, name), within_s=90, what=f"{name} serves")
 
 
 def _short_call(code: str) -> tuple[Step, ...]:
     return (Listen(), Tell(f"my code is {code}"), Ask("what is my code", code), Goodbye())
+
+
+async def test_a_short_dwell_is_taken_over_by_the_zone(stage):
+    """The tests below lose regions again and again; an edit in fra is followed in ams."""
+    patch = '{"spec":{"region":{"dwellSeconds":2}}}'
+    await stage.installation.regions["fra"].kubectl("patch", "fop", "eu", "--type=merge", "-p", patch)
+
+    async def followed() -> bool:
+        policy = await stage.installation.regions["ams"].read("fop", "eu")
+        return policy["spec"]["region"]["dwellSeconds"] == 2
+
+    await until(followed, within_s=15, what="ams has the edit")
 
 
 async def test_the_wishes_read_well(stage):
@@ -57,7 +80,7 @@ async def test_a_planned_drain_drops_no_call(stage):
     for call in calls:
         await over(call)
 
-    assert [call.outcome for call in calls] == [Outcome.AGENT_HUNG_UP] * 4
+    assert [call.report().detail for call in calls if call.outcome is not Outcome.AGENT_HUNG_UP] == []
     assert all(call.report().fact_answered for call in calls)
 
 
@@ -105,7 +128,6 @@ async def test_a_tool_with_side_effects_in_flight_at_the_kill_runs_once(stage):
 
 async def test_an_agent_ended_call_with_the_buddy_dead_ends_cleanly_and_stays_ended(stage):
     """fra's buddy is ams; ams dies; the goodbye in fra still ends the call, and no `next` revives it."""
-    await until(lambda: _serving(stage.installation, "fra"), within_s=60, what="fra serves")
     call = await dial_into(stage, "fra", script=(Listen(), Tell("my code is 4711"), Chat(), Goodbye()))
     await call.settled.wait()
     await stage.lab.kill("ams")
@@ -126,7 +148,7 @@ async def test_new_calls_are_answered_while_a_region_is_silent(stage):
     for call in calls:
         await over(call, within_s=60)
 
-    assert [call.outcome for call in calls] == [Outcome.AGENT_HUNG_UP] * 3
+    assert [call.report().detail for call in calls if call.outcome is not Outcome.AGENT_HUNG_UP] == []
     assert max(call.report().setup_s for call in calls) <= 11
 
 
@@ -148,11 +170,13 @@ async def test_an_agent_deleted_while_a_region_is_down_is_gone_there_soon_after_
     await stage.lab.kill("ams")
     await fra.kubectl("delete", "va", "front-desk", "-n", "clinic", "--timeout=20s")
     await stage.lab.heal("ams")
+    started = time.monotonic()
 
     async def gone() -> bool:
         return await ams.read("va", "front-desk", "-n", "clinic") is None
 
     await until(gone, within_s=60, what="the copy in ams is gone")
+    assert time.monotonic() - started <= 60
 
 
 async def test_a_deleted_agent_leaves_nothing_behind_in_any_region(stage):
