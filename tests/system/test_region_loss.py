@@ -12,6 +12,7 @@ from stage_fixture import dial, dial_into, over, stage, until
 from holdfast_gameday.installation import Installation
 from holdfast_gameday.lab import names
 from holdfast_gameday.lab.commands import LabError
+from holdfast_gameday.practice import NUMBERS
 from holdfast_gameday.world.callers import Outcome
 from holdfast_gameday.world.callers_script import Ask, Chat, Goodbye, Listen, Step, Tell
 
@@ -143,6 +144,9 @@ async def test_an_agent_ended_call_with_the_buddy_dead_ends_cleanly_and_stays_en
 
 async def test_new_calls_are_answered_while_a_region_is_silent(stage):
     """A black hole gives no error: short time-outs, the fallback and then the cordon must carry new calls."""
+    account, number = stage.range.twilio.state.find_number(NUMBERS["eu"])
+    application = account.applications[number.voice_application_sid]
+    await until(lambda: HOST["ams"] in application.voice_fallback_url, within_s=20, what="the fallback names ams")
     await stage.lab.blackhole("fra")
     calls = [dial(stage, script=_short_call(str(5000 + n))) for n in range(3)]
     for call in calls:
