@@ -9,6 +9,7 @@ from typing import Any
 
 from holdfast_gameday.result import CallResult, Stay
 from holdfast_gameday.world.callers import CallReport, Outcome
+from holdfast_gameday.world.callers_ear import Gap
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +55,8 @@ def call_result(
         heard = report.heard_elsewhere_at(since=fault.monotonic, lost_host=lost_host) is not None
     else:
         heard = any(segment.until > fault.monotonic for segment in report.segments)
-    gap = max(
-        (gap for gap in report.gaps if gap.until >= fault.monotonic),
-        key=lambda gap: gap.seconds,
-        default=None,
-    )
+    gap = max((gap.seconds for gap in report.gaps if gap.until >= fault.monotonic), default=None)
+    handover = _handover(report, fault, lost_host) if moved and lost_host is not None else None
     return CallResult(
         number=report.index,
         agent=kind.agent,
@@ -66,14 +64,24 @@ def call_result(
         placed_after_fault=kind.placed_after_fault,
         stays=stays,
         setup_seconds=None if report.first_audio_s is None else round(report.first_audio_s, 3),
-        gap_ms=None if gap is None else round(gap.seconds * 1000, 0),
-        gap_start=None if gap is None else round(fault.of_caller(gap.since), 3),
+        gap_ms=None if gap is None else round(gap * 1000),
+        handover_ms=None if handover is None else round(handover.seconds * 1000),
+        handover_start=None if handover is None else round(fault.of_caller(handover.since), 3),
         moved=moved,
         heard_after_fault=heard,
         fact_kept=report.fact_answered if any(turn.expect for turn in report.turns) else None,
         ended_cleanly=report.outcome is Outcome.AGENT_HUNG_UP,
         note="" if report.outcome is Outcome.AGENT_HUNG_UP else f"{report.outcome.value}: {report.detail}",
     )
+
+
+def _handover(report: CallReport, fault: FaultTime, lost_host: str) -> Gap | None:
+    """The silence that ended with the first speech from elsewhere; None when nothing was due just then."""
+    again = report.heard_elsewhere_at(since=fault.monotonic, lost_host=lost_host)
+    if again is None:
+        return None
+    found = (gap for gap in report.gaps if gap.until >= fault.monotonic and gap.since <= again)
+    return next(found, None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,18 +33,16 @@ def figures(result: GameDayResult) -> list[tuple[str, str]]:
     """The rows of the closing table: name and value, in the order in which an engineer asks for them."""
     held = result.held_calls
     gaps = [call.gap_ms for call in result.moved_calls if call.gap_ms is not None]
+    handovers = [call.handover_ms for call in result.moved_calls if call.handover_ms is not None]
     new = [call for call in result.calls if call.placed_after_fault]
-
-    def ms(share: float) -> str:
-        value = percentile(gaps, share)
-        return "–" if value is None else f"{value:.0f} ms"
 
     rows = [
         ("calls when the fault struck", str(len(held))),
         (f"  of them on {result.fault_region}", str(len(result.moved_calls))),
         ("survived", str(sum(call.survived for call in held))),
         ("dropped", str(sum(not call.survived for call in held))),
-        ("audible gap p50 / p95 / max", f"{ms(0.5)} / {ms(0.95)} / {ms(1.0)}"),
+        ("audible gap p50 / p95 / max", _spread(gaps)),
+        ("  of it at the hand-over", _spread(handovers)),
         ("fault → detected", seconds(result.detected_seconds)),
         ("fault → decided", seconds(result.decided_seconds)),
         ("fault → cordoned, read back", seconds(result.read_back_seconds)),
@@ -57,6 +55,11 @@ def figures(result: GameDayResult) -> list[tuple[str, str]]:
         rows.append(("calls of the other zone undisturbed", f"{undisturbed} of {len(bystanders)}"))
     rows.append(("connections checked for residency", str(result.residency.connections)))
     return rows
+
+
+def _spread(values: list[float]) -> str:
+    parts = [percentile(values, share) for share in (0.5, 0.95, 1.0)]
+    return " / ".join("–" if part is None else f"{part:.0f} ms" for part in parts)
 
 
 def write_table(result: GameDayResult, console: Console) -> None:

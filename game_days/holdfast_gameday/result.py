@@ -41,7 +41,8 @@ class CallResult(_Part):
     stays: tuple[Stay, ...]
     setup_seconds: float | None
     gap_ms: float | None = Field(description="longest silence after the fault while speech was due; None = never heard")
-    gap_start: float | None = None
+    handover_ms: float | None = Field(default=None, description="of that, the silence in which the call changed region")
+    handover_start: float | None = None
     moved: bool
     heard_after_fault: bool
     fact_kept: bool | None = Field(description="None = not asked")

@@ -74,11 +74,11 @@ def _lane(call: CallResult, y: float, x: Scale, colours: dict[str, str]) -> str:
             ink = "#fff" if colours[stay.region] in DARK else "#111"
             label = escape(stay.region)
             parts.append(f'<text x="{left + 5:.1f}" y="{y + 4}" fill="{ink}" font-size="9">{label}</text>')
-    if call.gap_ms is not None and call.gap_start is not None and call.moved:
-        left, right = x(call.gap_start), x(call.gap_start + call.gap_ms / 1000)
+    if call.handover_ms is not None and call.handover_start is not None:
+        left, right = x(call.handover_start), x(call.handover_start + call.handover_ms / 1000)
         parts.append(
             f'<line x1="{left:.1f}" x2="{right:.1f}" y1="{y + 7}" y2="{y + 7}" stroke="#b00020" stroke-width="2">'
-            f"<title>silence of {call.gap_ms:.0f} ms</title></line>"
+            f"<title>silence of {call.handover_ms:.0f} ms</title></line>"
         )
     if not call.survived:
         parts.append(f'<text x="{WIDTH - RIGHT - 2}" y="{y + 4}" text-anchor="end" fill="#b00020">✗ lost</text>')
@@ -137,6 +137,6 @@ def _legend(colours: dict[str, str]) -> list[str]:
     left = LEFT + len(colours) * 90
     parts.append(
         f'<line x1="{left}" x2="{left + 18}" y1="11" y2="11" stroke="#b00020" stroke-width="2"/>'
-        f'<text x="{left + 23}" y="14" fill="#333">silence while speech was due</text>'
+        f'<text x="{left + 23}" y="14" fill="#333">silence at the hand-over</text>'
     )
     return parts
