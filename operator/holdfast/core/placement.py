@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from holdfast.core.place import MOUNT, OPERATOR_PORT, Place, agent_json, operator_token
+from holdfast.core.place import MOUNT, OPERATOR_PORT, Place, agent_json, carrier_name, operator_token
 from holdfast.core.values import AgentRef
 
 Manifest = dict[str, Any]
@@ -267,7 +267,10 @@ def disruption_budget(place: Place) -> Manifest:
 
 
 def network_policy(place: Place) -> Manifest:
-    """In: the entry and our operator. Out: names, Redis, our operator, and TLS to providers, carrier and buddy."""
+    """In: the entry and our operator. Out: names, Redis, our operator, and TLS to providers, carrier and buddy.
+
+    The canary has none of the last three, so nothing of it leaves the cluster.
+    """
     operator = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": place.release.namespace}}}
     entry = [dict(peer) for peer in place.release.ingress_from]
     from_entry: dict[str, Any] = {"ports": [_tcp(CONTROL_PORT), _tcp(AUDIO_PORT)]}
@@ -284,7 +287,8 @@ def network_policy(place: Place) -> Manifest:
         if embedded:
             to_redis["to"] = [_pods(operator, "holdfast-redis")]
         egress.append(to_redis)
-    egress.append({"ports": [_tcp(port) for port in _tls_ports(place)]})
+    if place.zone is not None:
+        egress.append({"ports": [_tcp(port) for port in _tls_ports(place)]})
     return {
         **_object(place, "networking.k8s.io/v1", "NetworkPolicy"),
         "spec": {
@@ -305,6 +309,9 @@ def _pods(namespace: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def _tls_ports(place: Place) -> list[int]:
-    """443, and whatever port a gateway's own URL names."""
+    """443, and whatever port the URL of a gateway, a tool or the agent's carrier names."""
     urls = [attempt.base_url for attempt in place.spec.attempts] + [tool.url for tool in place.spec.tools]
+    if place.zone is not None:
+        carrier = carrier_name(place.spec, place.zone, place.ref.namespace)
+        urls += [each.api_url for each in place.zone.carriers if each.name == carrier]
     return sorted({443, *(port for url in urls if (port := urlsplit(url).port) is not None)})
