@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from holdfast_gameday import report, scenario
+from holdfast_gameday import report, scenario, timeline
 from holdfast_gameday.result import GameDayResult
 from holdfast_gameday.view import console
 
@@ -42,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--operators-off", action="store_true", help="scale every operator to 0 before the first call")
     run.add_argument("--json", type=Path, help="where the result goes (default: build/NAME.json)")
     run.add_argument("--html", type=Path, help="where the page goes (default: build/NAME.html)")
+    run.add_argument("--svg", type=Path, help="where the picture alone goes (default: nowhere)")
     run.add_argument("--keep-lab", action="store_true", help="leave the clusters running afterwards")
     run.add_argument("--dry-run", action="store_true", help="judge readiness only, in the region this runs in")
     return parser
@@ -85,14 +86,20 @@ def _on_the_lab(name: str, loaded: scenario.Scenario, options: argparse.Namespac
     suffix = f"{name}-operators-off" if options.operators_off else name
     json_path = options.json or BUILD / f"{suffix}.json"
     html_path = options.html or BUILD / f"{suffix}.html"
-    for path, text in ((json_path, result.model_dump_json(by_alias=True, indent=2)), (html_path, report.page(result))):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+    _write(json_path, result.model_dump_json(by_alias=True, indent=2))
+    _write(html_path, report.page(result))
+    if options.svg:
+        _write(options.svg, timeline.svg(result) + "\n")
     out.print()
     report.write_table(result, out)
     out.print(f"result: {json_path}\npage:   {html_path}", markup=False, soft_wrap=True)
     out.print(f"next: open {html_path}, or make lab-up to look around", markup=False, soft_wrap=True)
     return report.EXIT_STATUS[result.outcome]
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:

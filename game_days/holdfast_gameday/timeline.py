@@ -44,7 +44,9 @@ def svg(result: GameDayResult) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" '
         f'aria-label="{escape(result.title)}: the region of every call over time" '
-        f'font-family="system-ui, sans-serif" font-size="11">' + "".join(body) + "</svg>"
+        f'font-family="system-ui, sans-serif" font-size="11">'
+        # A page may be dark; the picture brings its own ground.
+        f'<rect width="{WIDTH}" height="{height}" fill="#fff" data-ground="1"/>' + "".join(body) + "</svg>"
     )
 
 
