@@ -55,7 +55,9 @@ async def judge(cluster: Cluster, region: str, *, values: Collection[str] = ()) 
     namespaces = flows.namespaces_of(await _objects(cluster, "namespaces"))
     policies = (await _objects(cluster, "networkpolicies.networking.k8s.io", "-A")).get("items") or []
     judged = judgeable(seen, pods, known.pod_range)
-    cast = listed_flows.cast(pods, namespaces, entry=known.ip)
+    # The end of the range is the last that the node would give to a pod.
+    strangers = known.pod_range.rsplit(".", 2)[0] + ".255."
+    cast = listed_flows.cast(pods, namespaces, entry=known.ip, strangers=strangers)
     wrong = [
         *unexplained(judged, policies, pods, namespaces),
         *listed_flows.denied(listed_flows.NEEDED, cast, policies),

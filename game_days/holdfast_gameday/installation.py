@@ -212,4 +212,5 @@ def values(name: str, pools: Mapping[str, str]) -> dict[str, Any]:
         "ingress": {"className": names.INGRESS_CLASS},
         "extraCA": paths.ca().read_text(),
         "canary": {"replicas": 2},
+        "networkPolicy": {"clusterRanges": [names.REGIONS[name].pod_range, names.SERVICE_RANGE]},
     }

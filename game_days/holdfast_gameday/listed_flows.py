@@ -17,13 +17,13 @@ NAME: Final = "app.kubernetes.io/name"
 # Values of the chart that narrow who may come in; without them the default is open, and said to be.
 ENTRY_NAMED: Final = "ingress.from"
 METRICS_NAMED: Final = "metrics.namespaces"
+RANGES_NAMED: Final = "networkPolicy.clusterRanges"
 
 # Addresses that documentation keeps free: nobody of any cluster has them.
 INTERNET: Final = "203.0.113.10"
 PEER_API: Final = "203.0.113.20"
 OWN_API: Final = "198.51.100.1"
 DNS: Final = "198.51.100.53"
-_STRANGERS: Final = "192.0.2."
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,8 @@ NEEDED: Final[tuple[Listed, ...]] = (
 FORBIDDEN: Final[tuple[Listed, ...]] = (
     *(Listed("agent", "neighbour", port, "one tenant's agent has no business with another tenant's pods")
       for port in (80, 5432, 8080)),
+    *(Listed("agent", stranger, 443, "TLS leads to providers, not into the cluster", when=RANGES_NAMED)
+      for stranger in ("neighbour", "shop", "foreign-agent")),
     Listed("agent", "shop", 8080, "nor with its own tenant's, which are no tools"),
     Listed("agent", "foreign-agent", 8080, "agents meet through the entries, where signatures are checked"),
     Listed("agent", "redis", 22, "of Redis only its own port"),
@@ -95,8 +97,6 @@ FORBIDDEN: Final[tuple[Listed, ...]] = (
 
 # Said rather than hidden: what is let through although nobody wants it, and what would close it.
 OPEN: Final[tuple[Listed, ...]] = (
-    Listed("agent", "neighbour", 443, "TLS goes anywhere, as providers have names, not addresses; closed by a policy "
-           "in the other tenant's namespace, or by leaving the cluster's own ranges out of the rule"),
     Listed("impostor", "redis", 6379, "who may label pods in any namespace may look like a bridge; closed by who may "
            "create pods there, or by a Redis of the user's own with a password"),
 )  # fmt: skip
@@ -111,8 +111,10 @@ class Cast:
     roles: Mapping[str, tuple[str, ...]]
 
 
-def cast(pods: Sequence[Pod], namespaces: Mapping[str, Mapping[str, str]], *, entry: str) -> Cast:
-    """`entry`: the address from which the entry speaks to the bridges."""
+def cast(
+    pods: Sequence[Pod], namespaces: Mapping[str, Mapping[str, str]], *, entry: str, strangers: str = "192.0.2."
+) -> Cast:
+    """`entry`: the address from which the entry speaks to the bridges. `strangers`: how the strangers' begin."""
     bridges = [pod for pod in pods if pod.labels.get(NAME) == "holdfast-bridge"]
     found = {
         "agent": [pod for pod in bridges if pod.namespace != SYSTEM],
@@ -121,12 +123,16 @@ def cast(pods: Sequence[Pod], namespaces: Mapping[str, Mapping[str, str]], *, en
            for role in ("operator", "redis", "gameday")},
     }  # fmt: skip
     tenants = sorted({pod.namespace for pod in found["agent"]})
-    strangers = {
-        "shop": [_stranger(1 + n, tenant, "shop") for n, tenant in enumerate(tenants)],
-        "impostor": [_stranger(101 + n, tenant, "holdfast-bridge") for n, tenant in enumerate(tenants)],
-        "neighbour": [_stranger(201, "neighbour", "shop")],
-        "foreign-agent": [_stranger(202, "neighbour", "holdfast-bridge")],
-        "prometheus": [_stranger(203, "monitoring", "prometheus")],
+
+    def invented(number: int, namespace: str, name: str) -> Pod:
+        return Pod(namespace, name, {NAME: name}, (f"{strangers}{number}",))
+
+    unknown = {
+        "shop": [invented(1 + n, tenant, "shop") for n, tenant in enumerate(tenants)],
+        "impostor": [invented(101 + n, tenant, "holdfast-bridge") for n, tenant in enumerate(tenants)],
+        "neighbour": [invented(201, "neighbour", "shop")],
+        "foreign-agent": [invented(202, "neighbour", "holdfast-bridge")],
+        "prometheus": [invented(203, "monitoring", "prometheus")],
     }
     known = {
         **namespaces,
@@ -137,17 +143,13 @@ def cast(pods: Sequence[Pod], namespaces: Mapping[str, Mapping[str, str]], *, en
         "entry": (entry,), "kubelet": nodes[:1], "internet": (INTERNET,), "peer-api": (PEER_API,),
         "own-api": (OWN_API,), "dns": (DNS,),
     }  # fmt: skip
-    playing = {**found, **strangers}
+    playing = {**found, **unknown}
     roles = {role: tuple(pod.addresses[0] for pod in each) for role, each in playing.items()}
     return Cast(
-        pods=(*pods, *(pod for each in strangers.values() for pod in each)),
+        pods=(*pods, *(pod for each in unknown.values() for pod in each)),
         namespaces=known,
         roles={role: addresses for role, addresses in {**outside, **roles}.items() if addresses},
     )
-
-
-def _stranger(number: int, namespace: str, name: str) -> Pod:
-    return Pod(namespace, name, {NAME: name}, (f"{_STRANGERS}{number}",))
 
 
 def flows(listed: Listed, of: Cast) -> list[Flow]:

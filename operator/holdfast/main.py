@@ -274,6 +274,7 @@ def _release(config: settings.Settings, extra_ca_file: str | None) -> Release:
         redis_url=config.redis_url,
         extra_ca=extra_ca,
         ingress_from=config.ingress_from,
+        cluster_ranges=config.cluster_ranges,
     )
 
 

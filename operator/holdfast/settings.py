@@ -44,6 +44,7 @@ class Settings(_Section):
     ingress_class: str = ""
     extra_ca: bool = pydantic.Field(default=False, alias="extraCA")
     ingress_from: tuple[dict[str, Any], ...] = ()
+    cluster_ranges: tuple[str, ...] = ()
     extra_ca_file: str = pydantic.Field(default="", alias="extraCAFile")
     redis_url: str = ""
     canary_replicas: int = 1

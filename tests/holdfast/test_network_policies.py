@@ -7,9 +7,20 @@ import policy_stage
 import pytest
 from api_objects import AGENT, POLICY, changed
 
+from holdfast.core import placement
+from holdfast.settings import Settings
 from holdfast_gameday import flows, listed_flows
 from holdfast_gameday.flows import Flow
-from holdfast_gameday.listed_flows import ENTRY_NAMED, FORBIDDEN, INTERNET, METRICS_NAMED, NEEDED, OPEN, Listed
+from holdfast_gameday.listed_flows import (
+    ENTRY_NAMED,
+    FORBIDDEN,
+    INTERNET,
+    METRICS_NAMED,
+    NEEDED,
+    OPEN,
+    RANGES_NAMED,
+    Listed,
+)
 
 pytestmark = pytest.mark.skipif(not chart.available(), reason="no helm: run `make tools`")
 FROM_MONITORING = {"metrics": {"namespaces": ["monitoring"]}}
@@ -24,7 +35,9 @@ def open_stage():
 
 @pytest.fixture(scope="module")
 def narrow_stage():
-    return policy_stage.staged({**chart.VALUES, **FROM_MONITORING}, ingress_from=FROM_THE_ENTRY)
+    return policy_stage.staged(
+        {**chart.VALUES, **FROM_MONITORING}, ingress_from=FROM_THE_ENTRY, cluster_ranges=policy_stage.RANGES
+    )
 
 
 def test_every_role_that_is_listed_is_played(open_stage):
@@ -63,10 +76,10 @@ def test_what_is_forbidden_is_denied_without_further_values(listed, open_stage):
 
 
 @pytest.mark.parametrize("listed", FORBIDDEN, ids=str)
-def test_what_is_forbidden_is_denied_with_entry_and_figures_narrowed(listed, narrow_stage):
+def test_what_is_forbidden_is_denied_with_entry_figures_and_ranges_narrowed(listed, narrow_stage):
     cast, policies = narrow_stage
 
-    assert listed_flows.let_through([listed], cast, policies, values={ENTRY_NAMED, METRICS_NAMED}) == []
+    assert listed_flows.let_through([listed], cast, policies, values={ENTRY_NAMED, METRICS_NAMED, RANGES_NAMED}) == []
 
 
 @pytest.mark.parametrize("listed", [each for each in FORBIDDEN if each.when], ids=str)
@@ -141,3 +154,21 @@ def test_an_external_redis_is_reached_on_its_port_by_agent_and_canary():
     wanted = [Listed(role, "internet", 6380, "the journal") for role in ("agent", "canary")]
 
     assert listed_flows.denied(wanted, cast, policies) == []
+
+
+def test_the_clusters_ranges_reach_the_operator():
+    objects = chart.rendered({**chart.VALUES, "networkPolicy": {"clusterRanges": ["10.101.0.0/16"]}})
+    told = Settings.model_validate_json(objects["ConfigMap", "holdfast-operator"]["data"]["settings.json"])
+
+    assert told.cluster_ranges == ("10.101.0.0/16",)
+
+
+def test_a_range_is_left_out_of_the_block_of_its_own_kind():
+    agent, _ = policy_stage.sites(cluster_ranges=policy_stage.RANGES)
+    (rule,) = [each for each in placement.network_policy(agent)["spec"]["egress"] if {"port": 443, "protocol": "TCP"}
+               in each["ports"]]
+
+    assert rule["to"] == [
+        {"ipBlock": {"cidr": "0.0.0.0/0", "except": ["10.101.0.0/16", "10.96.0.0/16"]}},
+        {"ipBlock": {"cidr": "::/0", "except": ["fd00:101::/48"]}},
+    ]

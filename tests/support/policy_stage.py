@@ -18,6 +18,7 @@ from holdfast_gameday.flows import Pod
 from holdfast_gameday.listed_flows import Cast
 
 NODE = "172.30.0.11"
+RANGES = ("10.101.0.0/16", "10.96.0.0/16", "fd00:101::/48")
 RELEASE = place.Release(
     region="fra", namespace=listed_flows.SYSTEM, bridge_image="bridge:1",
     redis_url="redis://holdfast-redis.holdfast-system.svc:6379/0",
@@ -61,4 +62,4 @@ def staged(values: dict[str, Any] = chart.VALUES, **placed: Any) -> tuple[Cast, 
     names = {each["metadata"].get("namespace") for each in objects} - {None}
     namespaces = {name: {"kubernetes.io/metadata.name": name} for name in names}
     policies = [each for each in objects if each["kind"] == "NetworkPolicy"]
-    return listed_flows.cast(pods, namespaces, entry=NODE), policies
+    return listed_flows.cast(pods, namespaces, entry=NODE, strangers="10.101.255."), policies

@@ -45,15 +45,15 @@ def test_every_call_survives_with_every_operator_off(tmp_path):
 
 
 def test_an_interrupted_demo_leaves_no_lab_behind():
-    running = subprocess.Popen(
+    with subprocess.Popen(
         COMMAND, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
-    )
-    assert running.stdout is not None
-    for line in running.stdout:
-        if "helm install" in line:
-            break
-    running.send_signal(signal.SIGINT)
-    rest = running.stdout.read()
+    ) as running:
+        assert running.stdout is not None
+        for line in running.stdout:
+            if "helm install" in line:
+                break
+        running.send_signal(signal.SIGINT)
+        rest = running.stdout.read()
 
-    assert running.wait(timeout=120) == 130, rest[-2000:]
+        assert running.wait(timeout=120) == 130, rest[-2000:]
     assert list(Path("/run").glob("netns/hf-*")) == []

@@ -33,6 +33,7 @@ class Release:
     redis_url: str = ""
     extra_ca: str = ""  # PEM; empty: the image's own authorities
     ingress_from: tuple[Mapping[str, Any], ...] = ()  # NetworkPolicy peers; empty: from anywhere
+    cluster_ranges: tuple[str, ...] = ()  # CIDRs where the pods' TLS may not go; empty: it goes anywhere
 
     @property
     def operator_url(self) -> str:

@@ -288,7 +288,7 @@ def network_policy(place: Place) -> Manifest:
             to_redis["to"] = [_pods(operator, "holdfast-redis")]
         egress.append(to_redis)
     if place.zone is not None:
-        egress.append({"ports": [_tcp(port) for port in _tls_ports(place)]})
+        egress.append({**_outside(place), "ports": [_tcp(port) for port in _tls_ports(place)]})
     return {
         **_object(place, "networking.k8s.io/v1", "NetworkPolicy"),
         "spec": {
@@ -306,6 +306,18 @@ def _tcp(port: int) -> dict[str, Any]:
 
 def _pods(namespace: Mapping[str, Any], name: str) -> dict[str, Any]:
     return {**namespace, "podSelector": {"matchLabels": {"app.kubernetes.io/name": name}}}
+
+
+def _outside(place: Place) -> dict[str, Any]:
+    """Everywhere but the cluster's own ranges: elsewhere in it are the pods of other tenants."""
+    ranges = place.release.cluster_ranges
+    if not ranges:
+        return {}
+    blocks = []
+    for whole, mark in (("0.0.0.0/0", "."), ("::/0", ":")):
+        holes = [each for each in ranges if mark in each]
+        blocks.append({"ipBlock": {"cidr": whole, "except": holes} if holes else {"cidr": whole}})
+    return {"to": blocks}
 
 
 def _tls_ports(place: Place) -> list[int]:
