@@ -64,6 +64,7 @@ class Drama:
         self._seen = Seen()
         self._dead: set[str] = set()
         self._cordoned: set[str] = set()
+        self._leader = "" if operators_off else scenario.leader or ""
         self._happened = False
 
     async def play(self) -> Seen:
@@ -169,6 +170,7 @@ class Drama:
 
     def _cordon_seen(self, times: CordonTimes, *, by: str) -> None:
         self._seen.cordon = times
+        self._leader = by
         self._cordoned.add(self._scenario.fault.region)
         who = f"operator {by}"
         for at, what in (
@@ -243,7 +245,12 @@ class Drama:
         hosts = {region.host: region.name for region in names.REGIONS.values()}
         live = [call for call, _ in self._seen.calls if not call.over.is_set()]
         rows = tuple(
-            RegionRow(name, self._state(name), sum(call.host == region.host for call in live))
+            RegionRow(
+                name,
+                self._state(name),
+                sum(call.host == region.host for call in live),
+                leads=self._scenario.policy if name == self._leader and name not in self._dead else "",
+            )
             for name, region in names.REGIONS.items()
         )
         cells = tuple(

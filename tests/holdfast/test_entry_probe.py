@@ -126,7 +126,7 @@ async def test_what_is_wrong_is_named_by_its_stage(
 
 async def test_a_refused_connection_fails_at_once(probe: EntryProbe) -> None:
     outcome = await probe.call(Target(region="fra", url="ws://127.0.0.1:9/x"), key=KEY, timeout_s=1.5)
-    assert (outcome.ok, outcome.stage) == (False, "connect")
+    assert (outcome.ok, outcome.detail) == (False, "connect: connection refused")
 
 
 def test_addresses_and_signatures_are_the_documented_ones() -> None:

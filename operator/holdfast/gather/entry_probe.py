@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import errno
 import hashlib
 import hmac
 import json
@@ -93,7 +94,7 @@ class EntryProbe:
             detail = "connect: the name does not resolve"
             own_fault = True
         except (aiohttp.ClientError, OSError) as e:
-            detail = f"{stage.name}: {type(e).__name__}"
+            detail = f"{stage.name}: {_words(e)}"
         return Outcome(
             ok=not detail,
             stage=stage.name,
@@ -116,6 +117,23 @@ class EntryProbe:
                 stage.name = "done"
                 await ws.send_str(call.stop())
             return detail
+
+
+def _words(error: Exception) -> str:
+    """What an engineer calls it: this text stands in conditions, Events and reports."""
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    if isinstance(cause, OSError) and cause.errno in _NAMED:
+        return _NAMED[cause.errno]
+    return type(error).__name__
+
+
+_NAMED = {
+    errno.ECONNREFUSED: "connection refused",
+    errno.ECONNRESET: "connection reset",
+    errno.EPIPE: "connection closed",
+    errno.EHOSTUNREACH: "no route to host",
+    errno.ENETUNREACH: "network unreachable",
+}
 
 
 class _Stage:
