@@ -67,6 +67,18 @@ async def test_the_wishes_read_well(stage):
     assert max(len(line) for line in text.splitlines()) <= 160
 
 
+async def test_the_rehearsal_in_a_real_region_judges_readiness(stage):
+    """The chart's CronJob plays the same scenario as a dry run: it reads, judges, and breaks nothing."""
+    fra, system = stage.installation.regions["fra"], ("-n", "holdfast-system")
+    await fra.kubectl("create", "job", "rehearsal", "--from=cronjob/holdfast-gameday", *system)
+    finished = ("wait", "--for=condition=complete", "job/rehearsal", "--timeout=60s")
+    await fra.kubectl(*finished, *system, deadline_s=70)
+    said = await fra.kubectl("logs", "job/rehearsal", *system)
+
+    assert "✓ others can take over: ams" in said
+    assert "PASSED" in said
+
+
 async def test_a_planned_drain_drops_no_call(stage):
     """A rollout in fra hands every call over at a silent moment."""
     calls = [await dial_into(stage, "fra") for _ in range(4)]
@@ -193,3 +205,5 @@ async def test_a_deleted_agent_leaves_nothing_behind_in_any_region(stage):
             return left["items"] == []
 
         await until(clean, within_s=60, what=f"{name} has nothing of the agent")
+    account, _ = stage.range.twilio.state.find_number(NUMBERS["eu"])
+    await until(lambda: not account.applications, within_s=30, what="the carrier has no application of the agent")
