@@ -29,6 +29,9 @@ from holdfast_bridge.tools import ToolRunner
 
 READY_WITHIN_S = 2.0
 HANG_UP_WITHIN_S = 4.5
+STOP_IS_THE_END_AFTER_S = 1.0
+"""The carrier sends the same `stop` when a caller hangs up and when somebody redirects the call. In the second case it
+asks `next` at once, which must find the call unfinished and raise its epoch; our end then comes too late to count."""
 CLOSE_OK, CLOSE_GOING_AWAY, CLOSE_INTERNAL_ERROR = 1000, 1001, 1011
 MAX_TASKS = 32
 NOT_CONFIRMED = (
@@ -165,6 +168,8 @@ class Session:
             return
         log.info("call left", extra={"call": self._claim.call, "reason": end.reason.value, "over": end.over})
         if end.over:
+            if end.reason is ev.End.CALLER_HUNG_UP:
+                await asyncio.sleep(STOP_IS_THE_END_AFTER_S)
             with contextlib.suppress(BridgeError, TimeoutError):
                 async with asyncio.timeout(1.0):
                     await self._services.journal.end(self.record)

@@ -97,6 +97,19 @@ async def test_a_caller_who_hangs_up_is_recorded_and_not_hung_up_again() -> None
         assert b.journal.order == ["journal"]
 
 
+async def test_a_stop_is_not_the_end_before_next_had_its_second() -> None:
+    """A push by another pod looks like a caller hanging up; recording that at once would end the call at `next`."""
+    async with provider() as (_, port), bridge(settings(port, greeting="hi")) as b:
+        socket = await dial_in(b.port.port)
+        socket.start("good CA1 1")
+        await socket.until(lambda: socket.audio)
+        stopped = asyncio.get_running_loop().time()
+        socket.send({"event": "stop", "streamSid": "MZ1", "stop": {"accountSid": "x", "callSid": "CA1"}})
+        await socket.until(socket.closed.is_set)
+        assert b.journal.order == ["journal"]
+        assert asyncio.get_running_loop().time() - stopped >= 1.0
+
+
 async def test_a_carriers_socket_that_dies_leaves_the_call_live() -> None:
     async with provider() as (_, port), bridge(settings(port, greeting="hi")) as b:
         socket = await dial_in(b.port.port)
