@@ -92,7 +92,8 @@ def _on_the_lab(name: str, loaded: scenario.Scenario, options: argparse.Namespac
         _write(options.svg, timeline.svg(result) + "\n")
     out.print()
     report.write_table(result, out)
-    out.print(f"result: {json_path}\npage:   {html_path}", markup=False, soft_wrap=True)
+    wire = runner.CONNECTIONS
+    out.print(f"result: {json_path}\npage:   {html_path}\nwire:   {wire}", markup=False, soft_wrap=True)
     out.print(f"next: open {html_path}, or make lab-up to look around", markup=False, soft_wrap=True)
     return report.EXIT_STATUS[result.outcome]
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 from holdfast_gameday import residency as rules
 from holdfast_gameday.credentials import SYSTEM
@@ -87,14 +89,25 @@ async def _keys(installation: Installation, region: str, scenario: Scenario) -> 
 
 
 def lever_writes(world: PracticeRange) -> list[str]:
-    """Who wrote what at the edge and at the carrier, oldest first."""
-    sources = {address: name for name, address in names.HOSTS.items()}
+    """Who changed routing at the edge and at the carrier, oldest first. Hanging up a call is no lever."""
+    by_address = {region.ip: region.name for region in names.REGIONS.values()}
+
+    def writer(source: str) -> str:
+        return by_address.get(source, source)
+
     lines = [
-        (write.at, f"edge: {write.kind} {write.name} {dict(write.after)} by {sources.get(write.writer.source, '?')}")
+        (write.at, f"edge: {write.kind} {write.name}: {_changed(write.after)}, by {writer(write.writer.source)}")
         for write in world.cloudflare.state.writes
     ]
     lines += [
-        (write.at, f"carrier: {write.resource} by {sources.get(write.source, write.source)}")
+        (write.at, f"carrier: {write.params.get('FriendlyName', write.resource)}: URLs, by {writer(write.source)}")
         for write in world.twilio.state.writes
+        if not write.resource.startswith("Calls")
     ]
     return [text for _, text in sorted(lines)]
+
+
+def _changed(after: Mapping[str, Any]) -> str:
+    if "enabled" in after:
+        return "on" if after["enabled"] else "off"
+    return ", ".join(sorted(after)) or "nothing"

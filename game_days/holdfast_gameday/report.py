@@ -20,6 +20,8 @@ EXIT_STATUS = {
     Outcome.REFUSED: 4,
 }
 
+LEVER_WRITES_SHOWN = 8
+
 
 def mark(held: bool) -> str:
     return "✓" if held else "✗"
@@ -54,6 +56,9 @@ def figures(result: GameDayResult) -> list[tuple[str, str]]:
         undisturbed = sum(call.survived for call in bystanders)
         rows.append(("calls of the other zone undisturbed", f"{undisturbed} of {len(bystanders)}"))
     rows.append(("connections checked for residency", str(result.residency.connections)))
+    rows.append(("  breaches among them", str(len(result.residency.breaches))))
+    rows.append(("call keys in stores outside the zone", str(len(result.residency.foreign_keys))))
+    rows.append(("lever writes", str(len(result.residency.lever_writes))))
     return rows
 
 
@@ -73,6 +78,8 @@ def write_table(result: GameDayResult, console: Console) -> None:
     for claim in result.claims:
         style = "green" if claim.held else "red"
         console.print(f"[{style}]{mark(claim.held)}[/] {claim.name}: {claim.seen} (wanted {claim.wanted})")
+    for written in result.residency.lever_writes[-LEVER_WRITES_SHOWN:]:
+        console.print(f"  {written}", markup=False)
     for breach in result.residency.breaches[:10]:
         console.print(f"  breach: {breach}", markup=False)
     for call in result.calls:

@@ -28,6 +28,9 @@ from holdfast_gameday.result import Claim, GameDayResult, Residency, verdict
 from holdfast_gameday.scenario import Scenario
 from holdfast_gameday.view import viewing
 
+CONNECTIONS = paths.ROOT / "build" / "connections.jsonl"
+"""Who connected to whom in the last run; it outlives the lab."""
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -58,7 +61,9 @@ async def staged(lab: Lab, *, keep_lab: bool = False) -> AsyncIterator[Stage]:
         credentials = FleetCredentials.draw()
         state, pools = practice.edge_state()
         installation = Installation(clusters(paths.kubeconfig()), credentials, pools=pools)
-        log = paths.state() / "connections.jsonl"
+        log = CONNECTIONS
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.unlink(missing_ok=True)
         with network.entered(names.WAN):
             async with practice.practising(credentials, state, pools, log_file=log) as world:
                 await _install(installation, world, lab.phases)
