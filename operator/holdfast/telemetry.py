@@ -94,5 +94,6 @@ def configure_logging(level: int = logging.INFO) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for name in ("httpx", "httpcore", "aiohttp.access"):
+    # kopf says of every watched event that its handler succeeded; what a handler did is logged where it is done.
+    for name in ("httpx", "httpcore", "aiohttp.access", "kopf.objects"):
         logging.getLogger(name).setLevel(logging.WARNING)
