@@ -111,13 +111,8 @@ class StatusBoard:
         if same_but_counters and self._clock() - shown.at < COUNTERS_EVERY_S:
             return
         resource, namespace, name = target
-        metadata = {"name": name} | ({"namespace": namespace} if namespace else {})
-        stored = await self._kube.request(
-            "PATCH",
-            resource.path(namespace, name, "status"),
-            body={"apiVersion": resource.api_version, "kind": wanted.kind, "metadata": metadata, "status": content},
-            params={"fieldManager": FIELD_MANAGER, "force": "true"},
-            content_type="application/apply-patch+yaml",
+        stored = await self._kube.apply_status(
+            resource, name, content, kind=wanted.kind, manager=FIELD_MANAGER, namespace=namespace
         )
         shown.generation = int(stored["metadata"].get("generation") or shown.generation)
         shown.conditions, shown.written, shown.at = list(content["conditions"]), content, self._clock()

@@ -24,6 +24,7 @@ import yaml
 from holdfast import errors
 
 FIELD_MANAGER = "holdfast"
+APPLY = "application/apply-patch+yaml"
 DEADLINE_S = 5.0
 IN_CLUSTER = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 TOKEN_REREAD_S = 30.0
@@ -271,7 +272,7 @@ class Kube:
             resource.path(namespace, str(body["metadata"]["name"]), subresource),
             body=body,
             params={"fieldManager": FIELD_MANAGER, "force": "true"},
-            content_type="application/apply-patch+yaml",
+            content_type=APPLY,
             deadline_s=deadline_s,
         )
 
@@ -295,11 +296,25 @@ class Kube:
             deadline_s=deadline_s,
         )
 
-    async def patch_status(
-        self, resource: Resource, name: str, status: Object, *, namespace: str | None = None
+    async def apply_status(
+        self,
+        resource: Resource,
+        name: str,
+        status: Mapping[str, Any],
+        *,
+        kind: str,
+        manager: str,
+        namespace: str | None = None,
     ) -> Object:
-        """Merge these fields into the status subresource."""
-        return await self.patch(resource, name, {"status": status}, namespace=namespace, subresource="status")
+        """Apply the status fields that `manager` owns; what other managers own in the same status stays theirs."""
+        metadata = {"name": name} | ({"namespace": namespace} if namespace else {})
+        return await self.request(
+            "PATCH",
+            resource.path(namespace, name, "status"),
+            body={"apiVersion": resource.api_version, "kind": kind, "metadata": metadata, "status": status},
+            params={"fieldManager": manager, "force": "true"},
+            content_type=APPLY,
+        )
 
     async def delete(
         self, resource: Resource, name: str, *, namespace: str | None = None, uid: str | None = None

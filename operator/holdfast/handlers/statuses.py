@@ -35,21 +35,13 @@ async def write(
     if _same(wanted, seen):
         return False
     context.ensure_active()
-    body: dict[str, Any] = {
-        "apiVersion": live["apiVersion"],
-        "kind": live["kind"],
-        "metadata": {"name": metadata["name"]},
-        "status": wanted,
-    }
-    namespace = metadata.get("namespace")
-    if namespace:
-        body["metadata"]["namespace"] = namespace
-    await context.kube.request(
-        "PATCH",
-        resource.path(namespace, str(metadata["name"]), "status"),
-        body=body,
-        params={"fieldManager": FIELD_MANAGER, "force": "true"},
-        content_type="application/apply-patch+yaml",
+    await context.kube.apply_status(
+        resource,
+        str(metadata["name"]),
+        wanted,
+        kind=str(live["kind"]),
+        manager=FIELD_MANAGER,
+        namespace=metadata.get("namespace"),
     )
     await _tell(context, live, before, wanted["conditions"])
     return True
