@@ -14,7 +14,7 @@ import hmac
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,7 @@ from aiohttp import web
 from holdfast.core.values import AgentRef
 from holdfast.desired import Desired, PodReport
 from holdfast.errors import FleetError
+from holdfast.gather.entry_probe import CANARY
 from holdfast.telemetry import Metrics
 
 log = logging.getLogger(__name__)
@@ -94,11 +95,15 @@ class Bridges:
 
     def active_calls(self) -> int:
         """Calls which all pods of this region hold."""
-        return sum(pod.calls for pod in self._pods.values())
+        return sum(pod.calls for pod in self._tenants())
 
     def ready_pods(self) -> int:
         """Pods that take calls."""
-        return sum(pod.ready for pod in self._pods.values())
+        return sum(pod.ready for pod in self._tenants())
+
+    def _tenants(self) -> Iterator[_Pod]:
+        """All but the canary's: its calls are our own probes, and its pods are no room for anybody's calls."""
+        return (pod for pod in self._pods.values() if str(pod.agent) != CANARY)
 
     def forget_the_silent(self) -> None:
         """Drop pods which have not polled for a while: they are gone, or cannot reach us and act on their own."""

@@ -1,4 +1,4 @@
-"""Pulls FailoverPolicies and VoiceAgents from the peers every two seconds, by the plan of `holdfast.core.copies`.
+"""Pulls FailoverPolicies and VoiceAgents from the peers every three seconds, by the plan of `holdfast.core.copies`.
 
 It writes only in the own cluster, and deletes a copy only for a tombstone. Peers that cannot be listed are left out: an
 absence that nobody saw proves nothing. Tombstones of the own cluster lie in one ConfigMap, which peers may read; beside
@@ -20,7 +20,7 @@ from holdfast.telemetry import Metrics
 
 log = logging.getLogger(__name__)
 
-PULL_EVERY_S = 2.0
+PULL_EVERY_S = 3.0
 LIST_DEADLINE_S = 1.5
 TOMBSTONES = "holdfast-tombstones"
 ORIGIN = "holdfast.dev/origin"
