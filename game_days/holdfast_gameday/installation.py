@@ -102,12 +102,18 @@ class Installation:
         """Every region's public entry can be called: until then the others would find it ill, and be right."""
         async with asyncio.timeout(90), asyncio.TaskGroup() as tasks:
             for cluster in self.regions.values():
-                tasks.create_task(self._canary_ready(cluster))
+                tasks.create_task(self._sees_all_up(cluster))
 
-    async def _canary_ready(self, cluster: Cluster) -> None:
-        while await cluster.read("deployment", "canary-bridge", "-n", SYSTEM) is None:
+    async def _sees_all_up(self, cluster: Cluster) -> None:
+        """As the region's own heartbeat says: ready pods are not enough, the verdicts of the start must have turned."""
+        while True:
+            lease = await cluster.read("lease", "holdfast-region", "-n", SYSTEM)
+            annotations = (lease or {}).get("metadata", {}).get("annotations") or {}
+            beat = json.loads(annotations.get("holdfast.dev/heartbeat", "{}"))
+            seen = beat.get("observations", {})
+            if all(seen.get(name, {}).get("verdict") == "up" for name in self.regions):
+                return
             await asyncio.sleep(0.3)
-        await cluster.rolled_out("deployment/canary-bridge", SYSTEM)
 
     async def wish(self, zone: str, *, region: str) -> None:
         """Policy and agent of a zone, applied in one region; the zone's others fetch their copies."""

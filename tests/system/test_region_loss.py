@@ -67,6 +67,25 @@ async def test_the_wishes_read_well(stage):
     assert max(len(line) for line in text.splitlines()) <= 160
 
 
+async def test_a_fleet_without_calls_writes_nothing(stage):
+    """Wishes, statuses and children stand still while nothing changes; only the Leases move."""
+    kinds = "va,fop,regions,deployments,services,ingresses,configmaps,secrets"
+
+    async def versions() -> dict[tuple[str, str], str]:
+        return {
+            (name, each["metadata"]["uid"]): each["metadata"]["resourceVersion"]
+            for name, cluster in stage.installation.regions.items()
+            for each in (await cluster.read(kinds, "-A"))["items"]
+        }
+
+    async def stands_still() -> bool:
+        before = await versions()
+        await asyncio.sleep(10)
+        return await versions() == before
+
+    await until(stands_still, within_s=60, what="ten seconds pass without a write")
+
+
 async def test_the_rehearsal_in_a_real_region_judges_readiness(stage):
     """The chart's CronJob plays the same scenario as a dry run: it reads, judges, and breaks nothing."""
     fra, system = stage.installation.regions["fra"], ("-n", "holdfast-system")
