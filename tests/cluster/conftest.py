@@ -1,3 +1,6 @@
+import gc
+import warnings
+
 import apiserver
 import pytest
 
@@ -15,3 +18,13 @@ def api(tmp_path_factory):
         for namespace in ("clinic", "dental", "holdfast-system"):
             server.kubectl("create", "namespace", namespace)
         yield server
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown():
+    """kopf leaves its sockets to the garbage collector, whose warnings would fall on whatever test runs then."""
+    done = yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
+    return done
