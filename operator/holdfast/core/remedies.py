@@ -1,0 +1,85 @@
+"""What would have to change, one sentence for every reason code. "It" is what the question was about.
+
+A sentence says what ends a refusal or undoes a decision, by itself or by a person's hand. A code without one is a gap
+in the answer of `explain`, so a test holds this table against `reasons`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from holdfast.core import reasons
+
+NOTHING = "Nothing: this is as it should be."
+UNKNOWN_CODE = "This version knows no remedy for that code; a newer one may."
+_BY_NAME = "or a person names this guard in the Region's spec.override"
+
+REMEDIES: Mapping[str, str] = MappingProxyType({
+    # Why a region was moved.
+    reasons.REGION_LOST: "More than half of its observers see its public entry up again, for the dwell.",
+    reasons.REGION_ABSENT: "It joins without waiting as soon as more than half of its observers see it up.",
+    reasons.REGION_DEGRADED: "More than half of its observers find it reliable again, for the dwell.",
+    reasons.REGION_WITHDRAWN: "Its own operator stops asking, because its pods and providers are well again.",
+    reasons.REGION_RECOVERED: NOTHING,
+    reasons.REGION_JOINED: NOTHING,
+    reasons.REGION_RAISED: NOTHING,
+    reasons.OUTSIDE_RESIDENCY: "The Region's jurisdiction equals the policy's residency; no override lifts this.",
+    reasons.FOUND_OFF: "More than half of its observers see it up for the dwell, as if it had just been moved.",
+    reasons.HUMAN_SHIFT: "The time of the Region's spec.cordon runs out, or a person removes it.",
+    reasons.GAME_DAY_SHIFT: "The rehearsal ends by its own time, is stopped, or an incident takes its place.",
+    reasons.SHIFT_ENDED: NOTHING,
+    # What was done besides.
+    reasons.ORIGIN_WRITTEN: "It is read back at the lever within seconds; while it differs it is written again.",
+    reasons.CALLS_SHED: "More bridge pods become ready, or a region that is out comes back.",
+    # Why an action was refused.
+    reasons.NO_QUORUM: "This operator holds more than half of the votes; if another one leads, that one decides.",
+    reasons.PAUSED: "A person ends the pause, in the policy or in the values of the fleet.",
+    reasons.INCIDENT: "The incident in the zone is over; then rehearse again.",
+    reasons.SEEN_ELSEWHERE: "The fault is seen in this region only; one that all regions share is not cured by moving.",
+    reasons.ONLY_SOME_AGENTS: "Every agent of the region is affected; some agents have their own attempts to turn to.",
+    reasons.STALE_EVIDENCE: "The observers it names are heard again within 3 s.",
+    reasons.OBSERVER_DOUBTS: "The observers it names reach their reference targets outside the fleet again.",
+    reasons.NOT_CONFIRMED: "More than half of all configured observers say the same.",
+    reasons.TARGET_LOST: "Its public entry answers more than half of its observers before calls are sent there.",
+    reasons.EVERYTHING_ILL: "At least one other region of the zone is seen up; until then everything stays as it is.",
+    reasons.LAST_SERVING: "Another region of the zone takes calls first.",
+    reasons.MIN_SERVING: f"As many others as guards.minServing asks for serve and are seen up, {_BY_NAME}.",
+    reasons.NEVER_EMPTY: "The lever holds another origin that is on, and whose region is seen up.",
+    reasons.MAX_CORDONED: f"A region that is out comes back, guards.maxCordoned is raised, {_BY_NAME}.",
+    reasons.CAPACITY: f"The regions that would take the calls have room for them, {_BY_NAME}.",
+    reasons.REWOUND_HISTORY: f"The memory in the Leases catches up with the marks at the levers, {_BY_NAME}.",
+    reasons.UNKNOWN_HISTORY: f"A whole dwell passes, counted from now, {_BY_NAME}.",
+    reasons.DWELL: f"It stays well, and where it is, until the dwell is over, {_BY_NAME}.",
+    reasons.RAMP: f"It stays well at this step of its ramp until the step's time is over, {_BY_NAME}.",
+    reasons.BUDGET: f"The lever's vendor takes requests from us again, {_BY_NAME}.",
+    # What may be said in conditions.
+    reasons.READY: NOTHING,
+    reasons.NO_REGION_SERVES: "A region that is meant to serve is seen up.",
+    reasons.NOTHING_HELD: NOTHING,
+    reasons.REGION_CORDONED: "The cause of its cordon ends; the decisions say which one stands.",
+    reasons.LEADER_ELECTED: NOTHING,
+    reasons.NO_MAJORITY: "More than half of the zone's clusters can be reached by one operator.",
+    reasons.NO_WITNESS: "The policy names a witness in a third cluster.",
+    reasons.ENOUGH_PODS: NOTHING,
+    reasons.NOT_ENOUGH_PODS: "More bridge pods are ready in the other regions.",
+    reasons.ONE_REGION: "The policy names a second region.",
+    reasons.READ_BACK: NOTHING,
+    reasons.ROUTE_DIFFERS: "The leader writes it again and reads it back; if it stays so, somebody else writes there.",
+    reasons.ROUTE_UNKNOWN: "The lever or carrier answers when it is read.",
+    reasons.NO_ORIGIN: "The Region's spec.origins names its entry in a lever of the policy.",
+    reasons.LEVER_ANSWERS: NOTHING,
+    reasons.LEVER_UNREACHABLE: "The vendor answers again, or its credential is mended.",
+    reasons.SEPARATE_REGION: NOTHING,
+    reasons.NO_OTHER_REGION: "A second region of the zone serves.",
+    reasons.SHARED_DOMAIN: "A region in another failure domain serves.",
+    # What may be said of a copy.
+    reasons.ORPHANED: "Its origin is deleted by name, or it is applied anew in a region that lives.",
+    reasons.SPEC_CONFLICT: "One of the two specs is applied in both regions.",
+    reasons.LOWER_GENERATION: "The newer spec is applied where the older one was.",
+})  # fmt: skip
+
+
+def of(code: str) -> str:
+    """The sentence for a code; an honest one for a code of another version."""
+    return REMEDIES.get(code, UNKNOWN_CODE)
