@@ -10,9 +10,15 @@ reads no clock: `now` is CLOCK_BOOTTIME, and so is `sent_at`, taken before a req
 
 Why two can never lead: a vote is taken only 5 s after its Lease was last seen to change, and two majorities
 share a vote; whoever held that vote before sent its last renewal earlier than that, and its own leadership
-ended 3.3 s after sending. Why no epoch is used twice: a vote is only taken by compare-and-set from the very
-Lease that was read, and only with an epoch above the one found there. Should all Leases be lost, the highest epoch
-found at the vendors (`floor`) takes their place: who leads below it stands again above it.
+ended 3.3 s after sending. Only a holder's own release frees a vote earlier; a Lease that lost an epoch was
+restored or deleted, not released, and is waited for like a held one.
+
+Why no epoch is used twice: a vote is only taken by compare-and-set from the very Lease that was read, and only
+with an epoch above every one ever found there. Should all Leases be lost, the highest epoch found at the vendors
+(`floor`) takes their place: who leads below it stands again above it.
+
+How far clocks may drift: durations alone are measured, each on one clock. Over d, the part by which a leader's
+clock is slow and a follower's fast, leading takes 3.3/(1 - d) s and waiting 5/(1 + d) s: they meet at d = 20 %.
 
 The caller answers every command with exactly one of Acked, Refused or Failed, within a deadline.
 """
@@ -28,6 +34,8 @@ from holdfast.core.values import Fence
 DURATION_S = 5.0
 ASK_EVERY_S = 1.0
 LEADERSHIP_S = 3.3
+EPOCH_LIMIT = 500_000_000_000_000  # no row of nines lies just below it: what a hand types can be counted on from
+ALWAYS, NEVER = float("-inf"), float("inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +65,7 @@ class Acked:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The Lease had changed since it was read; `lease` is what it is now, None if that could not be read."""
+    """The Lease was not the one named; `lease` is what it is now, None if that could not be read."""
 
     cluster: str
     lease: LeaseView | None
@@ -72,7 +80,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """Time has passed; sent several times a second."""
+    """Time has passed; sent several times a second, or at `wakes_at`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +152,6 @@ class Candidate:
 @dataclass(frozen=True, slots=True)
 class Leader:
     epoch: int
-    valid_until: float
 
 
 Phase = Follower | Candidate | Leader
@@ -154,16 +161,37 @@ Phase = Follower | Candidate | Leader
 class Vote:
     """One cluster's Lease as we know it.
 
-    `unchanged_since`: when we first saw its present stamp. `acked_at`: when the last write was sent that
-    made or kept it ours in this epoch. `under_way`: the command that has no answer yet.
+    `unchanged_since`: when we first saw it as it is. `epoch_seen`: the highest that was ever seen there. `acked_at`:
+    when the last write was sent that made or kept it ours in this epoch. `under_way`: the command without an answer.
     """
 
     lease: LeaseView | None = None
     unchanged_since: float = 0.0
+    epoch_seen: int = 0
     reachable: bool = False
     under_way: Command | None = None
-    asked_at: float = float("-inf")
+    asked_at: float = ALWAYS
     acked_at: float | None = None
+
+    @property
+    def due_at(self) -> float:
+        """When the next command may leave."""
+        return NEVER if self.under_way else self.asked_at + ASK_EVERY_S
+
+    def free_at(self, me: str) -> float:
+        """From when on nobody else holds it; a holder that no longer renews is nobody."""
+        if self.lease is None or self.lease.epoch is None or not self.reachable:
+            return NEVER
+        released = self.lease.holder in ("", me) and self.lease.epoch == self.epoch_seen
+        return ALWAYS if released else self.unchanged_since + DURATION_S
+
+    def seen(self, lease: LeaseView, now: float) -> Vote:
+        """After an answer that shows the Lease."""
+        if lease.epoch is not None and lease.epoch >= EPOCH_LIMIT:
+            lease = replace(lease, epoch=None)
+        since = self.unchanged_since if self.lease == lease else now
+        epoch_seen = max(self.epoch_seen, lease.epoch or 0)
+        return Vote(lease, since, epoch_seen, reachable=True, asked_at=self.asked_at, acked_at=self.acked_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +206,6 @@ class Election:
     voters: tuple[str, ...]
     votes: Mapping[str, Vote] = field(default_factory=dict)
     phase: Phase = Follower()
-    renew_all_since: float = float("-inf")
     floor: int = 0
 
     @property
@@ -186,21 +213,27 @@ class Election:
         return len(self.voters) // 2 + 1
 
     def vote(self, cluster: str) -> Vote:
-        return self.votes.get(cluster, Vote())
-
-    def with_vote(self, cluster: str, vote: Vote) -> Election:
-        return replace(self, votes={**self.votes, cluster: vote})
+        return self.votes.get(cluster) or Vote()
 
     def fence(self, now: float) -> Fence | None:
         """The right to write, at this very moment. Ask again right before each write."""
-        if isinstance(self.phase, Leader) and now < self.phase.valid_until and self.phase.epoch >= self.floor:
+        if isinstance(self.phase, Leader) and now < self.valid_until() and self.phase.epoch >= self.floor:
             return Fence(self.zone, self.phase.epoch, self.me)
         return None
 
+    def valid_until(self) -> float:
+        """When a leadership ends unless it is renewed."""
+        acked_at = self.majority_acked_at()
+        return ALWAYS if acked_at is None else acked_at + LEADERSHIP_S
+
     def majority_acked_at(self) -> float | None:
         """When the request was sent with which the present majority was last complete."""
-        acked = sorted((vote.acked_at for vote in self.votes.values() if vote.acked_at is not None), reverse=True)
+        acked = sorted([vote.acked_at for vote in self.votes.values() if vote.acked_at is not None], reverse=True)
         return acked[self.majority - 1] if len(acked) >= self.majority else None
+
+    def epoch_seen(self) -> int:
+        """The highest epoch known, whoever leads or led."""
+        return max((self.floor, *(vote.epoch_seen for vote in self.votes.values())))
 
     def memories(self, now: float) -> tuple[tuple[str, float], ...]:
         """What every known Lease remembers, each with the seconds since we saw it change."""
@@ -208,13 +241,32 @@ class Election:
         return tuple((vote.lease.memory, now - vote.unchanged_since) for vote in votes if vote.lease)
 
 
-def step(state: Election, event: Event, *, now: float, retry_s: float) -> tuple[Election, tuple[Command, ...]]:
+Step = tuple[Election, tuple[Command, ...]]
+
+
+def step(state: Election, event: Event, *, now: float, retry_s: float) -> Step:
     """`retry_s` is drawn at random by the caller (0.1 to 0.5); it is used when an attempt was in vain."""
+    if isinstance(event, Tick) and now < wakes_at(state):
+        return state, ()
     state, commands = _advance(_learn(state, event, now), now=now, retry_at=now + retry_s)
-    for command in commands:
-        asked = replace(state.vote(command.cluster), under_way=command, asked_at=now)
-        state = state.with_vote(command.cluster, asked)
-    return state, commands
+    if not commands:
+        return state, ()
+    asked = {sent.cluster: replace(state.vote(sent.cluster), under_way=sent, asked_at=now) for sent in commands}
+    return replace(state, votes={**state.votes, **asked}), commands
+
+
+def wakes_at(state: Election) -> float:
+    """A Tick before it changes nothing: one timer, set anew after each step, can stand for all ticks."""
+    due_at = min([state.vote(cluster).due_at for cluster in state.voters])
+    match state.phase:
+        case Follower() as phase:
+            return min(due_at, _stands_at(state, phase))
+        case Candidate():
+            return ALWAYS
+        case Leader(epoch):
+            return min(due_at, state.valid_until()) if epoch >= state.floor else ALWAYS
+        case _ as never:
+            assert_never(never)
 
 
 def _learn(state: Election, event: Event, now: float) -> Election:
@@ -223,42 +275,46 @@ def _learn(state: Election, event: Event, now: float) -> Election:
         case Tick():
             return state
         case RenewNow():
-            return replace(state, renew_all_since=now)
+            # Also where a command is under way: it left before.
+            return replace(state, votes={name: replace(vote, asked_at=ALWAYS) for name, vote in state.votes.items()})
         case Withdraw():
-            return replace(state, phase=Follower(retry_at=float("inf")))
-        case Failed(cluster):
-            # A failed renewal merely does not extend: a vote once ours stays ours until it is seen otherwise.
-            return state.with_vote(cluster, replace(state.vote(cluster), under_way=None, reachable=False))
-        case Acked(cluster, sent_at, lease):
-            before = state.vote(cluster)
-            vote = _seen(before, lease, now)
-            # A read proves nothing to others: only a write makes them wait.
-            if isinstance(before.under_way, TryAcquire | Renew) and _ours(state, lease):
-                vote = replace(vote, acked_at=sent_at)
-            return state.with_vote(cluster, vote)
-        case Refused(cluster, lease) if lease is not None:
-            vote = _seen(state.vote(cluster), lease, now)
-            # Still ours: an answer of ours was lost, or somebody edited a label. Renew at once, from the new stamp.
-            kept = _ours(state, lease) and vote.acked_at is not None
-            vote = replace(vote, asked_at=float("-inf")) if kept else replace(vote, acked_at=None)
-            return state.with_vote(cluster, vote)
-        case Refused(cluster):
-            return state.with_vote(cluster, replace(state.vote(cluster), under_way=None))
+            return replace(state, phase=Follower(retry_at=NEVER))
+        case Acked() | Refused() | Failed():
+            vote = _answered(state, state.vote(event.cluster), event, now)
+            return replace(state, votes={**state.votes, event.cluster: vote})
         case _ as never:
             assert_never(never)
 
 
-def _seen(vote: Vote, lease: LeaseView, now: float) -> Vote:
-    changed = vote.lease is None or vote.lease.stamp != lease.stamp
-    since = now if changed else vote.unchanged_since
-    return replace(vote, lease=lease, unchanged_since=since, reachable=True, under_way=None)
+def _answered(state: Election, vote: Vote, answer: Acked | Refused | Failed, now: float) -> Vote:
+    match answer:
+        case Acked(_, sent_at, lease) if isinstance(vote.under_way, TryAcquire | Renew) and _ours(state, lease):
+            return replace(vote.seen(lease, now), acked_at=sent_at)
+        case Acked(_, _, lease):
+            # A read proves nothing to others: only a write makes them wait.
+            return vote.seen(lease, now)
+        case Failed():
+            # A failed renewal merely does not extend: a vote once ours stays ours until it is seen otherwise.
+            return replace(vote, under_way=None, reachable=False)
+        case Refused(_, LeaseView() as lease) if vote.lease and vote.lease.stamp == lease.stamp:
+            # It is the very Lease that was named, so nobody was faster: this server refuses whatever it is sent.
+            return replace(vote, under_way=None, reachable=False)
+        case Refused(_, LeaseView() as lease) if _ours(state, lease) and vote.acked_at is not None:
+            # Still ours: an answer of ours was lost, or somebody edited a label. Renew at once, from the new stamp.
+            return replace(vote.seen(lease, now), asked_at=ALWAYS)
+        case Refused(_, LeaseView() as lease):
+            return replace(vote.seen(lease, now), acked_at=None)
+        case Refused():
+            return replace(vote, under_way=None)
+        case _ as never:
+            assert_never(never)
 
 
 def _ours(state: Election, lease: LeaseView) -> bool:
     return not isinstance(state.phase, Follower) and (lease.holder, lease.epoch) == (state.me, state.phase.epoch)
 
 
-def _advance(state: Election, *, now: float, retry_at: float) -> tuple[Election, tuple[Command, ...]]:
+def _advance(state: Election, *, now: float, retry_at: float) -> Step:
     match state.phase:
         case Follower() as phase:
             return _follow(state, phase, now=now, retry_at=retry_at)
@@ -270,92 +326,75 @@ def _advance(state: Election, *, now: float, retry_at: float) -> tuple[Election,
             assert_never(never)
 
 
-def _follow(
-    state: Election, phase: Follower, *, now: float, retry_at: float
-) -> tuple[Election, tuple[Command, ...]]:
+def _follow(state: Election, phase: Follower, *, now: float, retry_at: float) -> Step:
     """Watch every Lease; give back what still bears our name; stand when a majority is free."""
-    free = [cluster for cluster in state.voters if _free(state, cluster, now)]
-    if now >= phase.retry_at and len(free) >= state.majority:
-        epochs = [vote.lease.epoch or 0 for vote in state.votes.values() if vote.lease]
+    if now >= _stands_at(state, phase):
         votes = {cluster: replace(vote, acked_at=None) for cluster, vote in state.votes.items()}
-        candidate = Candidate(1 + max((*epochs, state.floor)))
+        candidate = Candidate(1 + state.epoch_seen())
         return _stand(replace(state, votes=votes, phase=candidate), candidate, now=now, retry_at=retry_at)
     commands: list[Command] = []
     for cluster in state.voters:
         vote = state.vote(cluster)
-        if vote.under_way:
-            continue
-        if vote.reachable and vote.lease and vote.lease.holder == state.me:
+        if vote.lease and vote.lease.holder == state.me and vote.reachable and not vote.under_way:
             commands.append(Release(cluster, vote.lease.stamp))
-        elif now >= vote.asked_at + ASK_EVERY_S:
+        elif now >= vote.due_at:
             commands.append(Read(cluster))
     return state, tuple(commands)
 
 
-def _stand(
-    state: Election, phase: Candidate, *, now: float, retry_at: float
-) -> tuple[Election, tuple[Command, ...]]:
+def _stand(state: Election, phase: Candidate, *, now: float, retry_at: float) -> Step:
     """Take one vote after the other, until a majority is ours or can no longer be."""
-    acked_at = state.majority_acked_at()
-    if acked_at is not None and now < acked_at + LEADERSHIP_S:
-        leader = Leader(phase.epoch, acked_at + LEADERSHIP_S)
+    if now < state.valid_until():
+        leader = Leader(phase.epoch)
         return _lead(replace(state, phase=leader), leader, now=now, retry_at=retry_at)
     if any(isinstance(state.vote(cluster).under_way, TryAcquire) for cluster in phase.tried):
         return state, ()
     held = [cluster for cluster in state.voters if state.vote(cluster).acked_at is not None]
     lost = [cluster for cluster in phase.tried if state.vote(cluster).reachable and cluster not in held]
-    left = [cluster for cluster in state.voters if cluster not in phase.tried and _takable(state, cluster, now)]
-    lost_the_first = bool(lost) and not held
-    if lost_the_first or not left or len(held) + len(left) < state.majority:
+    left = [
+        TryAcquire(cluster, lease.stamp, phase.epoch)
+        for cluster in state.voters
+        if cluster not in phase.tried and (lease := _takable(state, cluster, now, epoch_max=phase.epoch - 1))
+    ]
+    if (lost and not held) or not left or len(held) + len(left) < state.majority:
         return _give_up(state, now=now, retry_at=retry_at)
-    cluster = left[0]
-    vote = state.vote(cluster)
-    if vote.under_way or vote.lease is None:
+    if state.vote(left[0].cluster).under_way:
         return state, ()
-    tried = replace(phase, tried=phase.tried | {cluster})
-    return replace(state, phase=tried), (TryAcquire(cluster, vote.lease.stamp, phase.epoch),)
+    tried = replace(phase, tried=phase.tried | {left[0].cluster})
+    return replace(state, phase=tried), (left[0],)
 
 
-def _lead(
-    state: Election, phase: Leader, *, now: float, retry_at: float
-) -> tuple[Election, tuple[Command, ...]]:
+def _lead(state: Election, phase: Leader, *, now: float, retry_at: float) -> Step:
     """Renew what is held, take what is free, watch the rest; stop when the last majority, or the epoch, is too old."""
-    acked_at = state.majority_acked_at()
-    if acked_at is None or now >= acked_at + LEADERSHIP_S or phase.epoch < state.floor:
+    if now >= state.valid_until() or phase.epoch < state.floor:
         return _give_up(state, now=now, retry_at=retry_at)
     commands: list[Command] = []
     for cluster in state.voters:
         vote = state.vote(cluster)
-        held = vote.acked_at is not None
-        hurried = held and vote.asked_at < state.renew_all_since
-        if vote.under_way or not (hurried or now >= vote.asked_at + ASK_EVERY_S):
+        if now < vote.due_at:
             continue
-        if held and vote.lease:
+        if vote.acked_at is not None and vote.lease is not None:
             commands.append(Renew(cluster, vote.lease.stamp, phase.epoch))
-        elif vote.lease and _takable(state, cluster, now):
-            commands.append(TryAcquire(cluster, vote.lease.stamp, phase.epoch))
+        elif lease := _takable(state, cluster, now, epoch_max=phase.epoch):
+            commands.append(TryAcquire(cluster, lease.stamp, phase.epoch))
         else:
             commands.append(Read(cluster))
-    return replace(state, phase=Leader(phase.epoch, acked_at + LEADERSHIP_S)), tuple(commands)
+    return state, tuple(commands)
 
 
-def _give_up(state: Election, *, now: float, retry_at: float) -> tuple[Election, tuple[Command, ...]]:
-    follower = Follower(retry_at)
-    return _follow(replace(state, phase=follower), follower, now=now, retry_at=retry_at)
+def _give_up(state: Election, *, now: float, retry_at: float) -> Step:
+    phase = Follower(retry_at)
+    return _follow(replace(state, phase=phase), phase, now=now, retry_at=retry_at)
 
 
-def _free(state: Election, cluster: str, now: float) -> bool:
-    """Nobody else holds it; a holder that no longer renews is nobody."""
+def _stands_at(state: Election, phase: Follower) -> float:
+    """When a majority of votes is free, and we are not to wait."""
+    free_at = sorted([state.vote(cluster).free_at(state.me) for cluster in state.voters])
+    return max(phase.retry_at, free_at[state.majority - 1])
+
+
+def _takable(state: Election, cluster: str, now: float, *, epoch_max: int) -> LeaseView | None:
+    """The Lease, if it is free and no epoch is lowered by taking it."""
     vote = state.vote(cluster)
-    if vote.lease is None or vote.lease.epoch is None or not vote.reachable:
-        return False
-    return vote.lease.holder in ("", state.me) or now - vote.unchanged_since >= DURATION_S
-
-
-def _takable(state: Election, cluster: str, now: float) -> bool:
-    """Free, and no epoch is lowered by taking it."""
-    vote = state.vote(cluster)
-    if isinstance(state.phase, Follower) or vote.lease is None or vote.lease.epoch is None:
-        return False
-    limit = state.phase.epoch + isinstance(state.phase, Leader)
-    return _free(state, cluster, now) and vote.lease.epoch < limit
+    lease = vote.lease if now >= vote.free_at(state.me) else None
+    return lease if lease and lease.epoch is not None and lease.epoch <= epoch_max else None
