@@ -7,10 +7,28 @@ from __future__ import annotations
 
 # Why a region was moved.
 REGION_LOST = "RegionLost"
+REGION_ABSENT = "RegionAbsent"
+REGION_DEGRADED = "RegionDegraded"
+REGION_WITHDRAWN = "RegionWithdrawn"
 REGION_RECOVERED = "RegionRecovered"
+REGION_JOINED = "RegionJoined"
+REGION_RAISED = "RegionRaised"
+OUTSIDE_RESIDENCY = "OutsideResidency"
+FOUND_OFF = "FoundOff"
+HUMAN_SHIFT = "HumanShift"
+GAME_DAY_SHIFT = "GameDayShift"
+SHIFT_ENDED = "ShiftEnded"
+
+# What was done besides.
+ORIGIN_WRITTEN = "OriginWritten"
+CALLS_SHED = "CallsShed"
 
 # Why an action was refused, in the order in which the guards are asked.
 NO_QUORUM = "NoQuorum"
+PAUSED = "Paused"
+INCIDENT = "Incident"
+SEEN_ELSEWHERE = "SeenElsewhere"
+ONLY_SOME_AGENTS = "OnlySomeAgents"
 STALE_EVIDENCE = "StaleEvidence"
 OBSERVER_DOUBTS = "ObserverDoubtsItself"
 NOT_CONFIRMED = "NotConfirmed"
@@ -20,8 +38,15 @@ LAST_SERVING = "LastServing"
 MIN_SERVING = "MinServing"
 NEVER_EMPTY = "NeverEmpty"
 MAX_CORDONED = "MaxCordoned"
+CAPACITY = "Capacity"
+REWOUND_HISTORY = "RewoundHistory"
 UNKNOWN_HISTORY = "UnknownHistory"
 DWELL = "Dwell"
+RAMP = "Ramp"
+BUDGET = "Budget"
+
+# The guards that a person may override by name, for a time. The others protect what no hurry is worth.
+OVERRIDABLE = frozenset({BUDGET, CAPACITY, DWELL, MAX_CORDONED, MIN_SERVING, RAMP, REWOUND_HISTORY, UNKNOWN_HISTORY})
 
 # What may be said of a zone, a region or an agent in its conditions.
 READY = "Ready"
@@ -48,3 +73,27 @@ SHARED_DOMAIN = "SharedFailureDomain"
 ORPHANED = "Orphaned"
 SPEC_CONFLICT = "SpecConflict"
 LOWER_GENERATION = "LowerGeneration"
+
+# What may be said of an agent's attempts in a region.
+NO_ATTEMPT = "NoAttempt"
+ATTEMPT_ILL = "AttemptIll"
+ALL_ATTEMPTS_ILL = "AllAttemptsIll"
+ATTEMPT_NOT_HERE = "AttemptNotHere"
+ATTEMPT_NOT_COMPLIANT = "AttemptNotCompliant"
+HOST_NOT_GRANTED = "HostNotGranted"
+
+# What may be said of a region's ICE servers.
+RELAYS_WELL = "RelaysWell"
+RELAY_ILL = "RelayIll"
+ALL_RELAYS_ILL = "AllRelaysIll"
+NO_RELAY = "NoRelay"
+
+# Why a carrier was moved, or not.
+CARRIER_ILL = "CarrierIll"
+CARRIER_RECOVERED = "CarrierRecovered"
+ALL_CARRIERS_ILL = "AllCarriersIll"
+
+# Why a region asks to be withdrawn, or does not although something is ill.
+PODS_NOT_READY = "PodsNotReady"
+NO_WORKING_ATTEMPT = "NoWorkingAttempt"
+PODS_AND_ATTEMPTS = "PodsAndAttempts"

@@ -1,0 +1,313 @@
+"""Which speech providers a region should try, in which order: one breaker for each, and one order for each agent.
+
+A region's operator decides this alone, from what all of its pods count and its own canary calls see.
+Whether a call's turn goes to the next attempt is the pod's business, not decided here.
+
+    a breaker is   CLOSED                       OPEN                          HALF_OPEN
+    becomes it     at first; by a success       by failures                   when the cooldown is over
+    tries          all                          none                          one at a time
+    a success      changes nothing              came late, changes nothing    CLOSED
+    a failure      OPEN, if enough              OPEN anew, if enough and      OPEN anew, for longer
+                                                graver than what opened it
+
+    failure                    enough is                             its cooldown begins at
+    AUTH, QUOTA, CONFIG        one: the next would end the same      OURS_COOLDOWN_S
+    ERROR, TIMEOUT, STALL      `failures` within `window_s`          `cooldown_s`
+    RATE_LIMITED               the same, or one with Retry-After     Retry-After, else `cooldown_s`
+
+Each of these three kinds has its own cooldown, doubled each time it opens again soon after it closed. A graver
+kind never waits for a milder one's to end.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from enum import Enum
+from itertools import accumulate
+
+from holdfast.core import reasons
+from holdfast.core.values import AgentRef, Reason, Verdict
+
+OURS_COOLDOWN_S = 300.0
+COOLDOWN_MAX_S = 600.0
+RETRY_AFTER_MAX_S = 3_600.0
+FORGIVEN_AFTER_COOLDOWNS = 10
+TRIAL_S = 30.0
+"""A trial that has no answer by then is taken for lost, so that the next may go."""
+
+
+class Failure(Enum):
+    """How a provider failed. The first four are the words of a policy's `provider.on`."""
+
+    ERROR = "5xx"
+    TIMEOUT = "timeout"
+    STALL = "stall"
+    RATE_LIMITED = "429"
+    AUTH = "auth"
+    QUOTA = "quota"
+    CONFIG = "config"
+
+    @property
+    def ours(self) -> bool:
+        """It lies with a key, an account or a spec: no outage, and never a reason to leave a region."""
+        return self in _OURS
+
+    @property
+    def outage(self) -> bool:
+        """It lies with the provider. A provider that asks us to wait is well."""
+        return not self.ours and self is not Failure.RATE_LIMITED
+
+    @property
+    def gravity(self) -> int:
+        """The kind of failure, as a rank: each kind has its own cooldown."""
+        return 2 if self.ours else int(self.outage)
+
+
+_OURS = frozenset({Failure.AUTH, Failure.QUOTA, Failure.CONFIG})
+
+
+class State(Enum):
+    """Where a breaker is."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half-open"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """When a breaker opens and for how long. `on`: the failures that count besides our own, which always do."""
+
+    failures: int = 2
+    window_s: float = 30.0
+    on: frozenset[Failure] = frozenset({Failure.ERROR, Failure.TIMEOUT, Failure.STALL, Failure.RATE_LIMITED})
+    cooldown_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Breaker:
+    """What one region knows of one provider, or of one key there.
+
+    `failures`: the times of those that count towards opening. `failure`: what it last opened for, `trips` times in a
+    row. `closed_at` None: it has not closed since. `trial_at`: when the trial under way began.
+    """
+
+    failures: tuple[float, ...] = ()
+    failure: Failure | None = None
+    trips: int = 0
+    opened_at: float = 0.0
+    until: float = 0.0
+    closed_at: float | None = None
+    trial_at: float | None = None
+
+    @property
+    def closed(self) -> bool:
+        return self.failure is None or self.closed_at is not None
+
+    @property
+    def verdict(self) -> Verdict:
+        """What this region may tell the zone. What is ours, or merely asks us to wait, is no illness."""
+        if self.closed:
+            return Verdict.UP
+        return Verdict.DOWN if self.failure is not None and self.failure.outage else Verdict.UNKNOWN
+
+
+def state(breaker: Breaker, now: float) -> State:
+    if breaker.closed:
+        return State.CLOSED
+    return State.OPEN if now < breaker.until else State.HALF_OPEN
+
+
+def may_try(breaker: Breaker, now: float) -> bool:
+    """Whether somebody may be sent there now; who goes says so by `tried`."""
+    where = state(breaker, now)
+    if where is State.HALF_OPEN:
+        return breaker.trial_at is None or now - breaker.trial_at >= TRIAL_S
+    return where is State.CLOSED
+
+
+def tried(breaker: Breaker, now: float) -> Breaker:
+    """Somebody was sent. Half-open, nobody else is until the outcome is known."""
+    return replace(breaker, trial_at=now) if state(breaker, now) is State.HALF_OPEN else breaker
+
+
+def observe(
+    breaker: Breaker, failure: Failure | None, *, now: float, rule: Rule, retry_after_s: float = 0.0
+) -> Breaker:
+    """Fold one outcome in; `failure` None: it went well. `retry_after_s`: how long the provider asks us to wait."""
+    where = state(breaker, now)
+    if failure is None:
+        return replace(breaker, closed_at=now, trial_at=None) if where is State.HALF_OPEN else breaker
+    if not failure.ours and failure not in rule.on:
+        return breaker
+    if where is State.OPEN and not _graver(failure, breaker):
+        return breaker
+    recent = (*(at for at in breaker.failures if now - at < rule.window_s), now)
+    asked_s = min(max(retry_after_s, 0.0), RETRY_AFTER_MAX_S) if failure is Failure.RATE_LIMITED else 0.0
+    enough = failure.ours or asked_s > 0 or len(recent) >= rule.failures
+    if not enough and where is not State.HALF_OPEN:
+        return replace(breaker, failures=recent)
+    return _opened(breaker, failure, now=now, rule=rule, asked_s=asked_s)
+
+
+def _graver(failure: Failure, breaker: Breaker) -> bool:
+    return breaker.failure is None or failure.gravity > breaker.failure.gravity
+
+
+def _opened(breaker: Breaker, failure: Failure, *, now: float, rule: Rule, asked_s: float) -> Breaker:
+    calm_s = 0.0 if breaker.closed_at is None else now - breaker.closed_at
+    same_kind = breaker.failure is not None and breaker.failure.gravity == failure.gravity
+    again = same_kind and calm_s < FORGIVEN_AFTER_COOLDOWNS * rule.cooldown_s
+    trips = breaker.trips + 1 if again else 1
+    first_s = asked_s or (OURS_COOLDOWN_S if failure.ours else rule.cooldown_s)
+    # 2.0 ** 9 times a second is beyond every cap; the bound keeps a long outage from overflowing.
+    wait_s = max(min(first_s * 2.0 ** min(trips - 1, 9), COOLDOWN_MAX_S), first_s)
+    return Breaker(failure=failure, trips=trips, opened_at=now, until=now + wait_s)
+
+
+def ill(breakers: Mapping[str, Breaker]) -> frozenset[str]:
+    """The providers and keys that should be tried last: a trial is not an order's business."""
+    return frozenset(name for name, breaker in breakers.items() if not breaker.closed)
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptLine:
+    """One entry of an agent's provider list, as far as its order is concerned.
+
+    `provider` and `key` are the names of its two breakers: one for host and model, shared by everybody who uses
+    them, and one for the tenant's key. `regions` empty: everywhere.
+    """
+
+    name: str
+    provider: str
+    key: str = ""
+    host: str = ""
+    weight: int = 0
+    regions: frozenset[str] = frozenset()
+    declares: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """An agent's provider list in its spec's order, and what every entry must satisfy.
+
+    `hosts`: those that the zone's policy grants its tenant; None: any.
+    """
+
+    lines: tuple[AttemptLine, ...]
+    compliance: frozenset[str] = frozenset()
+    hosts: frozenset[str] | None = None
+
+    def permitted(self, region: str) -> tuple[AttemptLine, ...]:
+        """The entries that may be tried in a region at all, whatever their health."""
+        return tuple([line for line in self.lines if not _forbidden(line, self, region)])
+
+    def blamable(self) -> frozenset[str]:
+        """Whose illness may change the order."""
+        return frozenset([name for line in self.lines for name in (line.provider, line.key)])
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to try, in this order, and a reason for everything that is not as the spec has it."""
+
+    names: tuple[str, ...]
+    reasons: tuple[Reason, ...] = ()
+
+
+def order(attempts: Attempts, sick: frozenset[str], *, region: str, caller: int | None = None) -> Order:
+    """Filter first, then the well before the ill. `caller`: a hash that keeps a caller at one of weighted attempts.
+
+    Nothing permitted is an empty order; everything ill is the spec's.
+    """
+    refused = [reason for line in attempts.lines if (reason := _forbidden(line, attempts, region))]
+    lines = attempts.permitted(region)
+    found_ill = [line for line in lines if _is_sick(line, sick)]
+    if not lines:
+        message = f"no attempt is permitted in {region}, so no call is taken there"
+        found = [Reason(reasons.NO_ATTEMPT, message)]
+    elif len(found_ill) == len(lines):
+        message = f"every attempt is ill in {region}; they are tried as they stand in the spec"
+        found = [Reason(reasons.ALL_ATTEMPTS_ILL, message)]
+    else:
+        found = [Reason(reasons.ATTEMPT_ILL, f"{line.name} is ill in {region} and tried last") for line in found_ill]
+    return Order(_arranged(lines, _preferred(lines, caller), sick), (*refused, *found))
+
+
+def orders(
+    agents: Mapping[AgentRef, Attempts], sick_in: Mapping[str, frozenset[str]]
+) -> dict[str, Mapping[AgentRef, tuple[str, ...]]]:
+    """For each region the agents whose order there is not the usual one, which is the order with nothing ill.
+
+    Regions in which the same is ill share one answer.
+    """
+    suspects = frozenset[str]().union(*sick_in.values())
+    touched = [(ref, own, names) for ref, own in agents.items() if not suspects.isdisjoint(names := own.blamable())]
+    everywhere: list[_Touched] = []
+    local: list[_Touched] = []
+    for entry in touched:
+        (local if any(line.regions for line in entry[1].lines) else everywhere).append(entry)
+    shared: dict[frozenset[str], dict[AgentRef, tuple[str, ...]]] = {}
+    answer: dict[str, Mapping[AgentRef, tuple[str, ...]]] = {}
+    for region, sick in sick_in.items():
+        if sick not in shared:
+            shared[sick] = _unusual(everywhere, sick, region)
+        answer[region] = {**shared[sick], **_unusual(local, sick, region)} if local else shared[sick]
+    return answer
+
+
+_Touched = tuple[AgentRef, Attempts, frozenset[str]]
+
+
+def _unusual(agents: Iterable[_Touched], sick: frozenset[str], region: str) -> dict[AgentRef, tuple[str, ...]]:
+    unusual = {}
+    for ref, attempts, blamable in agents:
+        if not sick.isdisjoint(blamable):
+            lines = attempts.permitted(region)
+            usual = _preferred(lines)
+            names = _arranged(lines, usual, sick)
+            if names != tuple([line.name for line in usual]):
+                unusual[ref] = names
+    return unusual
+
+
+def _forbidden(line: AttemptLine, attempts: Attempts, region: str) -> Reason | None:
+    """Why an attempt may not be made at all, whatever its health."""
+    if line.regions and region not in line.regions:
+        return Reason(reasons.ATTEMPT_NOT_HERE, f"{line.name} is not meant for {region}")
+    if missing := attempts.compliance - line.declares:
+        words = ", ".join(sorted(missing))
+        return Reason(reasons.ATTEMPT_NOT_COMPLIANT, f"{line.name} does not declare {words}")
+    if attempts.hosts is not None and line.host not in attempts.hosts:
+        return Reason(reasons.HOST_NOT_GRANTED, f"the policy does not grant {line.host}, the host of {line.name}")
+    return None
+
+
+def _preferred(lines: tuple[AttemptLine, ...], caller: int | None = None) -> tuple[AttemptLine, ...]:
+    """The order when all are well: by weight, and a caller begins at one drawn in proportion to the weights.
+
+    He begins at the same each time, and is moved only when that one is ill.
+    """
+    if not any(line.weight for line in lines):
+        return lines
+    by_weight = sorted(lines, key=lambda line: -line.weight)
+    if caller is None:
+        return tuple(by_weight)
+    weighted = [line for line in by_weight if line.weight]
+    bounds = tuple(accumulate(line.weight for line in weighted))
+    own = bisect_right(bounds, caller % bounds[-1])
+    return (*weighted[own:], *weighted[:own], *by_weight[len(weighted) :])
+
+
+def _arranged(
+    lines: tuple[AttemptLine, ...], preferred: tuple[AttemptLine, ...], sick: frozenset[str]
+) -> tuple[str, ...]:
+    """The well as they are preferred, then the ill as the spec has them."""
+    well = [line.name for line in preferred if not _is_sick(line, sick)]
+    return (*well, *[line.name for line in lines if _is_sick(line, sick)])
+
+
+def _is_sick(line: AttemptLine, sick: frozenset[str]) -> bool:
+    return line.provider in sick or line.key in sick
