@@ -38,9 +38,27 @@ class Probe(Model):
 
 
 class RegionRules(Model):
-    """How long a region must stay well before it is given calls again."""
+    """How long a region must stay well before it is given calls again, and in which steps it is given them."""
 
     dwell_seconds: Annotated[int, Field(ge=0, le=86_400)] = 300
+    ramp: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=100)], ...],
+        Field(
+            min_length=1,
+            max_length=8,
+            description="Percentages of its weight, in order, over one dwell.",
+            json_schema_extra={
+                "x-kubernetes-list-type": "atomic",
+                **rules(
+                    cel(
+                        "self.isSorted() && self.all(step, self.exists_one(other, other == step))",
+                        "region.ramp must ascend: each step gives more calls than the one before",
+                    ),
+                    cel("self[self.size() - 1] == 100", "region.ramp must end in 100: the whole weight"),
+                ),
+            },
+        ),
+    ] = (5, 25, 50, 100)
 
 
 class Guards(Model):
@@ -48,12 +66,27 @@ class Guards(Model):
 
     min_serving: Annotated[int, Field(ge=1, le=10)] = 1
     max_cordoned: Annotated[int, Field(ge=0, le=10)] = 1
+    headroom_percent: Annotated[int, Field(ge=0, le=90)] = Field(
+        default=20, description="The part of a region's room that a move of calls to it must leave free."
+    )
 
 
 class InFlight(Model):
     """What happens to calls that are being held."""
 
+    model_config = pydantic.ConfigDict(
+        json_schema_extra=rules(
+            cel(
+                "self.graceSeconds >= self.drainSeconds",
+                "inFlight.graceSeconds must not be below inFlight.drainSeconds: it would end calls that are handed over",
+                at=".graceSeconds",
+            )
+        )
+    )
     drain_seconds: Annotated[int, Field(ge=10, le=3_600)] = 600
+    grace_seconds: Annotated[int, Field(ge=20, le=7_200)] = Field(
+        default=660, description="How long a bridge pod may take to end: its terminationGracePeriodSeconds."
+    )
 
 
 class Twilio(Model):
@@ -117,6 +150,19 @@ class FailoverPolicySpec(Model):
                 "guards.minServing must not be above the number of regions",
             ),
             cel(
+                "self.regions.size() == 1 || self.guards.maxCordoned < self.regions.size()",
+                "guards.maxCordoned must be below the number of regions: the last one is never cordoned",
+                at=".guards.maxCordoned",
+            ),
+            cel(
+                # Before a loss is confirmed nothing is known to have lasted: a dwell that is shorter would be none.
+                "self.region.dwellSeconds * 1000 >= self.probe.intervalSeconds * 1000"
+                " + (self.probe.confirmations + 1) * (self.probe.timeoutMs + self.probe.confirmEveryMs)",
+                "region.dwellSeconds must not be below the time in which a loss is detected: probe.intervalSeconds + "
+                "(probe.confirmations + 1) * (probe.timeoutMs + probe.confirmEveryMs) / 1000; raise it or probe faster",
+                at=".region.dwellSeconds",
+            ),
+            cel(
                 "!has(self.tenants) || self.tenants.all(t, !has(t.carriers) || t.carriers.all(c, "
                 "has(self.carriers) && self.carriers.exists(k, k.name == c)))",
                 "tenants[].carriers must name carriers of this policy",
@@ -127,6 +173,9 @@ class FailoverPolicySpec(Model):
         Jurisdiction, Field(json_schema_extra=immutable("residency", "calls already held were promised it"))
     ]
     host: schema.Host
+    paused: bool = Field(
+        default=False, description="Hold the zone as it is. Only a region outside the residency is still taken out."
+    )
     regions: Annotated[
         tuple[PolicyRegion, ...],
         Field(

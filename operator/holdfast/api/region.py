@@ -8,12 +8,42 @@ from pydantic import Field
 from holdfast.api import schema
 from holdfast.api.failoverpolicy import Decisions, Jurisdiction
 from holdfast.api.schema import Model, StatusModel, by_key, cel, rules
+from holdfast.core import reasons
+from holdfast.core.values import Verdict
 
-Short = Annotated[str, Field(max_length=128)]
+
+def _may_be_overridden(guard: str) -> str:
+    if guard not in reasons.OVERRIDABLE:
+        raise ValueError(f"must be one of {', '.join(sorted(reasons.OVERRIDABLE))}")
+    return guard
+
+
+Until = Annotated[pydantic.AwareDatetime, Field(json_schema_extra={"maxLength": 40})]
+Why = Annotated[str, Field(min_length=1, max_length=256)]
+Guard = Annotated[
+    str,
+    pydantic.AfterValidator(_may_be_overridden),
+    Field(max_length=40, json_schema_extra={"enum": sorted(reasons.OVERRIDABLE)}),
+]
+
+
+class Cordon(Model):
+    """No new calls, until then."""
+
+    until: Until
+    reason: Why
+
+
+class Override(Model):
+    """Break-glass: until then the one guard that is named does not bind for this region."""
+
+    guard: Guard
+    until: Until
+    reason: Why
 
 
 class RegionSpec(Model):
-    """What does not change while the region lives."""
+    """What a region is, and what a person orders it to do for a time."""
 
     jurisdiction: Jurisdiction
     host: schema.Host
@@ -23,13 +53,15 @@ class RegionSpec(Model):
     origins: Annotated[dict[str, Annotated[str, Field(min_length=1, max_length=128)]], Field(max_length=16)] = Field(
         default_factory=dict, description="Its entry in each lever, by the lever's name."
     )
+    cordon: Cordon | None = None
+    override: Override | None = None
 
 
 class Observation(StatusModel):
     """One region's verdict on this one."""
 
     observer: Annotated[str, Field(max_length=40)]
-    verdict: Annotated[str, Field(json_schema_extra={"enum": ["up", "down", "unknown"]}, max_length=7)]
+    verdict: Annotated[str, Field(json_schema_extra={"enum": [each.value for each in Verdict]}, max_length=8)]
     since: Annotated[str, Field(max_length=40)] = ""
     detail: Annotated[str, Field(max_length=256)] = ""
 

@@ -16,6 +16,7 @@ from holdfast.api.region import Region
 from holdfast.api.voiceagent import Attempt, VoiceAgent
 from holdfast.core import agents, problems, values
 from holdfast.core.values import Reason
+from holdfast.shifts import Order, Orders
 
 Refused = tuple[Reason, ...]
 
@@ -85,6 +86,19 @@ def region(manifest: Mapping[str, Any]) -> values.Region | Refused:
     )
 
 
+def orders(manifest: Mapping[str, Any]) -> Orders | Refused:
+    """What people order of a region for a time."""
+    try:
+        spec = Region.model_validate(manifest).spec
+    except pydantic.ValidationError as e:
+        return _refused(e)
+    cordon, override = spec.cordon, spec.override
+    return Orders(
+        cordon=Order(cordon.until.timestamp(), cordon.reason) if cordon else None,
+        override=Order(override.until.timestamp(), override.reason, override.guard) if override else None,
+    )
+
+
 def zone(manifest: Mapping[str, Any]) -> values.Zone | Refused:
     """The zone that a FailoverPolicy describes."""
     try:
@@ -107,8 +121,15 @@ def zone(manifest: Mapping[str, Any]) -> values.Zone | Refused:
             confirm_every_s=spec.probe.confirm_every_ms / 1000,
         ),
         dwell_s=float(spec.region.dwell_seconds),
-        guards=values.Guards(min_serving=spec.guards.min_serving, max_cordoned=spec.guards.max_cordoned),
+        ramp=spec.region.ramp,
+        guards=values.Guards(
+            min_serving=spec.guards.min_serving,
+            max_cordoned=spec.guards.max_cordoned,
+            headroom_percent=spec.guards.headroom_percent,
+        ),
         drain_s=float(spec.in_flight.drain_seconds),
+        grace_s=float(spec.in_flight.grace_seconds),
+        paused=spec.paused,
         levers=tuple(
             values.Lever(
                 name=lever.name,

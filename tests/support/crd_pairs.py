@@ -1,0 +1,163 @@
+"""Every rule of the CRDs, with what it accepts and what it refuses: data, for a real API server to judge."""
+
+import copy
+
+from api_objects import AGENT, POLICY, changed, region
+
+ORDER = {"until": "2026-11-21T12:00:00Z", "reason": "incident 4"}
+OTHER_ATTEMPT = {**copy.deepcopy(AGENT["spec"]["attempts"][0]), "name": "second"}
+
+# claim: (object, path, value that is accepted, value that is refused, words of the refusal)
+PAIRS = {
+    "an agent has at least one attempt": (
+        AGENT, "spec.attempts", AGENT["spec"]["attempts"], [], "should have at least 1 items",
+    ),
+    "an agent's attempts have unique names": (
+        AGENT, "spec.attempts", [AGENT["spec"]["attempts"][0], OTHER_ATTEMPT],
+        [AGENT["spec"]["attempts"][0], AGENT["spec"]["attempts"][0]], "Duplicate value",
+    ),
+    "an attempt says which kind it is": (
+        AGENT, "spec.attempts.0.realtime.kind", "openai", "smoke-signals", "Unsupported value",
+    ),
+    "an attempt is one of the kinds there are": (
+        AGENT, "spec.attempts.0", AGENT["spec"]["attempts"][0], {"name": "openai", "voice": "marin"}, "Required value",
+    ),
+    "a provider is reached over TLS": (
+        AGENT, "spec.attempts.0.realtime.baseUrl", "wss://gateway.example.com:8443/v1", "ws://gateway.example.com/v1",
+        "should match",
+    ),
+    "credentials do not stand in headers": (
+        AGENT, "spec.attempts.0.realtime.headers", {"X-Tenant": "a"}, {"Authorization": "Bearer x"},
+        "credentials belong into a Secret",
+    ),
+    "tools have unique names": (
+        AGENT, "spec.tools", AGENT["spec"]["tools"], AGENT["spec"]["tools"] * 2, "Duplicate value",
+    ),
+    "pods have a lower bound below the upper one": (
+        AGENT, "spec.replicas", {"min": 2, "max": 2}, {"min": 3, "max": 2}, "replicas.min must not be above",
+    ),
+    "numbers are E.164": (
+        AGENT, "spec.telephony.numbers.0.number", "+12025550123", "030 555010", "should match",
+    ),
+    "numbers are unique": (
+        AGENT, "spec.telephony.numbers", [{"carrier": "a", "number": "+4930555010"}],
+        [{"carrier": "a", "number": "+4930555010"}, {"carrier": "a", "number": "+4930555010"}], "Duplicate value",
+    ),
+    "numbers of one agent lie with one carrier": (
+        AGENT, "spec.telephony.numbers",
+        [{"carrier": "a", "number": "+4930555010"}, {"carrier": "a", "number": "+4930555011"}],
+        [{"carrier": "a", "number": "+4930555010"}, {"carrier": "b", "number": "+4930555011"}], "one carrier",
+    ),
+    "an agent's name fits into a Service's": (
+        AGENT, "metadata.name", "a" * 40, "a" * 41, "DNS label of at most 40",
+    ),
+    "strings are bounded": (
+        AGENT, "spec.persona.greeting", "a" * 1024, "a" * 1025, "may not be more than 1024",
+    ),
+    "at least one region has weight": (
+        POLICY, "spec.regions", [{"name": "fra", "weight": 0}, {"name": "ams", "weight": 1}],
+        [{"name": "fra", "weight": 0}, {"name": "ams", "weight": 0}], "weight above 0",
+    ),
+    "regions of a policy are unique": (
+        POLICY, "spec.regions", [{"name": "fra", "weight": 1}],
+        [{"name": "fra", "weight": 1}, {"name": "fra", "weight": 1}], "Duplicate value",
+    ),
+    "a witness is not a region": (
+        POLICY, "spec.witnesses", ["iad", "lhr"], ["iad", "ams"], "a witness must not be one of the regions",
+    ),
+    "minServing can be met": (
+        POLICY, "spec.guards.minServing", 2, 3, "must not be above the number of regions",
+    ),
+    "tenants use carriers of the policy": (
+        POLICY, "spec.tenants.0.carriers", ["twilio-eu"], ["telnyx"], "must name carriers of this policy",
+    ),
+    "a lever is one of the kinds there are": (
+        POLICY, "spec.levers.0", POLICY["spec"]["levers"][0], {"name": "edge"}, "Required value",
+    ),
+    "a policy has a zone key": (
+        POLICY, "spec.signing", {"secret": "zone-eu"}, None, "Required value",
+    ),
+    "a policy's host is a host": (
+        POLICY, "spec.host", "eu.voice.example.com", "https://eu.voice.example.com", "should match",
+    ),
+    "a region has a jurisdiction": (
+        region("fra"), "spec.jurisdiction", "eu", None, "Required value",
+    ),
+    "one region at least is never cordoned": (
+        POLICY, "spec.guards.maxCordoned", 1, 2, "maxCordoned must be below the number of regions",
+    ),
+    "a zone of one region needs no other": (
+        changed(POLICY, "spec.regions", [{"name": "fra", "weight": 1}]), "spec.guards.maxCordoned", 1, 11,
+        "should be less than or equal to 10",
+    ),
+    "a dwell is longer than a loss takes to be seen": (
+        POLICY, "spec.region.dwellSeconds", 11, 10,
+        "must not be below the time in which a loss is detected",
+    ),
+    "a shorter dwell takes a faster probe": (
+        changed(POLICY, "spec.region.dwellSeconds", 2), "spec.probe",
+        {"intervalSeconds": 1, "timeoutMs": 200, "confirmations": 2, "confirmEveryMs": 100},
+        {"intervalSeconds": 1, "timeoutMs": 300, "confirmations": 2, "confirmEveryMs": 100}, "spec.region.dwellSeconds",
+    ),
+    "a pod outlives its drain": (
+        POLICY, "spec.inFlight", {"drainSeconds": 600, "graceSeconds": 600},
+        {"drainSeconds": 600, "graceSeconds": 599},
+        "graceSeconds must not be below inFlight.drainSeconds",
+    ),
+    "a drain that is longer than usual says its grace period": (
+        changed(POLICY, "spec.inFlight.drainSeconds", 900), "spec.inFlight.graceSeconds", 900, 660,
+        "spec.inFlight.graceSeconds",
+    ),
+    "a ramp ascends": (
+        POLICY, "spec.region.ramp", [10, 100], [50, 25, 100], "region.ramp must ascend",
+    ),
+    "each step of a ramp is another": (
+        POLICY, "spec.region.ramp", [100], [50, 50, 100], "region.ramp must ascend",
+    ),
+    "a ramp ends with the whole weight": (
+        POLICY, "spec.region.ramp", [5, 100], [5, 50], "region.ramp must end in 100",
+    ),
+    "a ramp has few steps": (
+        POLICY, "spec.region.ramp", [1, 2, 3, 4, 5, 6, 7, 100], [1, 2, 3, 4, 5, 6, 7, 8, 100],
+        "must have at most 8 items",
+    ),
+    "headroom leaves room": (
+        POLICY, "spec.guards.headroomPercent", 90, 91, "should be less than or equal to 90",
+    ),
+    "a zone is paused or not": (
+        POLICY, "spec.paused", True, "for a while", "must be of type boolean",
+    ),
+    "a zone's name is a part of its Leases' names": (
+        POLICY, "metadata.name", "a" * 40, "eu.west", "the zone's Leases are named after it",
+    ),
+    "a region's name is a label": (
+        region("fra"), "metadata.name", "fra-1", "fra.1", "the name must be a DNS label",
+    ),
+    "a cordon ends": (
+        region("fra"), "spec.cordon", {"until": "2026-11-21T12:00:00Z", "reason": "new disks"},
+        {"reason": "new disks"}, "spec.cordon.until: Required value",
+    ),
+    "a cordon says why": (
+        region("fra"), "spec.cordon", {"until": "2026-11-21T12:00:00+01:00", "reason": "x"},
+        {"until": "2026-11-21T12:00:00Z", "reason": ""}, "should be at least 1 chars",
+    ),
+    "a cordon ends at a moment": (
+        changed(region("fra"), "spec.cordon", ORDER), "spec.cordon.until", "2026-11-21T12:00:00.5Z", "tomorrow",
+        "must be of type date-time",
+    ),
+    "an override names a guard that may be overridden": (
+        region("fra"), "spec.override", {**ORDER, "guard": "Dwell"}, {**ORDER, "guard": "NoQuorum"},
+        "Unsupported value",
+    ),
+    "an override names one guard": (
+        region("fra"), "spec.override", {**ORDER, "guard": "MaxCordoned"}, ORDER, "spec.override.guard: Required value",
+    ),
+    "an override ends": (
+        region("fra"), "spec.override", {**ORDER, "guard": "Budget"}, {"guard": "Budget", "reason": "incident 4"},
+        "spec.override.until: Required value",
+    ),
+    "an override says why": (
+        region("fra"), "spec.override", {**ORDER, "guard": "Capacity"}, {"guard": "Capacity", "until": ORDER["until"]},
+        "spec.override.reason: Required value",
+    ),
+}  # fmt: skip
