@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from holdfast.core.agents import AgentSpec
 from holdfast.core.values import AgentRef, Reason, Region, Zone
+from holdfast.shifts import Orders
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -50,6 +51,7 @@ class Desired:
     """`regions`, `zones` and `agents` hold only objects that parse; what was refused is in its own status."""
 
     regions: dict[str, Region] = field(default_factory=dict)
+    orders: dict[str, Orders] = field(default_factory=dict)  # by region; only of regions of which any are given
     zones: dict[str, Zone] = field(default_factory=dict)
     agents: dict[AgentRef, AgentEntry] = field(default_factory=dict)
     # Zones of agents that are refused and of which no good version is known here: pods of one may run on all the same.
@@ -60,6 +62,13 @@ class Desired:
 
     def put_region(self, region: Region) -> None:
         self._put(self.regions, region.name, region)
+
+    def put_orders(self, region: str, orders: Orders) -> None:
+        """What people order of a region for a time; none at all ends what was ordered before."""
+        if orders == Orders():
+            self._drop(self.orders, region)
+        else:
+            self._put(self.orders, region, orders)
 
     def put_zone(self, zone: Zone) -> None:
         self._put(self.zones, zone.name, zone)
@@ -74,6 +83,7 @@ class Desired:
         self._put(self.refused, ref, zone)
 
     def drop_region(self, name: str) -> None:
+        self._drop(self.orders, name)
         self._drop(self.regions, name)
 
     def drop_zone(self, name: str) -> None:
