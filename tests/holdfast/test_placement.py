@@ -113,8 +113,15 @@ def test_pods_satisfy_the_restricted_standard(where):
     assert container["resources"]["requests"].keys() == {"cpu", "memory"}
 
 
-def test_a_pod_may_drain_before_it_is_killed():
-    assert by_kind(site())["Deployment"]["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] > 600
+def test_a_pod_has_as_long_to_end_as_the_policy_says():
+    """The canary, which has no policy, has as long as its own drain needs."""
+    bent = changed(POLICY, "spec.inFlight", {"drainSeconds": 600, "graceSeconds": 601})
+    graces = [
+        by_kind(where)["Deployment"]["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
+        for where in (site(policy=bent), site(), canary())
+    ]
+
+    assert graces == [601, 660, 40]
 
 
 @pytest.mark.parametrize(

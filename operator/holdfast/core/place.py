@@ -19,6 +19,7 @@ OPERATOR_PORT = 8090
 MOUNT = "/etc/holdfast"
 CANARY = "canary"
 CANARY_DRAIN_S = 10
+CANARY_GRACE_S = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,10 @@ class Place:
     @property
     def drain_s(self) -> int:
         return int(self.zone.drain_s) if self.zone else CANARY_DRAIN_S
+
+    @property
+    def grace_s(self) -> int:
+        return int(self.zone.grace_s) if self.zone else CANARY_GRACE_S
 
 
 def canary(

@@ -22,7 +22,6 @@ CONTROL_PORT = 8080
 AUDIO_PORT = 8081
 USER = 65532
 # A pod may finish what its drain left over before the kubelet ends it.
-GRACE_AFTER_DRAIN_S = 30
 
 
 def objects(place: Place) -> tuple[Manifest, ...]:
@@ -102,7 +101,7 @@ def deployment(place: Place) -> Manifest:
         "spec": {
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
-            "terminationGracePeriodSeconds": place.drain_s + GRACE_AFTER_DRAIN_S,
+            "terminationGracePeriodSeconds": place.grace_s,
             "securityContext": {
                 "runAsNonRoot": True,
                 "runAsUser": USER,
