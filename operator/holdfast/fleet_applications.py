@@ -71,7 +71,7 @@ class ApplicationLoop:
         """Look at every agent of the zone once; what was seen right lately costs nothing."""
         regions = self._desired.regions
         chosen = fallback.choose(zone, regions=regions, serving=self._serving())
-        if chosen.region not in regions:
+        if chosen is None:
             return
         for entry in self._desired.agents_of(zone.name):
             for carrier in carriers_of(entry, zone):

@@ -9,7 +9,7 @@ from typing import Any
 
 from holdfast import heart, kube
 from holdfast.core import copies, directives, failover, status
-from holdfast.core.values import AgentRef, Intent, Observation, Reason, Zone
+from holdfast.core.values import AgentRef, Intent, Load, Observation, Reason, Zone
 from holdfast.desired import Desired
 from holdfast.fleet_status import Target, Wanted
 from holdfast.loop import ZoneLoop
@@ -33,7 +33,9 @@ def _standing(zone: Zone, loop: ZoneLoop | None) -> directives.Standing:
     """Until the first look, every region of the zone counts as serving: fail static, not empty."""
     if loop is None or loop.view is None:
         return directives.Standing(serving=zone.members)
-    return directives.Standing(serving=loop.view.serving(), lost=failover.lost(loop.view))
+    return directives.Standing(
+        serving=loop.view.serving(), lost=failover.lost(loop.view), weights=loop.plan.weights
+    )
 
 
 def standings(loops: Mapping[str, ZoneLoop]) -> Mapping[str, directives.Standing]:
@@ -89,15 +91,15 @@ def statuses(
 
 def _room(
     loads: Mapping[str, tuple[int, int]], desired: Desired, zone: str
-) -> Mapping[str, status.Load]:
+) -> Mapping[str, Load]:
     per_pod = min((entry.spec.calls_per_pod for entry in desired.agents_of(zone)), default=50)
     return {
-        name: status.Load(ready_pods=pods, active_calls=calls, room=max(0, pods * per_pod - calls))
+        name: Load(ready_pods=pods, active_calls=calls, room=max(0, pods * per_pod - calls))
         for name, (pods, calls) in loads.items()
     }
 
 
-def _policy(now: ZoneNow, loads: Mapping[str, status.Load], notes: Mapping[copies.Key, Reason]) -> Wanted:
+def _policy(now: ZoneNow, loads: Mapping[str, Load], notes: Mapping[copies.Key, Reason]) -> Wanted:
     view = now.loop.view
     assert view is not None
     serving = view.serving()

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol, assert_never
 
 from holdfast.core.plans import ReadBack, SetOrigin, Step, StoreMemory
-from holdfast.core.values import Fence, RegionMemory
+from holdfast.core.values import Fence
 from holdfast.fleet_origins import OriginBook
 from holdfast.levers.base import DriverError, OriginChange, RoutingDriver
 from holdfast.telemetry import Metrics
@@ -36,8 +36,8 @@ class Vote(Protocol):
         """Renew now; whether a majority acknowledged."""
         ...
 
-    async def store(self, memory: Mapping[str, RegionMemory]) -> bool:
-        """Renew now with this memory; whether a majority stored it."""
+    async def store(self, step: StoreMemory) -> bool:
+        """Renew now with the step's memory; whether a majority stored it."""
         ...
 
 
@@ -63,7 +63,7 @@ class Steps:
         """One step; False when it was not done, so that what follows for its lever must wait for another plan."""
         match step:
             case StoreMemory():
-                return self._vote.fence() == step.fence and await self._vote.store(step.memory)
+                return self._vote.fence() == step.fence and await self._vote.store(step)
             case SetOrigin():
                 return await self._set(step)
             case ReadBack():
@@ -79,7 +79,9 @@ class Steps:
         # From here to the read-back the state at the vendor is not known, whatever happens to us.
         self._book.unknown(step.lever, step.region)
         try:
-            await driver.apply(OriginChange(region=step.region, enabled=step.enabled, epoch=step.fence.epoch))
+            await driver.apply(
+                OriginChange(region=step.region, enabled=step.enabled, epoch=step.fence.epoch, share=step.share)
+            )
         except DriverError as e:
             self._failed(step.lever, step.region, e)
             self._metrics.lever_writes.labels(step.lever, e.code).observe(self._clock() - began)

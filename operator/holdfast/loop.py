@@ -9,12 +9,24 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from holdfast import peers as peers_module
-from holdfast.core import failover, memory, reasons
-from holdfast.core.plans import Plan, ReadBack, SetOrigin, StoreMemory, View
-from holdfast.core.values import Fence, Intent, Observation, Reason, Region, RegionMemory, Verdict, Zone
+from holdfast.core import failover, memory, reasons, writes
+from holdfast.core.plans import CarrierMove, Plan, ReadBack, Refusal, SetOrigin, StoreMemory, Turn, View
+from holdfast.core.values import (
+    Budget,
+    Fence,
+    Intent,
+    Load,
+    Observation,
+    Override,
+    Reason,
+    Region,
+    Shift,
+    Withdrawal,
+    Zone,
+)
 from holdfast.desired import Desired
 from holdfast.fleet import MEMORY_ANNOTATION, VoteShell
 from holdfast.fleet_decisions import Entry, Ledger
@@ -29,8 +41,21 @@ TICK_S = 0.25
 REREAD_AFTER_TAKEOVER_S = (5.0, 15.0)
 REREAD_EVERY_S = 30.0
 NEWS_S = 15.0
+REWOUND_FOR_S = 20.0  # until every lever was read again after takeover
 
 Levers = Callable[[Zone, Mapping[str, Region]], Mapping[str, RoutingDriver]]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the regions tell of themselves, and people in them, beside what they see of others."""
+
+    loads: Mapping[str, Load] = field(default_factory=dict)
+    shifts: tuple[Shift, ...] = ()
+    overrides: tuple[Override, ...] = ()
+    withdrawals: tuple[Withdrawal, ...] = ()
+    heard_ago_s: Mapping[str, float] = field(default_factory=dict)
+    paused: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +64,7 @@ class Senses:
 
     own: Callable[[], Iterable[Observation]]
     peers: peers_module.Peers
+    told: Callable[[], Told]
 
 
 class ZoneLoop:
@@ -74,6 +100,7 @@ class ZoneLoop:
         self._rereads: list[float] = []
         self._memory = memory.Record()
         self._memory_at = clock()
+        self._rewound = False
         self._stirred = asyncio.Event()
         self._refused: tuple[str, ...] = ()
         self._serving: tuple[str, ...] | None = None
@@ -91,7 +118,7 @@ class ZoneLoop:
         """What a renewal stores: the memory, its ages counted up to now. Nothing until it was recalled at takeover."""
         if self._led_since is None:
             return {}
-        return {MEMORY_ANNOTATION: memory.encode(replace(self._memory, regions=self._aged()))}
+        return {MEMORY_ANNOTATION: memory.encode(self._aged())}
 
     def stir(self) -> None:
         """Evidence moved: look now."""
@@ -137,32 +164,47 @@ class ZoneLoop:
             return None
         if self._led_since is None:
             self._recall(zone)
+        remembered, told = self._aged(), self._senses.told()
         return View(
             zone=zone,
             regions={name: self._desired.regions[name] for name in zone.voters if name in self._desired.regions},
             observations=(*self._senses.own(), *self._senses.peers.observations()),
             origins=self.book.states(),
-            memory=self._aged(),
+            memory=remembered.regions,
+            carriers=remembered.carriers,
+            rewound=self._rewound and (self._led_since or self._clock()) > self._clock() - REWOUND_FOR_S,
+            loads=told.loads,
+            shifts=told.shifts,
+            overrides=told.overrides,
+            withdrawals=told.withdrawals,
+            budgets=self._budgets(),
+            heard_ago_s=told.heard_ago_s,
+            paused=told.paused,
             fence=self.fence(),
             last_ack_age_s=self.last_ack_age_s(),
         )
 
     def _recall(self, zone: Zone) -> None:
+        """What a majority remembers; a memory older than our own marks at the levers is not trusted with time."""
         texts = self._vote.memories() if self._vote else ()
         records = [memory.decode(text, age_s=age_s) for text, age_s in texts]
-        self._memory, self._memory_at = memory.latest(records, members=zone.members), self._clock()
+        newest = memory.latest(records, members=zone.members)
+        self._rewound = newest.epoch < self.book.epoch_seen()
+        if self._rewound:
+            newest = memory.of_unknown_age(newest, members=zone.members)
+        self._memory, self._memory_at = newest, self._clock()
 
-    def _remember(self, regions: Mapping[str, RegionMemory], epoch: int) -> None:
+    def _remember(self, record: memory.Record, epoch: int) -> None:
         # The number always grows, also when a store failed: a minority may hold that one already.
-        self._memory = memory.Record(epoch, self._memory.seq + 1, dict(regions))
+        self._memory = replace(record, epoch=epoch, seq=self._memory.seq + 1)
         self._memory_at = self._clock()
 
-    def _aged(self) -> dict[str, RegionMemory]:
-        passed = self._clock() - self._memory_at
-        return {
-            name: known if known.changed_ago_s is None else replace(known, changed_ago_s=known.changed_ago_s + passed)
-            for name, known in self._memory.regions.items()
-        }
+    def _aged(self) -> memory.Record:
+        return memory.aged(self._memory, self._clock() - self._memory_at)
+
+    def _budgets(self) -> dict[str, Budget]:
+        budgets = {name: driver.budget() for name, driver in self._drivers().items()}
+        return {name: budget for name, budget in budgets.items() if budget is not None}
 
     def _follow_leadership(self, view: View) -> None:
         """At takeover everything at the levers is unknown, and is read again a little later, too."""
@@ -171,7 +213,7 @@ class ZoneLoop:
             return
         if self._led_since is None:
             self._led_since = self._clock()
-            self._remember(view.memory, view.fence.epoch)
+            self._remember(self._aged(), view.fence.epoch)
             self._rereads = [self._led_since + after for after in REREAD_AFTER_TAKEOVER_S]
             self.book.forget()
             log.info("leading", extra={"zone": self.zone, "epoch": view.fence.epoch})
@@ -198,7 +240,8 @@ class ZoneLoop:
         if fence is None:
             return
         for move in plan.moves:
-            self._record(move.region, move.intent, failover_reason=move.reason, fence=fence, view=view)
+            if move.turn is not Turn.RAISE:
+                self._record(move.region, move.intent, failover_reason=move.reason, fence=fence, view=view)
         ended: set[str] = set()
         for step in plan.steps:
             if not isinstance(step, StoreMemory) and step.lever in ended:
@@ -246,9 +289,7 @@ class ZoneLoop:
         self.view, self.plan = view, plan
         tallies = {name: view.tally(name) for name in view.zone.members}
         self.ledger.suspect(
-            name
-            for name, tally in tallies.items()
-            if any(seen.verdict is Verdict.DOWN for seen in (*tally.down, *tally.doubting))
+            name for name, tally in tallies.items() if tally.suspected or tally.against
         )
         serving = view.serving()
         self._tell_what_others_did(view)
@@ -257,7 +298,7 @@ class ZoneLoop:
         self._metrics.leader.labels(self.zone).set(1 if view.fence else 0)
         self._metrics.epoch.labels(self.zone).set(self._vote.epoch() if self._vote else 0)
         self._metrics.lease_age.labels(self.zone).set(view.last_ack_age_s)
-        refused = tuple(sorted({f"{r.action.region}: {r.reason.code}" for r in plan.refusals}))
+        refused = tuple(sorted({f"{_object_of(r)}: {r.reason.code}" for r in plan.refusals}))
         if refused != self._refused:
             self._refused = refused
             log.info("refused", extra={"zone": self.zone, "refusals": list(refused)})
@@ -275,7 +316,7 @@ class ZoneLoop:
             remembered = view.remembered(name)
             if remembered.changed_ago_s is None or remembered.changed_ago_s > NEWS_S:
                 continue
-            code = reasons.REGION_LOST if remembered.intent is Intent.CORDONED else reasons.REGION_RECOVERED
+            code = writes.CODES[remembered.standing[0]] if remembered.standing else reasons.REGION_RECOVERED
             self._on_news(self.zone, name, Reason(code, remembered.reason))
 
     def _drivers(self) -> Mapping[str, RoutingDriver]:
@@ -296,18 +337,23 @@ class ZoneLoop:
         """Renew now, in a majority."""
         return await self._vote.confirm() if self._vote else False
 
-    async def store(self, wanted: Mapping[str, RegionMemory]) -> bool:
+    async def store(self, step: StoreMemory) -> bool:
         """Renew now with this memory, in a majority; without one, the memory stays what it was."""
         fence = self.fence()
         if self._vote is None or fence is None:
             return False
         before, before_at = self._aged(), self._clock()
-        self._remember(wanted, fence.epoch)
+        self._remember(replace(before, regions=step.memory, carriers=step.carriers), fence.epoch)
         if await self._vote.store():
             return True
         self._remember(before, fence.epoch)
         self._memory_at = before_at
         return False
+
+
+def _object_of(refusal: Refusal) -> str:
+    action = refusal.action
+    return f"carrier {action.carrier}" if isinstance(action, CarrierMove) else action.region
 
 
 def _heard(view: View) -> tuple[str, ...]:

@@ -6,9 +6,12 @@ from collections.abc import Iterable, Mapping
 
 from holdfast.core.plans import View
 from holdfast.core.values import (
+    Cause,
+    Cordon,
     Fence,
     Guards,
     Lever,
+    Load,
     Observation,
     OriginState,
     Region,
@@ -69,6 +72,23 @@ def origins(of: Zone, off: Iterable[str] = (), unknown: Iterable[str] = ()) -> t
     )
 
 
+def cordoned(
+    cause: Cause = Cause.LOST, ago_s: float | None = 1000.0, flaps: int = 1, reason: str = "", *, stands: bool = True,
+    remaining_s: float | None = None, told_by: str = "", step: int | None = None,
+) -> RegionMemory:
+    """A region that one cause keeps out, or, not standing, once kept out."""
+    return RegionMemory({cause: Cordon(stands, ago_s, flaps, reason, remaining_s, told_by)}, step)
+
+
+def joined(of: Zone, **others: RegionMemory) -> dict[str, RegionMemory]:
+    """Every region was seen well before; some have a history."""
+    return {name: others.get(name, RegionMemory()) for name in of.members}
+
+
+def loads(of: Zone, *, calls: int = 10, room: int = 90, pods: int = 2) -> dict[str, Load]:
+    return {name: Load(pods, calls, room) for name in of.members}
+
+
 def view(
     of: Zone | None = None,
     verdicts: Mapping[str, Verdict] | None = None,
@@ -82,7 +102,8 @@ def view(
     """A zone in good order, led by us, unless told otherwise."""
     of = of or zone()
     return View(
-        zone=of, regions=regions(of), memory=memory or {}, fence=fence, last_ack_age_s=last_ack_age_s,
+        zone=of, regions=regions(of), memory=joined(of) if memory is None else memory, fence=fence,
+        last_ack_age_s=last_ack_age_s, heard_ago_s=dict.fromkeys(of.voters, 0.5),
         observations=all_say(of, verdicts) if observations is None else tuple(observations),
         origins=origins(of) if routes is None else tuple(routes),
     )

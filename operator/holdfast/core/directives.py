@@ -6,7 +6,7 @@ A directive holds no addresses but public hosts, and stays in force when its aut
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from holdfast.core.values import Region, Zone
@@ -33,16 +33,25 @@ class Directive:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How the regions of a zone stand: which are meant to serve, and which are confirmed lost."""
+    """How the regions of a zone stand: which are meant to serve, which are confirmed lost, and the weights in force.
+
+    A region without a weight here has the policy's.
+    """
 
     serving: Collection[str]
     lost: Collection[str] = ()
+    weights: Mapping[str, int] = field(default_factory=dict)
 
 
 def directive(region: str, zone: Zone, *, regions: Mapping[str, Region], standing: Standing) -> Directive:
     """The part that is the same for every agent of the zone; attempts and drains are the caller's."""
     lines = tuple(
-        RegionLine(entry.name, regions[entry.name].host, entry.weight, entry.name in standing.serving)
+        RegionLine(
+            name=entry.name,
+            host=regions[entry.name].host,
+            weight=standing.weights.get(entry.name, entry.weight),
+            serving=entry.name in standing.serving,
+        )
         for entry in zone.regions
         if entry.name in regions
     )

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from holdfast.core.values import Observation, Probe, Verdict, Zone
+from holdfast.core.values import Observation, Probe, Tier, Verdict, Zone
 
 SUCCESSES_TO_RECOVER = 2
 HEARD_WITHIN_S = 3.0
@@ -68,10 +68,11 @@ def doubts_itself(*, references: Sequence[bool], targets: Sequence[Verdict]) -> 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What the configured observers of a target say; each is in exactly one of the five groups."""
+    """What the configured observers of a target say; each is in exactly one of the six groups."""
 
     target: str
     up: tuple[Observation, ...] = ()
+    degraded: tuple[Observation, ...] = ()
     down: tuple[Observation, ...] = ()
     unknown: tuple[Observation, ...] = ()
     doubting: tuple[Observation, ...] = ()
@@ -79,7 +80,7 @@ class Tally:
 
     @property
     def observers(self) -> int:
-        return sum(map(len, (self.up, self.down, self.unknown, self.doubting, self.silent)))
+        return sum(map(len, (self.up, self.degraded, self.down, self.unknown, self.doubting, self.silent)))
 
     @property
     def needed(self) -> int:
@@ -87,8 +88,18 @@ class Tally:
         return self.observers // 2 + 1
 
     @property
+    def against(self) -> tuple[Observation, ...]:
+        """Those who find anything wrong with it."""
+        return (*self.down, *self.degraded)
+
+    @property
     def lost(self) -> bool:
         return len(self.down) >= self.needed
+
+    @property
+    def ill(self) -> bool:
+        """Lost, or answering unreliably to a quorum."""
+        return len(self.against) >= self.needed
 
     @property
     def well(self) -> bool:
@@ -103,31 +114,58 @@ class Tally:
 
     @property
     def seen_up(self) -> bool:
-        """Up to somebody and not lost: enough to lean on, though not enough to restore."""
-        return bool(self.up) and not self.lost
+        """It answers somebody and is not lost: enough to lean on, though not enough to restore."""
+        return bool(self.up or self.degraded) and not self.lost
+
+    @property
+    def suspected(self) -> bool:
+        """Anybody finds it down, even one who doubts himself: the first sight of a fault."""
+        return any(seen.verdict is Verdict.DOWN for seen in (*self.down, *self.doubting))
 
     def describe(self) -> str:
         """One sentence for people, the same wherever the tally is shown."""
-        said = "; ".join(f"{seen.observer}: {seen.detail}" if seen.detail else seen.observer for seen in self.down)
-        sentence = f"{len(self.down)} of {self.observers} observers see {self.target} down, {self.needed} are needed"
+        return self._sentence("down", self.down)
+
+    def describe_ill(self) -> str:
+        """The same of a target that answers, but not reliably."""
+        return self._sentence("ill", self.against)
+
+    def describe_up(self) -> str:
+        """The same of those who see it well."""
+        return self._sentence("up", self.up)
+
+    def _sentence(self, word: str, who: tuple[Observation, ...]) -> str:
+        said = "; ".join(f"{seen.observer}: {seen.detail}" if seen.detail else seen.observer for seen in who)
+        sentence = f"{len(who)} of {self.observers} observers see {self.target} {word}, {self.needed} are needed"
         return f"{sentence} ({said})" if said else sentence
 
 
-def tally(target: str, observations: Iterable[Observation], zone: Zone) -> Tally:
-    """Sort what is said about a target by whose word counts: heard of lately, and not in doubt of itself."""
-    said = {seen.observer: seen for seen in observations if seen.target == target}
-    heard = [said[name] for name in zone.observers_of(target) if name in said and _fresh(said[name])]
-    counted = [seen for seen in heard if not seen.self_doubt]
-    names = {seen.observer for seen in heard}
+def tallies(observations: Iterable[Observation], zone: Zone) -> dict[str, Tally]:
+    """Every region of the zone, each judged by all voters but itself."""
+    by_target: dict[str, list[Observation]] = {name: [] for name in zone.members}
+    for seen in observations:
+        if seen.tier is Tier.REGION and seen.target in by_target:
+            by_target[seen.target].append(seen)
+    return {name: tally(name, said, zone.observers_of(name)) for name, said in by_target.items()}
+
+
+def tally(target: str, observations: Iterable[Observation], observers: Sequence[str]) -> Tally:
+    """Sort what is said about one target by whose word counts: heard of lately, and not in doubt of itself."""
+    said = {seen.observer: seen for seen in observations}
+    groups: dict[Verdict | None, list[Observation]] = {None: [], **{verdict: [] for verdict in Verdict}}
+    silent: list[str] = []
+    for name in observers:
+        seen = said.get(name)
+        if seen is None or seen.heard_age_s > HEARD_WITHIN_S:
+            silent.append(name)
+        else:
+            groups[None if seen.self_doubt else seen.verdict].append(seen)
     return Tally(
         target=target,
-        up=tuple(seen for seen in counted if seen.verdict is Verdict.UP),
-        down=tuple(seen for seen in counted if seen.verdict is Verdict.DOWN),
-        unknown=tuple(seen for seen in counted if seen.verdict is Verdict.UNKNOWN),
-        doubting=tuple(seen for seen in heard if seen.self_doubt),
-        silent=tuple(name for name in zone.observers_of(target) if name not in names),
+        up=tuple(groups[Verdict.UP]),
+        degraded=tuple(groups[Verdict.DEGRADED]),
+        down=tuple(groups[Verdict.DOWN]),
+        unknown=tuple(groups[Verdict.UNKNOWN]),
+        doubting=tuple(groups[None]),
+        silent=tuple(silent),
     )
-
-
-def _fresh(seen: Observation) -> bool:
-    return seen.heard_age_s <= HEARD_WITHIN_S

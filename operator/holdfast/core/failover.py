@@ -1,66 +1,59 @@
 """Which regions of a zone take calls: one view in, one plan out.
 
-The plan is level-triggered. First the fleet's mind is made up (moves, which the guards may refuse), then
-every origin that differs from it is written. Nothing is taken out before what replaces it was read back
-as on, so a plan may stop after any step:
+The plan is level-triggered. First the fleet's mind is made up: `wants` says what is wished and why, and `guards` may
+refuse it. Then `writes` compares the levers with what is wanted. What is decided takes effect in this order, so that
+a plan may stop after any step:
 
-    StoreMemory     the intent and its age, in a majority, before anything is written
-    SetOrigin on    what comes back
-    ReadBack
-    SetOrigin off   what is lost
-    ReadBack
+    StoreMemory     the mind and its age, in a majority, before anything is written
+    SetOrigin on    what comes back, then ReadBack
+    SetOrigin off   what is lost, then ReadBack; never before what replaces it was read back as on
     ReadBack        origins of which nothing is known; until then nothing leans on them
 
+Beside the steps a plan says how things are to stand meanwhile: weights, the carriers' fallback, the order of carriers.
 This module knows neither a vendor nor who runs the plan.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
-from holdfast.core import guards, reasons
-from holdfast.core.plans import (
-    NEVER_S,
-    Action,
-    Move,
-    Plan,
-    ReadBack,
-    Refusal,
-    SetOrigin,
-    Step,
-    StoreMemory,
-    View,
-)
-from holdfast.core.values import Fence, Intent, Reason, RegionMemory, Verdict
-
-__all__ = [
-    "Action", "Move", "Plan", "ReadBack", "Refusal", "SetOrigin", "Step", "StoreMemory", "View", "decide", "lost",
-]
+from holdfast.core import carriers, fallback, guards, wants, weights, writes
+from holdfast.core.plans import Move, Overridden, Plan, Refusal, StoreMemory, Turn, View
+from holdfast.core.values import NEVER_S, Cause, Cordon, Fence, RegionMemory
 
 FLAPS_FORGIVEN_AFTER_DWELLS = 12
 
 
 def decide(view: View, now: float) -> Plan:
     """`now` is on the clock on which `wake_at` will be read; every other time is an age."""
-    after = _found_off(view)
-    moves: list[Move] = []
-    refusals: list[Refusal] = []
-    for move in _wanted(after):
-        if reason := guards.refuse(move, after):
-            refusals.append(Refusal(move, reason))
-            continue
-        moves.append(move)
-        after = after.with_memory(move.region, _moved(move, after))
-    wake_at = _wake_at(after, now)
+    after, moves, refusals, overridden = _make_up_mind(_joined(_found_off(view)))
+    choice = carriers.decide(view)
+    spread, shed = weights.effective(view)
+    plan = Plan(
+        moves=moves,
+        carrier_moves=choice.moves,
+        refusals=(*refusals, *choice.refusals),
+        overridden=overridden,
+        weights=spread,
+        shed=shed,
+        fallback=fallback.choose(view.zone, regions=view.regions, serving=view.serving()),
+        carriers=choice.order,
+        wake_at=_wake_at(after, now),
+    )
     fence = guards.authority(view)
     if fence is None:
-        return Plan(refusals=tuple(refusals), wake_at=wake_at)
+        return replace(plan, moves=(), carrier_moves=())
     after = _aging(after)
-    steps, refused = _writes(after, fence)
-    if after.memory != view.memory or any(isinstance(step, SetOrigin) for step in steps):
-        steps.insert(0, StoreMemory(fence, after.memory))
-    return Plan(tuple(steps), tuple(moves), (*refusals, *refused), wake_at)
+    wanted = writes.steps(after, fence)
+    steps = wanted.steps
+    if wanted.writes or after.memory != view.memory or choice.memory != view.carriers:
+        steps = (_store(after, choice, fence), *steps)
+    return replace(
+        plan,
+        steps=steps,
+        refusals=(*plan.refusals, *wanted.refusals),
+        overridden=(*overridden, *wanted.overridden),
+    )
 
 
 def lost(view: View) -> tuple[str, ...]:
@@ -69,92 +62,106 @@ def lost(view: View) -> tuple[str, ...]:
     return tuple(name for name in view.zone.members if name not in serving and view.tally(name).lost)
 
 
+def _make_up_mind(view: View) -> tuple[View, tuple[Move, ...], tuple[Refusal, ...], tuple[Overridden, ...]]:
+    """Each wish is judged in the light of those granted before it."""
+    moves: list[Move] = []
+    refusals: list[Refusal] = []
+    overridden: list[Overridden] = []
+    for move in wants.moves(view):
+        reason, kept_from_binding = guards.refuse(move, view)
+        if reason:
+            refusals.append(Refusal(move, reason))
+            continue
+        moves.append(move)
+        overridden += kept_from_binding
+        view = view.with_memory(move.region, _moved(move, view))
+    return view, tuple(moves), tuple(refusals), tuple(overridden)
+
+
 def _found_off(view: View) -> View:
     """Take an origin that is off, with no record of why, for a cordon of unknown age.
 
     Somebody had a reason to turn it off. Only when no other region would be left on is it turned on at once.
     """
     for name in view.zone.members:
+        recorded = name in view.memory and not (view.rewound and not view.remembered(name).standing)
         others_on = any(state.enabled for state in view.origins if state.region != name)
         states = [view.enabled(lever, name) for lever in view.levers_of(name)]
         all_off = bool(states) and all(enabled is False for enabled in states)
-        if name not in view.memory and all_off and others_on:
-            found = RegionMemory(Intent.CORDONED, None, reason="found off, with no record of why")
-            view = view.with_memory(name, found)
+        if not recorded and all_off and others_on:
+            found = Cordon(stands=True, changed_ago_s=None, reason="found off, with no record of why")
+            before = view.remembered(name)
+            view = view.with_memory(name, replace(before, cordons={**before.cordons, Cause.FOUND_OFF: found}))
     return view
 
 
-def _wanted(view: View) -> Iterator[Move]:
-    """What the evidence suggests, before any guard is asked. Returns come first: they make losses bearable."""
-    serving = view.serving()
+def _joined(view: View) -> View:
+    """A region that a quorum sees well is remembered from then on: when it falls now, it is lost and not absent."""
     for name in view.zone.members:
-        tally = view.tally(name)
-        if name not in serving and tally.up:
-            message = f"{len(tally.up)} of {tally.observers} observers see {name} up again"
-            yield Move(name, Intent.SERVING, Reason(reasons.REGION_RECOVERED, message))
-    for name in serving:
-        tally = view.tally(name)
-        if any(seen.verdict is Verdict.DOWN for seen in (*tally.down, *tally.doubting)):
-            yield Move(name, Intent.CORDONED, Reason(reasons.REGION_LOST, tally.describe()))
+        if not view.joined(name) and name not in view.memory and view.legal(name) and view.tally(name).well:
+            view = view.with_memory(name, RegionMemory())
+    return view
 
 
 def _moved(move: Move, view: View) -> RegionMemory:
+    """The memory of a region after a move."""
     before = view.remembered(move.region)
-    flaps = before.flaps
-    if move.intent is Intent.CORDONED:
-        calm_s = NEVER_S if before.changed_ago_s is None else before.changed_ago_s
-        flaps = 1 if calm_s >= FLAPS_FORGIVEN_AFTER_DWELLS * view.zone.dwell_s else flaps + 1
-    return RegionMemory(move.intent, 0.0, flaps, move.reason.message)
+    if move.turn is Turn.RAISE:
+        following = (before.step or 0) + 1
+        last = following >= len(view.zone.ramp) - 1
+        return replace(before, step=None if last else following, stepped_ago_s=0.0)
+    cordon = before.cordons.get(move.cause, Cordon(stands=False, changed_ago_s=NEVER_S))
+    if move.turn is Turn.OUT:
+        cordon = _struck(move, cordon, view)
+        return RegionMemory({**before.cordons, move.cause: cordon})
+    cordon = replace(cordon, stands=False, changed_ago_s=0.0, reason=move.reason.message, remaining_s=None)
+    back = RegionMemory({**before.cordons, move.cause: cordon})
+    ramped = not back.standing and move.cause is not Cause.ABSENT and len(view.zone.ramp) > 1
+    return replace(back, step=0) if ramped else back
+
+
+def _struck(move: Move, before: Cordon, view: View) -> Cordon:
+    """Flaps grow when the same cause strikes again before a long calm."""
+    calm_s = NEVER_S if before.changed_ago_s is None else before.changed_ago_s
+    flaps = 1 if calm_s >= FLAPS_FORGIVEN_AFTER_DWELLS * view.zone.dwell_s else before.flaps + 1
+    running = wants.shift(move.region, move.cause, view)
+    return Cordon(
+        stands=True,
+        changed_ago_s=0.0,
+        flaps=flaps,
+        reason=move.reason.message,
+        remaining_s=running.remaining_s if running else None,
+        told_by=running.told_by if running else "",
+    )
 
 
 def _aging(view: View) -> View:
     """Unknown history counts as moved just now, and from now on its age is known."""
     for name, remembered in view.memory.items():
-        if remembered.changed_ago_s is None:
-            view = view.with_memory(name, replace(remembered, changed_ago_s=0.0))
+        unknown = [cause for cause, cordon in remembered.cordons.items() if cordon.changed_ago_s is None]
+        if unknown or remembered.stepped_ago_s is None:
+            dated = {cause: replace(remembered.cordons[cause], changed_ago_s=0.0) for cause in unknown}
+            known = replace(remembered, cordons={**remembered.cordons, **dated})
+            view = view.with_memory(name, replace(known, stepped_ago_s=remembered.stepped_ago_s or 0.0))
     return view
 
 
-def _writes(view: View, fence: Fence) -> tuple[list[Step], list[Refusal]]:
-    """What differs at the levers from what is wanted; a write leaves its origin unknown until it is read back."""
-    steps: list[Step] = []
-    unknown: list[Step] = []
-    refusals: list[Refusal] = []
-    for region, lever, enabled in _desired(view):
-        state = view.enabled(lever, region)
-        if state is None:
-            unknown.append(ReadBack(lever, region))
-        elif state is not enabled:
-            write = _write(region, lever, enabled=enabled, fence=fence, why=view.remembered(region).reason)
-            if reason := guards.refuse(write, view):
-                refusals.append(Refusal(write, reason))
-                continue
-            steps += [write, ReadBack(lever, region, enabled)]
-            view = view.with_origin(lever, region, enabled=None)
-    return steps + unknown, refusals
-
-
-def _desired(view: View) -> Iterator[tuple[str, str, bool]]:
-    """Region, lever, and whether its origin is to be on: what is turned on comes before what is turned off."""
-    serving = view.serving()
-    for enabled in (True, False):
-        for name in view.zone.members:
-            if (name in serving) is enabled:
-                yield from ((name, lever, enabled) for lever in view.levers_of(name))
-
-
-def _write(region: str, lever: str, *, enabled: bool, fence: Fence, why: str) -> SetOrigin:
-    code, word = (reasons.REGION_RECOVERED, "on") if enabled else (reasons.REGION_LOST, "off")
-    key = f"{fence.zone}/{fence.epoch}/{lever}/{region}/{word}"
-    return SetOrigin(lever, region, enabled, fence, key, Reason(code, why or f"{region} is to be {word}"))
+def _store(view: View, choice: carriers.Choice, fence: Fence) -> StoreMemory:
+    key = f"{fence.zone}/{fence.epoch}/memory"
+    return StoreMemory(fence, view.memory, choice.memory, key)
 
 
 def _wake_at(view: View, now: float) -> float | None:
-    """When the next cordoned region that is well will have waited long enough."""
-    waits = [
-        max(needed - (remembered.changed_ago_s or 0.0), needed - view.tally(name).well_for_s)
-        for name, remembered in view.memory.items()
-        if remembered.intent is Intent.CORDONED and view.tally(name).well
-        for needed in (guards.dwell_s(name, view),)
-    ]
+    """When the next thing becomes possible by mere waiting: a dwell, a step of a ramp, or the end of a shift."""
+    waits: list[float] = []
+    for name, remembered in view.memory.items():
+        well_for_s = view.tally(name).well_for_s if name in view.zone.members else 0.0
+        for cause in remembered.standing:
+            cordon = remembered.cordons[cause]
+            if cordon.remaining_s is not None:
+                waits.append(cordon.remaining_s)
+            elif cause in guards.DWELLS and well_for_s > 0:
+                waits.append(guards.dwell_s(name, cause, view) - min(cordon.changed_ago_s or 0.0, well_for_s))
+        if remembered.step is not None and not remembered.standing:
+            waits.append(guards.ramp_step_s(view) - min(remembered.stepped_ago_s or 0.0, well_for_s))
     return now + min(ahead) if (ahead := [wait for wait in waits if wait > 0]) else None

@@ -33,9 +33,16 @@ class Fallback:
     reason: Reason
 
 
-def choose(zone: Zone, *, regions: Mapping[str, Region], serving: Collection[str]) -> Fallback:
-    """Not the region the edge tries first, if there is another; in another failure domain, if there is one."""
-    order = [name for name in zone.members if name in serving] or list(zone.members)
+def choose(zone: Zone, *, regions: Mapping[str, Region], serving: Collection[str]) -> Fallback | None:
+    """Not the region the edge tries first, if there is another; in another failure domain, if there is one.
+
+    Only regions inside the residency are ever named, also when none of them serves; None when there is none at all:
+    an empty zone fails closed, and no fallback leads round it.
+    """
+    legal = [name for name in zone.members if name in regions and regions[name].jurisdiction == zone.residency]
+    order = [name for name in legal if name in serving] or legal
+    if not order:
+        return None
     first, others = order[0], order[1:]
     if not others:
         message = f"only {first} serves, so the fallback URL leads to the same region as the edge"
@@ -59,4 +66,4 @@ def application(agent: AgentRef, zone: Zone, *, host: str) -> TwilioApplication:
 
 def _domain(name: str, regions: Mapping[str, Region]) -> str:
     # A region without a failure domain shares it with nobody.
-    return (regions[name].failure_domain if name in regions else "") or name
+    return regions[name].failure_domain or name

@@ -12,7 +12,7 @@ from typing import Any
 from holdfast.core import reasons
 from holdfast.core.fallback import Fallback
 from holdfast.core.plans import Plan, View
-from holdfast.core.values import Intent, Reason, Zone
+from holdfast.core.values import Intent, Load, Reason, Zone
 
 READY = "Ready"
 REACHABLE = "Reachable"
@@ -35,21 +35,12 @@ class Condition:
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
-    """What a region's heartbeat says of its pods. `room`: how many more calls they take."""
-
-    ready_pods: int
-    active_calls: int
-    room: int
-
-
 def ready(view: View) -> Condition:
     """A zone is ready while a region that is meant to serve is seen up."""
     able = [name for name in view.serving() if view.tally(name).seen_up]
     if able:
         return Condition(READY, True, Reason(reasons.READY, f"new calls go to {', '.join(able)}"))
-    unseen = all(not view.tally(name).down for name in view.serving())
+    unseen = bool(view.serving()) and all(not view.tally(name).down for name in view.serving())
     message = f"no region of zone {view.zone.name} is both meant to serve and seen up"
     return Condition(READY, None if unseen else False, Reason(reasons.NO_REGION_SERVES, message))
 
@@ -95,8 +86,11 @@ def region(name: str, view: View, *, plan: Plan) -> tuple[Condition, ...]:
     return (_serves(name, view), _reachable(name, view), _in_sync(name, view), _held(name, plan))
 
 
-def fallback_ready(fallback: Fallback, *, read_back: bool | None) -> Condition:
+def fallback_ready(fallback: Fallback | None, *, read_back: bool | None) -> Condition:
     """Whether the carrier's own fallback stands. `read_back` tells if the carrier was read to say what we want."""
+    if fallback is None:
+        message = "no region of the zone may legally take calls, so there is nowhere to fall back to"
+        return Condition(FALLBACK_READY, False, Reason(reasons.OUTSIDE_RESIDENCY, message))
     if read_back is None:
         return Condition(FALLBACK_READY, None, Reason(reasons.ROUTE_UNKNOWN, "the carrier was not read yet"))
     if not read_back:
@@ -158,7 +152,7 @@ def _in_sync(name: str, view: View) -> Condition:
 
 
 def _held(name: str, plan: Plan) -> Condition:
-    refusal = next((refusal for refusal in plan.refusals if refusal.action.region == name), None)
+    refusal = next((each for each in plan.refusals if getattr(each.action, "region", None) == name), None)
     if refusal is None:
         return Condition(ACTION_HELD, False, Reason(reasons.NOTHING_HELD, "no action on this region is held back"))
     return Condition(ACTION_HELD, True, refusal.reason)

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+NEVER_S = float("inf")
+
 
 @dataclass(frozen=True, slots=True)
 class Reason:
@@ -19,10 +21,23 @@ class Reason:
     message: str
 
 
+class Tier(Enum):
+    """The layers a call depends on, each watched on its own."""
+
+    REGION = "region"
+    PROVIDER = "provider"
+    RELAY = "relay"
+    CARRIER = "carrier"
+
+
 class Verdict(Enum):
-    """What an observer says about a target. An API server out of reach is UNKNOWN, never DOWN."""
+    """What an observer says about a target.
+
+    DEGRADED answers, but not reliably. An API server out of reach is UNKNOWN, never DOWN.
+    """
 
     UP = "up"
+    DEGRADED = "degraded"
     DOWN = "down"
     UNKNOWN = "unknown"
 
@@ -32,6 +47,29 @@ class Intent(Enum):
 
     SERVING = "serving"
     CORDONED = "cordoned"
+
+
+class Cause(Enum):
+    """Why a region takes no new calls, the gravest first. Each is remembered by itself: none hides another.
+
+    ILLEGAL     it does not lie in the zone's residency
+    LOST        a quorum sees its public entry down
+    ABSENT      down, and never seen well since the zone names it: it has not joined yet
+    FOUND_OFF   its origins were found off, with no record of why
+    WITHDRAWN   its own operator asks to be taken out
+    DEGRADED    a quorum sees it answer unreliably
+    HUMAN       a person cordoned it, for a time
+    GAME_DAY    a rehearsal cordoned it, for a time
+    """
+
+    ILLEGAL = "illegal"
+    LOST = "lost"
+    ABSENT = "absent"
+    FOUND_OFF = "found-off"
+    WITHDRAWN = "withdrawn"
+    DEGRADED = "degraded"
+    HUMAN = "human"
+    GAME_DAY = "game-day"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +107,22 @@ class Guards:
 
     min_serving: int = 1
     max_cordoned: int = 1
+    headroom_percent: int = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Lever:
-    """A place where routing is written. `secret` names a Secret of the operator's namespace (key `token`)."""
+    """A place where routing is written. `secret` names a Secret of the operator's namespace (key `token`).
+
+    `weighted`: it takes a region's share in percent; others only know on and off.
+    """
 
     name: str
     kind: str
     api_url: str
     account_id: str
     secret: str
+    weighted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +148,10 @@ class Tenant:
 
 @dataclass(frozen=True, slots=True)
 class Zone:
-    """The regions of one FailoverPolicy; nothing of a call ever leaves it."""
+    """The regions of one FailoverPolicy; nothing of a call ever leaves it.
+
+    `ramp`: the percentages of its weight at which a region that comes back is given calls, in order.
+    """
 
     name: str
     uid: str
@@ -116,8 +162,11 @@ class Zone:
     witnesses: tuple[str, ...] = ()
     probe: Probe = Probe()
     dwell_s: float = 300.0
+    ramp: tuple[int, ...] = (5, 25, 50, 100)
     guards: Guards = Guards()
     drain_s: float = 600.0
+    grace_s: float = 660.0
+    paused: bool = False
     levers: tuple[Lever, ...] = ()
     carriers: tuple[Carrier, ...] = ()
     tenants: tuple[Tenant, ...] = ()
@@ -168,26 +217,130 @@ class Observation:
     held_s: float = 0.0
     self_doubt: bool = False
     detail: str = ""
+    tier: Tier = Tier.REGION
 
 
 @dataclass(frozen=True, slots=True)
 class OriginState:
-    """What a lever was last read to say of a region; `enabled` None: not read, or an outcome unknown."""
+    """What a lever was last read to say of a region; `enabled` None: not read, or an outcome unknown.
+
+    `share`: the percentage read there; None where the lever only knows on and off.
+    """
 
     lever: str
     region: str
     enabled: bool | None
     read_age_s: float = 0.0
+    share: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a region's heartbeat says of its pods. `room`: how many more calls they take."""
+
+    ready_pods: int
+    active_calls: int
+    room: int
+
+    @property
+    def capacity(self) -> int:
+        return self.active_calls + self.room
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How many requests a lever's vendor takes from us now, and how many of them are kept for failover."""
+
+    left: int
+    reserve: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """A region taken out on purpose, for a time. `by` is HUMAN or GAME_DAY; `told_by`: the cluster it is written in."""
+
+    region: str
+    by: Cause
+    remaining_s: float
+    reason: str
+    told_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """Break-glass: for a time, the one guard with this reason code does not bind for this region."""
+
+    region: str
+    guard: str
+    remaining_s: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """A region's own operator asks to be taken out of service.
+
+    `ill`: the targets of other tiers that it blames, by name. `agents` of `of_agents` are affected.
+    """
+
+    region: str
+    reason: Reason
+    heard_age_s: float
+    agents: int = 1
+    of_agents: int = 1
+    ill: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Cordon:
+    """One cause's word on a target: whether it stands, since when that is so, and how often it stood before.
+
+    `changed_ago_s` None: unknown, which counts as just now. `remaining_s`: when a person's or a rehearsal's ends
+    by itself; `told_by`: the cluster it is written in.
+    """
+
+    stands: bool
+    changed_ago_s: float | None
+    flaps: int = 0
+    reason: str = ""
+    remaining_s: float | None = None
+    told_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class RegionMemory:
-    """What a majority remembers of a region. `changed_ago_s` None: unknown, which counts as moved just now."""
+    """What a majority remembers of a region. There is none of a region that was never seen well: it has not joined.
 
-    intent: Intent
-    changed_ago_s: float | None
-    flaps: int = 0
-    reason: str = ""
+    `step`: the entry of the zone's ramp at which it stands since `stepped_ago_s`; None: it has its whole weight.
+    """
+
+    cordons: Mapping[Cause, Cordon] = field(default_factory=dict)
+    step: int | None = None
+    stepped_ago_s: float | None = 0.0
+
+    @property
+    def standing(self) -> tuple[Cause, ...]:
+        """The causes that keep it out of service, the gravest first."""
+        return tuple(cause for cause in Cause if cause in self.cordons and self.cordons[cause].stands)
+
+    @property
+    def intent(self) -> Intent:
+        return Intent.CORDONED if self.standing else Intent.SERVING
+
+    @property
+    def changed_ago_s(self) -> float | None:
+        """Since its last move of any cause; infinite when it was never moved, None when that is unknown."""
+        ages = [cordon.changed_ago_s for cordon in self.cordons.values()]
+        known = [age for age in ages if age is not None]
+        return None if len(known) < len(ages) else min(known, default=NEVER_S)
+
+    @property
+    def reason(self) -> str:
+        """Why it is out, or why it came back."""
+        if self.standing:
+            return self.cordons[self.standing[0]].reason
+        latest = sorted(self.cordons.values(), key=lambda cordon: cordon.changed_ago_s or 0.0)
+        return latest[0].reason if latest else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from holdfast.core.values import Budget
 from holdfast.errors import DriverError
 
 __all__ = ["WRITE_DEADLINE_S", "DriverError", "OriginChange", "OriginReading", "RoutingDriver"]
@@ -28,11 +29,15 @@ class OriginReading:
 
 @dataclass(frozen=True, slots=True)
 class OriginChange:
-    """One wanted write: a region's own origin on or off, under the epoch of the leader who wants it."""
+    """One wanted write: a region's own origin on or off, under the epoch of the leader who wants it.
+
+    `share`: the percentage of its weight, for back ends that take one; the others leave it to the webhook's answer.
+    """
 
     region: str
     enabled: bool
     epoch: int
+    share: int = 100
 
 
 class RoutingDriver(Protocol):
@@ -49,6 +54,10 @@ class RoutingDriver(Protocol):
 
     def normalise(self, change: OriginChange) -> OriginReading:
         """What `read` will answer once the change is in force, so that a read-back compares equal."""
+        ...
+
+    def budget(self) -> Budget | None:
+        """How many requests the vendor takes from us now; None where nothing is counted."""
         ...
 
     async def apply(self, change: OriginChange) -> None:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from holdfast.core.values import Budget
+
 
 class RateBudget:
     """`requests` per `window_s`; what is not urgent may only spend what lies above the reserve."""
@@ -22,15 +24,23 @@ class RateBudget:
 
     def spend(self, *, urgent: bool) -> bool:
         """Take one request out of the budget; False when it must not be made now."""
-        now = self._clock()
-        self._tokens = min(self._capacity, self._tokens + (now - self._filled_at) * self._rate)
-        self._filled_at = now
-        if now < self._blocked_until:
+        self._fill()
+        if self._clock() < self._blocked_until:
             return False
         if self._tokens < (1.0 if urgent else 1.0 + self._reserve):
             return False
         self._tokens -= 1.0
         return True
+
+    def left(self) -> Budget:
+        """What may be spent now: nothing at all while the vendor does not listen."""
+        self._fill()
+        return Budget(0 if self.blocked_for_s() else int(self._tokens), int(self._reserve))
+
+    def _fill(self) -> None:
+        now = self._clock()
+        self._tokens = min(self._capacity, self._tokens + (now - self._filled_at) * self._rate)
+        self._filled_at = now
 
     def block(self, for_s: float) -> None:
         """The vendor said 429: nothing at all is sent until it said it would listen again."""

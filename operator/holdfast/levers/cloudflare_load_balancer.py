@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 
+from holdfast.core.values import Budget
 from holdfast.levers import marks
 from holdfast.levers.base import WRITE_DEADLINE_S, DriverError, OriginChange, OriginReading
 from holdfast.levers.budget import RateBudget
@@ -58,6 +59,10 @@ class CloudflareLoadBalancer:
     def normalise(self, change: OriginChange) -> OriginReading:
         """The pool as it will read once the change is in force."""
         return OriginReading(region=change.region, enabled=change.enabled, epoch=change.epoch)
+
+    def budget(self) -> Budget:
+        """The account's request budget; everything of the account draws on it."""
+        return self._budget.left()
 
     async def apply(self, change: OriginChange) -> None:
         """PATCH `enabled` and the epoch in our mark; never the origins, so there is nothing of others to overwrite."""

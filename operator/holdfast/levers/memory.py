@@ -47,6 +47,9 @@ class MemoryLever:
         """The reading once the change is in force."""
         return OriginReading(region=change.region, enabled=change.enabled, epoch=change.epoch)
 
+    def budget(self) -> None:
+        """Nothing is counted."""
+
     async def apply(self, change: OriginChange) -> None:
         """Store it, under the same fence as a real vendor's mark."""
         reading = await self.read(change.region)
