@@ -91,7 +91,7 @@ NO_RELAY = "NoRelay"
 # Why a carrier was moved, or not.
 CARRIER_ILL = "CarrierIll"
 CARRIER_RECOVERED = "CarrierRecovered"
-ALL_CARRIERS_ILL = "AllCarriersIll"
+EVERY_CARRIER_ILL = "EveryCarrierIll"
 
 # Why a region asks to be withdrawn, or does not although something is ill.
 PODS_NOT_READY = "PodsNotReady"

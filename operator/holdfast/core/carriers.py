@@ -1,0 +1,202 @@
+"""In which order a zone's carriers are preferred: the policy's, with those behind that a quorum sees ill.
+
+The zone's leader decides, as for regions: evidence suggests a move, and a guard may only refuse it. Nothing is
+written at a carrier here; a carrier set back keeps its numbers and its calls, others are merely asked before it.
+
+    a carrier is     moves by                              which waits for
+    preferred        OUT, a quorum finds its API down      nothing
+    preferred        OUT, a quorum finds it unreliable     a dwell since its last move
+    set back         BACK, a quorum finds it well          a dwell since then, well all the while
+
+The dwell doubles each time the carrier fell again soon after it came back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from holdfast.core import evidence, guards, reasons
+from holdfast.core.plans import CarrierMove, Refusal, Turn, View
+from holdfast.core.values import NEVER_S, Cordon, Reason, Tier, Verdict
+
+FLAPS_FORGIVEN_AFTER_DWELLS = 12
+OUR_FAULTS = frozenset({400, 401, 403, 404, 429})
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The carriers in order, what was moved and refused, and what is to be remembered of them."""
+
+    order: tuple[str, ...]
+    moves: tuple[CarrierMove, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+    memory: Mapping[str, Cordon] = field(default_factory=dict)
+
+
+def verdict(status: int | None, *, suspended: bool = False) -> Verdict:
+    """What an answer of a carrier's API says of the carrier; `status` None: there was none.
+
+    A suspended account, a wrong key or too many requests of ours are no illness: another region would fare no better.
+    """
+    if suspended or status in OUR_FAULTS:
+        return Verdict.UNKNOWN
+    return Verdict.UP if status is not None and status < 500 else Verdict.DOWN
+
+
+def decide(view: View) -> Choice:
+    """Returns are decided first: they make what follows bearable."""
+    sights = _sights(view)
+    memory = {name: cordon for name, cordon in view.carriers.items() if name in sights}
+    moves: list[CarrierMove] = []
+    refusals: list[Refusal] = []
+    for move in _wanted(sights, memory):
+        case = Case(view, sights, memory)
+        if reason := _refuse(move, case):
+            refusals.append(Refusal(move, reason))
+            continue
+        moves.append(move)
+        memory = {**memory, move.carrier: _moved(move, case)}
+    order = tuple(sorted(sights, key=lambda name: name in memory and memory[name].stands))
+    if guards.authority(view):
+        memory = {name: _dated(cordon) for name, cordon in memory.items()}
+    return Choice(order, tuple(moves), tuple(refusals), memory)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What the guards look at: the zone, what is said of each carrier, and the moves decided so far."""
+
+    view: View
+    sights: Mapping[str, evidence.Tally]
+    memory: Mapping[str, Cordon]
+
+    def stands(self, carrier: str) -> bool:
+        return carrier in self.memory and self.memory[carrier].stands
+
+    def moved_ago_s(self, carrier: str) -> float | None:
+        return self.memory[carrier].changed_ago_s if carrier in self.memory else NEVER_S
+
+    def dwell_s(self, carrier: str) -> float:
+        flaps = self.memory[carrier].flaps if carrier in self.memory else 0
+        return self.view.zone.dwell_s * 2.0 ** min(max(flaps - 1, 0), guards.DOUBLINGS_MAX)
+
+    def testimony(self, move: CarrierMove) -> int:
+        """How many speak for the move."""
+        tally = self.sights[move.carrier]
+        return len(tally.against if move.turn is Turn.OUT else tally.up)
+
+
+Guard = Callable[[CarrierMove, Case], Reason | None]
+
+
+def no_quorum(_move: CarrierMove, case: Case) -> Reason | None:
+    if guards.authority(case.view):
+        return None
+    return Reason(reasons.NO_QUORUM, "this operator does not hold a majority of the votes")
+
+
+def paused(_move: CarrierMove, case: Case) -> Reason | None:
+    if case.view.paused:
+        return Reason(reasons.PAUSED, f"the fleet is paused: {case.view.paused}")
+    if case.view.zone.paused:
+        return Reason(reasons.PAUSED, f"spec.paused of FailoverPolicy {case.view.zone.name} is true")
+    return None
+
+
+def stale_evidence(move: CarrierMove, case: Case) -> Reason | None:
+    """Refused for want of observers who have fallen silent; their last word no longer counts."""
+    tally, said = case.sights[move.carrier], case.testimony(move)
+    if said >= tally.needed or said + len(tally.silent) < tally.needed:
+        return None
+    message = f"not heard within {evidence.HEARD_WITHIN_S:.0f} s: {', '.join(tally.silent)}; {move.reason.message}"
+    return Reason(reasons.STALE_EVIDENCE, message)
+
+
+def not_confirmed(move: CarrierMove, case: Case) -> Reason | None:
+    if case.testimony(move) >= case.sights[move.carrier].needed:
+        return None
+    return Reason(reasons.NOT_CONFIRMED, move.reason.message)
+
+
+def every_carrier_ill(move: CarrierMove, case: Case) -> Reason | None:
+    """With nobody better to prefer the fault is more likely ours, and an order is as good as another."""
+    others = [name for name in case.sights if name != move.carrier and not case.stands(name)]
+    if move.turn is not Turn.OUT or any(not case.sights[name].ill for name in others):
+        return None
+    message = f"no other carrier of zone {case.view.zone.name} is well; their order is held as it is"
+    return Reason(reasons.EVERY_CARRIER_ILL, message)
+
+
+def unknown_history(move: CarrierMove, case: Case) -> Reason | None:
+    if not _must_dwell(move, case) or case.moved_ago_s(move.carrier) is not None:
+        return None
+    return Reason(reasons.UNKNOWN_HISTORY, f"when {move.carrier} was last moved is unknown, which counts as just now")
+
+
+def dwell(move: CarrierMove, case: Case) -> Reason | None:
+    """Opposite moves lie apart, and a carrier must have been well all that time before it comes back."""
+    if not _must_dwell(move, case):
+        return None
+    needed = case.dwell_s(move.carrier)
+    if (case.moved_ago_s(move.carrier) or 0.0) < needed:
+        return Reason(reasons.DWELL, f"{move.carrier} was moved less than {needed:.0f} s ago")
+    if move.turn is Turn.BACK and case.sights[move.carrier].well_for_s < needed:
+        return Reason(reasons.DWELL, f"{move.carrier} has been well for less than {needed:.0f} s")
+    return None
+
+
+# The right to act, then evidence, then what would be left, then history.
+GUARDS: tuple[Guard, ...] = (
+    no_quorum,
+    paused,
+    stale_evidence,
+    not_confirmed,
+    every_carrier_ill,
+    unknown_history,
+    dwell,
+)
+
+
+def _refuse(move: CarrierMove, case: Case) -> Reason | None:
+    return next((reason for guard in GUARDS if (reason := guard(move, case))), None)
+
+
+def _must_dwell(move: CarrierMove, case: Case) -> bool:
+    return move.turn is Turn.BACK or not case.sights[move.carrier].lost
+
+
+def _sights(view: View) -> dict[str, evidence.Tally]:
+    """What is said of each carrier, in the policy's order. Every voter counts, and a carrier is nobody's own."""
+    said = [seen for seen in view.observations if seen.tier is Tier.CARRIER]
+    return {
+        carrier.name: evidence.tally(
+            carrier.name, (seen for seen in said if seen.target == carrier.name), view.zone.voters
+        )
+        for carrier in view.zone.carriers
+    }
+
+
+def _wanted(sights: Mapping[str, evidence.Tally], memory: Mapping[str, Cordon]) -> Iterator[CarrierMove]:
+    """What the evidence suggests. One voice is enough to wish."""
+    set_back = [name for name in sights if name in memory and memory[name].stands]
+    for name in set_back:
+        if sights[name].up:
+            yield CarrierMove(name, Turn.BACK, Reason(reasons.CARRIER_RECOVERED, sights[name].describe_up()))
+    for name, tally in sights.items():
+        if name not in set_back and tally.against:
+            yield CarrierMove(name, Turn.OUT, Reason(reasons.CARRIER_ILL, tally.describe_ill()))
+
+
+def _moved(move: CarrierMove, case: Case) -> Cordon:
+    before = case.memory.get(move.carrier, Cordon(stands=False, changed_ago_s=NEVER_S))
+    if move.turn is Turn.BACK:
+        return replace(before, stands=False, changed_ago_s=0.0, reason=move.reason.message)
+    calm_s = NEVER_S if before.changed_ago_s is None else before.changed_ago_s
+    forgiven = calm_s >= FLAPS_FORGIVEN_AFTER_DWELLS * case.view.zone.dwell_s
+    return Cordon(True, 0.0, flaps=1 if forgiven else before.flaps + 1, reason=move.reason.message)
+
+
+def _dated(cordon: Cordon) -> Cordon:
+    """Unknown history counts as moved just now, and from now on its age is known."""
+    return replace(cordon, changed_ago_s=0.0) if cordon.changed_ago_s is None else cordon
