@@ -11,6 +11,7 @@ from holdfast.handlers.intake import AGENT as VOICE_AGENT
 from holdfast.handlers.intake import POLICY as FAILOVER_POLICY
 from holdfast.handlers.intake import REGION, Intake
 from holdfast.handlers.pending import Key
+from holdfast.shifts import Order, Orders
 
 REF = AgentRef("clinic", "front-desk")
 KEY = Key(VOICE_AGENT, "clinic", "front-desk")
@@ -118,3 +119,87 @@ def test_a_lever_without_an_origin_in_a_region_is_a_problem_of_the_policy():
     intake.take(REGION, "MODIFIED", stored(changed(REGIONS[1], "spec.origins", {"other": "p"}), generation=2))
 
     assert intake.refused[POLICY_KEY][0].code == "MissingOrigin"
+
+
+def test_what_a_person_orders_of_a_region_is_held_until_the_order_is_taken_back():
+    intake = filled()
+    order = {"until": "2026-11-21T12:00:00Z", "reason": "new disks"}
+    dirty = intake.take(REGION, "MODIFIED", stored(changed(REGIONS[0], "spec.cordon", order), generation=2))
+
+    assert Key(REGION, "", "fra") in dirty
+    assert intake.desired.orders == {"fra": Orders(cordon=Order(1_795_262_400.0, "new disks"))}
+    assert intake.desired.regions["fra"].host == "fra.voice.example.com"
+    intake.take(REGION, "MODIFIED", stored(REGIONS[0], generation=3))
+    assert intake.desired.orders == {}
+
+
+def test_an_order_that_cannot_be_read_leaves_the_last_one_in_force():
+    intake = filled()
+    order = {"until": "2026-11-21T12:00:00Z", "reason": "new disks"}
+    intake.take(REGION, "MODIFIED", stored(changed(REGIONS[0], "spec.cordon", order), generation=2))
+    bad = changed(REGIONS[0], "spec.cordon", {**order, "until": "noon"})
+    intake.take(REGION, "MODIFIED", stored(bad, generation=3))
+
+    assert intake.refused[Key(REGION, "", "fra")][0].message.startswith("spec.cordon.until: ")
+    assert "fra" in intake.desired.orders
+
+
+def test_the_orders_of_a_region_end_with_it():
+    intake = filled()
+    order = {"until": "2026-11-21T12:00:00Z", "reason": "new disks"}
+    intake.take(REGION, "MODIFIED", stored(changed(REGIONS[0], "spec.cordon", order), generation=2))
+    intake.take(REGION, "DELETED", stored(REGIONS[0], generation=2))
+
+    assert intake.desired.orders == {}
+
+
+SECOND = changed(changed(POLICY, "metadata.name", "eu-2"), "spec.host", "eu-2.voice.example.com")
+SECOND_KEY = Key(FAILOVER_POLICY, "", "eu-2")
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations([POLICY, SECOND, AGENT])))
+def test_a_number_that_two_policies_name_is_told_on_both_whoever_came_first(order):
+    intake = Intake(Desired())
+    for each in REGIONS:
+        intake.take(REGION, None, stored(each))
+    for each in order:
+        intake.take(each["kind"], None, stored(each))
+
+    for key in (POLICY_KEY, SECOND_KEY):
+        (reason,) = intake.refused[key]
+        assert reason.code == "NumberContested"
+        assert "eu, eu-2" in reason.message
+    assert intake.refused[KEY][0].code == "NumberContested"
+    assert set(intake.desired.zones) == {"eu", "eu-2"}, "regions of both are still failed over"
+
+
+def test_an_agent_keeps_a_number_that_a_second_policy_comes_to_name():
+    intake = filled()
+    dirty = intake.take(FAILOVER_POLICY, "ADDED", stored(SECOND))
+
+    assert {POLICY_KEY, SECOND_KEY, KEY} <= dirty
+    entry = intake.desired.agents[REF]
+    assert [reason.code for reason in entry.problems] == ["NumberContested"]
+    assert entry.spec.numbers[0].number == "+4930555010"
+
+
+@pytest.mark.parametrize("letting_go", ["DELETED", "MODIFIED"])
+def test_a_contest_ends_when_one_policy_is_left(letting_go):
+    intake = filled()
+    intake.take(FAILOVER_POLICY, "ADDED", stored(SECOND))
+    dirty = intake.take(
+        FAILOVER_POLICY, letting_go, stored(changed(SECOND, "spec.tenants.0.numbers", []), generation=2)
+    )
+
+    assert {POLICY_KEY, KEY} <= dirty
+    assert not intake.refused
+    assert intake.desired.agents[REF].accepted
+
+
+def test_a_policy_that_cannot_be_read_stays_refused_whatever_else_arrives():
+    intake = filled()
+    intake.take(FAILOVER_POLICY, "MODIFIED", stored(changed(POLICY, "spec.regions", "all"), generation=2))
+    intake.take(REGION, "MODIFIED", stored(REGIONS[0], generation=2))
+
+    assert intake.refused[POLICY_KEY][0].code == "InvalidSpec"
+    assert intake.desired.zones["eu"].members == ("fra", "ams")

@@ -78,7 +78,7 @@ class InFlight(Model):
         json_schema_extra=rules(
             cel(
                 "self.graceSeconds >= self.drainSeconds",
-                "inFlight.graceSeconds must not be below inFlight.drainSeconds: it would end calls that are handed over",
+                "inFlight.graceSeconds must not be below inFlight.drainSeconds: calls would be cut off",
                 at=".graceSeconds",
             )
         )

@@ -7,7 +7,8 @@ arrive in any order, so it ends in a condition and is looked at again whenever o
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import combinations
 from urllib.parse import urlsplit
 
 from holdfast.core.agents import AgentSpec
@@ -18,23 +19,35 @@ INVALID_SPEC = "InvalidSpec"
 UNKNOWN_POLICY = "UnknownPolicy"
 UNKNOWN_REGION = "UnknownRegion"
 REGION_OUTSIDE_RESIDENCY = "RegionOutsideResidency"
+NO_LEGAL_REGION = "NoLegalRegion"
+CYCLIC_FALLBACK = "CyclicFallback"
+NUMBER_CONTESTED = "NumberContested"
 MISSING_ORIGIN = "MissingOrigin"
 MISSING_SECRET = "MissingSecret"  # noqa: S105 - a reason, not a secret
 NAMESPACE_NOT_ALLOWED = "NamespaceNotAllowed"
 CARRIER_NOT_ALLOWED = "CarrierNotAllowed"
 NUMBER_NOT_ALLOWED = "NumberNotAllowed"
 HOST_OUTSIDE_RESIDENCY = "HostOutsideResidency"
+NO_LEGAL_ATTEMPT = "NoLegalAttempt"
 PARAMETERS_TOO_LARGE = "ParametersTooLarge"
 
 PARAMETERS_BYTES_MAX = 16_384
+NUMBERS_SHOWN = 3
 
 
 def of_policy(zone: Zone, regions: Mapping[str, Region]) -> tuple[Reason, ...]:
     """Why this policy may not be followed. Until it is mended, what it said before stays in force."""
-    return tuple(_of_policy(zone, regions))
+    return (*_residency(zone, regions), *_origins(zone, regions), *_fallbacks(zone, regions))
 
 
-def _of_policy(zone: Zone, regions: Mapping[str, Region]) -> Iterator[Reason]:
+def _residency(zone: Zone, regions: Mapping[str, Region]) -> Iterator[Reason]:
+    lie_in = {member: regions[member].jurisdiction for member in zone.members if member in regions}
+    if lie_in and zone.residency not in lie_in.values():
+        seen = ", ".join(f"{member} lies in {jurisdiction}" for member, jurisdiction in lie_in.items())
+        yield Reason(
+            NO_LEGAL_REGION,
+            f"spec.regions: no Region may take calls of residency {zone.residency} ({seen}); name one that lies there",
+        )
     for member in zone.members:
         field = f"spec.regions[{member}]"
         if member not in regions:
@@ -47,6 +60,9 @@ def _of_policy(zone: Zone, regions: Mapping[str, Region]) -> Iterator[Reason]:
     for witness in zone.witnesses:
         if witness not in regions:
             yield Reason(UNKNOWN_REGION, f"spec.witnesses: there is no Region {witness}")
+
+
+def _origins(zone: Zone, regions: Mapping[str, Region]) -> Iterator[Reason]:
     for lever in zone.levers:
         for member in zone.members:
             if member in regions and lever.name not in regions[member].origins:
@@ -55,8 +71,60 @@ def _of_policy(zone: Zone, regions: Mapping[str, Region]) -> Iterator[Reason]:
                 )
 
 
-def of_agent(ref: AgentRef, spec: AgentSpec, zone: Zone | None) -> tuple[Reason, ...]:
-    """Why this agent may not be placed as it is written."""
+def _fallbacks(zone: Zone, regions: Mapping[str, Region]) -> Iterator[Reason]:
+    """A call that fails in one region is sent to another; where two of them share an entry it goes in a circle."""
+    known = [regions[member] for member in zone.members if member in regions]
+    for one, other in combinations(known, 2):
+        if one.host == other.host:
+            yield _circle(f"spec.regions[{other.name}]", f"Region {one.name} has the same host {one.host}")
+        for lever in zone.levers:
+            origin = one.origins.get(lever.name)
+            if origin is not None and origin == other.origins.get(lever.name):
+                what = f"Regions {one.name} and {other.name} have the same origin {origin}"
+                yield _circle(f"spec.levers[{lever.name}]", what)
+    for region in known:
+        if region.host == zone.host and len(zone.members) > 1:
+            yield _circle("spec.host", f"{zone.host} is also the host of Region {region.name}")
+
+
+def _circle(field: str, what: str) -> Reason:
+    text = f"{field}: {what}, so a fallback may lead back to where it came from; give each its own"
+    return Reason(CYCLIC_FALLBACK, text)
+
+
+Contest = Mapping[str, tuple[str, ...]]
+UNCONTESTED: Contest = {}
+
+
+def contested(zone: Zone, others: Iterable[Zone]) -> Contest:
+    """The numbers of a policy that other policies name as well, each with the names of all that do."""
+    claims = {each.name: numbers_of(each) for each in (zone, *others)}
+    claimants = {
+        number: tuple(sorted(name for name, numbers in claims.items() if number in numbers))
+        for number in sorted(numbers_of(zone))
+    }
+    return {number: names for number, names in claimants.items() if len(names) > 1}
+
+
+def numbers_of(zone: Zone) -> frozenset[str]:
+    return frozenset(number for tenant in zone.tenants for number in tenant.numbers)
+
+
+def of_numbers(contest: Contest) -> tuple[Reason, ...]:
+    """Why a policy may not have all of its numbers. It is followed in all else: its regions know no such dispute."""
+    if not contest:
+        return ()
+    said = [f"{number} is named by FailoverPolicies {', '.join(names)}" for number, names in contest.items()]
+    more = [f"{len(said) - NUMBERS_SHOWN} more are contested"] if len(said) > NUMBERS_SHOWN else []
+    seen = "; ".join((*said[:NUMBERS_SHOWN], *more))
+    text = f"spec.tenants[].numbers: {seen}; such a number stays as it is until only one policy names it"
+    return (Reason(NUMBER_CONTESTED, text),)
+
+
+def of_agent(
+    ref: AgentRef, spec: AgentSpec, zone: Zone | None, *, contest: Contest = UNCONTESTED
+) -> tuple[Reason, ...]:
+    """Why this agent may not be placed as it is written. `contest`: the numbers of its policy that others name, too."""
     if zone is None:
         text = f"spec.failoverPolicy: there is no accepted FailoverPolicy {spec.zone} in this cluster"
         return (Reason(UNKNOWN_POLICY, text),)
@@ -64,10 +132,10 @@ def of_agent(ref: AgentRef, spec: AgentSpec, zone: Zone | None) -> tuple[Reason,
     if not tenants:
         text = f"spec.failoverPolicy: FailoverPolicy {zone.name} names no tenant with namespace {ref.namespace}"
         return (Reason(NAMESPACE_NOT_ALLOWED, text),)
-    return (*_numbers(ref, spec, tenants), *_hosts(ref, spec, tenants), *_tools(spec))
+    return (*_numbers(ref, spec, tenants, contest), *_hosts(ref, spec, zone, tenants), *_tools(spec))
 
 
-def _numbers(ref: AgentRef, spec: AgentSpec, tenants: tuple[Tenant, ...]) -> Iterator[Reason]:
+def _numbers(ref: AgentRef, spec: AgentSpec, tenants: tuple[Tenant, ...], contest: Contest) -> Iterator[Reason]:
     for index, number in enumerate(spec.numbers):
         field = f"spec.telephony.numbers[{index}]"
         if not any(number.carrier in tenant.carriers for tenant in tenants):
@@ -79,17 +147,29 @@ def _numbers(ref: AgentRef, spec: AgentSpec, tenants: tuple[Tenant, ...]) -> Ite
             yield Reason(
                 NUMBER_NOT_ALLOWED, f"{field}.number: namespace {ref.namespace} may not use this number"
             )
-
-
-def _hosts(ref: AgentRef, spec: AgentSpec, tenants: tuple[Tenant, ...]) -> Iterator[Reason]:
-    for attempt in spec.attempts:
-        host = urlsplit(attempt.base_url).hostname or ""
-        if not any(host in tenant.hosts for tenant in tenants):
+        elif number.number in contest:
+            names = ", ".join(contest[number.number])
             yield Reason(
-                HOST_OUTSIDE_RESIDENCY,
-                f"spec.attempts[{attempt.name}].realtime.baseUrl: namespace {ref.namespace} may not send calls "
-                f"to {host}, which is not among tenants[].hosts of FailoverPolicy {spec.zone}",
+                NUMBER_CONTESTED,
+                f"{field}.number: FailoverPolicies {names} name this number; it stays as it is until only one does",
             )
+
+
+def _hosts(ref: AgentRef, spec: AgentSpec, zone: Zone, tenants: tuple[Tenant, ...]) -> Iterator[Reason]:
+    hosts = {attempt.name: urlsplit(attempt.base_url).hostname or "" for attempt in spec.attempts}
+    illegal = {name: host for name, host in hosts.items() if not any(host in tenant.hosts for tenant in tenants)}
+    for name, host in illegal.items():
+        yield Reason(
+            HOST_OUTSIDE_RESIDENCY,
+            f"spec.attempts[{name}].realtime.baseUrl: namespace {ref.namespace} may not send calls "
+            f"to {host}, which is not among tenants[].hosts of FailoverPolicy {spec.zone}",
+        )
+    if len(illegal) == len(hosts):
+        yield Reason(
+            NO_LEGAL_ATTEMPT,
+            f"spec.attempts: none of them may be used in {', '.join(zone.members)}, so no call could be answered "
+            f"there; name an attempt at one of tenants[].hosts of FailoverPolicy {spec.zone}",
+        )
 
 
 def _tools(spec: AgentSpec) -> Iterator[Reason]:

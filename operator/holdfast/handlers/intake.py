@@ -1,7 +1,8 @@
 """Turns what the watches bring into `Desired`, and says which objects are to be looked at because of it.
 
 No I/O. Objects arrive in any order and any number of times; only a new uid or generation is news. A refused edit keeps
-the last good one in force, and never touches another object.
+the last good one in force, and never touches another object. A number that several policies name is given to no agent
+any more, whoever came first: after a restart nobody could tell who that was. Agents that have it keep it.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from typing import Any
 
 from holdfast.api import translate
 from holdfast.core import problems
+from holdfast.core.agents import AgentSpec
 from holdfast.core.values import AgentRef, Reason, Region, Zone
 from holdfast.desired import AgentEntry, Desired
 from holdfast.handlers.pending import Key
+from holdfast.shifts import Orders
 
 Manifest = Mapping[str, Any]
 AGENT, POLICY, REGION, CANARY, FLEET = "VoiceAgent", "FailoverPolicy", "Region", "Canary", "Fleet"
@@ -37,6 +40,8 @@ class Intake:
     manifests: dict[Key, Manifest] = field(default_factory=dict)
     refused: dict[Key, tuple[Reason, ...]] = field(default_factory=dict)
     pods: dict[AgentRef, Pods] = field(default_factory=dict)
+    claims: dict[str, Zone] = field(default_factory=dict)  # policies as they last parsed, followed or not
+    contests: dict[str, problems.Contest] = field(default_factory=dict)  # by policy: its numbers that others name, too
 
     def take(self, kind: str, change: str | None, manifest: Manifest) -> set[Key]:
         """One watch event, or one object of a listing (`change` None)."""
@@ -82,7 +87,8 @@ class Intake:
             return {key}
         if key.kind == POLICY:
             self.desired.drop_zone(key.name)
-            return {key} | self._weigh_agents(key.name)
+            self.contests.pop(key.name, None)
+            return {key} | self._claim(key.name, None) | self._weigh_agents(key.name)
         self.desired.drop_region(key.name)
         return {key} | self._weigh_policies()
 
@@ -90,29 +96,41 @@ class Intake:
         if key.kind == AGENT:
             return self._weigh_agent(key)
         if key.kind == POLICY:
-            return self._weigh_policy(key) | self._weigh_agents(key.name)
-        region = translate.region(self.manifests[key])
+            zone = translate.zone(self.manifests[key])
+            others = self._claim(key.name, zone) if isinstance(zone, Zone) else set()
+            return others | self._weigh_policy(key)
+        region, orders = translate.region(self.manifests[key]), translate.orders(self.manifests[key])
         self._settle(key, () if isinstance(region, Region) else region)
-        if isinstance(region, Region):
+        if isinstance(region, Region) and isinstance(orders, Orders):
             self.desired.put_region(region)
+            self.desired.put_orders(region.name, orders)
         return {key} | self._weigh_policies() | {Key(CANARY, "", "")}
 
+    def _claim(self, name: str, zone: Zone | None) -> set[Key]:
+        """Note what a policy names now (None: it is gone); weigh the others that name what it names or named."""
+        before = self.claims.pop(name, None)
+        if zone is not None:
+            self.claims[name] = zone
+        named = {number for each in (before, zone) if each is not None for number in problems.numbers_of(each)}
+        touched = [other for other, each in self.claims.items() if other != name and named & problems.numbers_of(each)]
+        return {key for other in touched for key in self._weigh_policy(Key(POLICY, "", other))}
+
     def _weigh_policies(self) -> set[Key]:
-        dirty: set[Key] = set()
-        for key in [each for each in self.manifests if each.kind == POLICY]:
-            dirty |= self._weigh_policy(key) | self._weigh_agents(key.name)
-        return dirty
+        policies = [each for each in self.manifests if each.kind == POLICY]
+        return {key for policy in policies for key in self._weigh_policy(policy)}
 
     def _weigh_policy(self, key: Key) -> set[Key]:
+        """One policy, and the agents that name it."""
         zone = translate.zone(self.manifests[key])
         if not isinstance(zone, Zone):
             self._settle(key, zone)
             return {key}
         wrong = problems.of_policy(zone, self.desired.regions)
-        self._settle(key, wrong)
+        contest = self.contests[key.name] = problems.contested(zone, self.claims.values())
+        self._settle(key, (*wrong, *problems.of_numbers(contest)))
         if not wrong:
             self.desired.put_zone(zone)
-        return {key}
+        return {key} | self._weigh_agents(key.name)
 
     def _weigh_agents(self, zone: str) -> set[Key]:
         dirty: set[Key] = set()
@@ -124,7 +142,7 @@ class Intake:
     def _weigh_agent(self, key: Key) -> set[Key]:
         manifest, ref = self.manifests[key], AgentRef(key.namespace, key.name)
         spec = translate.agent(manifest)
-        wrong = spec if isinstance(spec, tuple) else problems.of_agent(ref, spec, self.desired.zones.get(spec.zone))
+        wrong = spec if isinstance(spec, tuple) else self._wrong_with(ref, spec)
         self._settle(key, wrong)
         uid, generation = _version(manifest)
         before = self.desired.agents.get(ref)
@@ -138,6 +156,10 @@ class Intake:
             # After a restart the last good version is not known, but pods of it may run: their polls are answered.
             self.desired.put_refused(ref, str(manifest.get("spec", {}).get("failoverPolicy", "")))
         return {key}
+
+    def _wrong_with(self, ref: AgentRef, spec: AgentSpec) -> tuple[Reason, ...]:
+        contest = self.contests.get(spec.zone, problems.UNCONTESTED)
+        return problems.of_agent(ref, spec, self.desired.zones.get(spec.zone), contest=contest)
 
     def _settle(self, key: Key, wrong: tuple[Reason, ...]) -> None:
         if wrong:

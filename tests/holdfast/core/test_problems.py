@@ -1,0 +1,231 @@
+"""What is wrong with a policy or an agent beside the others: which object, which field, what was seen, what to do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from core_builders import region, regions, zone
+
+from holdfast.core import problems
+from holdfast.core.agents import AgentSpec, Attempt, Number, Persona, Tool
+from holdfast.core.values import AgentRef, Carrier, Region, Tenant, Zone, ZoneRegion
+
+CLINIC = Tenant(("clinic",), carriers=("twilio-eu",), numbers=("+4930555010",), hosts=("eu.api.example.com",))
+EU = replace(zone(), tenants=(CLINIC,), signing_secret="zone-eu")
+REGIONS = {**regions(EU), "iad": replace(region("iad"), jurisdiction="us")}
+REF = AgentRef("clinic", "front-desk")
+ATTEMPT = Attempt("openai", "openai", base_url="wss://eu.api.example.com/v1")
+ABROAD = Attempt("abroad", "openai", base_url="wss://us.api.example.com/v1")
+
+
+def told(*found: problems.Reason) -> list[tuple[str, str]]:
+    return [(reason.code, reason.message) for reason in found]
+
+
+def codes(*found: problems.Reason) -> list[str]:
+    return [reason.code for reason in found]
+
+
+def with_region(name: str, **changes: object) -> dict[str, Region]:
+    return {**REGIONS, name: replace(REGIONS[name], **changes)}
+
+
+def naming(name: str, *numbers: str) -> Zone:
+    return replace(EU, name=name, tenants=(replace(CLINIC, numbers=numbers),))
+
+
+def spec(*attempts: Attempt, numbers: tuple[Number, ...] = (), tools: tuple[Tool, ...] = ()) -> AgentSpec:
+    return AgentSpec("eu", Persona("Be brief.", "Hello."), attempts or (ATTEMPT,), tools, numbers)
+
+
+# Policies.
+
+
+def test_a_policy_in_good_order_has_no_problem():
+    assert problems.of_policy(EU, REGIONS) == ()
+
+
+def test_every_region_and_witness_that_is_not_there_is_named():
+    assert told(*problems.of_policy(EU, {"fra": REGIONS["fra"]})) == [
+        ("UnknownRegion", "spec.regions[ams]: there is no Region ams"),
+        ("UnknownRegion", "spec.witnesses: there is no Region iad"),
+    ]
+
+
+def test_a_region_outside_the_residency_is_named_with_where_it_lies():
+    of = zone(("fra", "iad"), witnesses=())
+
+    assert told(*problems.of_policy(of, REGIONS)) == [
+        ("RegionOutsideResidency", "spec.regions[iad]: Region iad lies in us, the residency is eu"),
+    ]
+
+
+def test_a_zone_in_which_no_region_may_take_its_calls_says_so_first():
+    found = problems.of_policy(zone(("iad",), witnesses=()), REGIONS)
+
+    assert codes(*found) == ["NoLegalRegion", "RegionOutsideResidency"]
+    assert found[0].message == (
+        "spec.regions: no Region may take calls of residency eu (iad lies in us); name one that lies there"
+    )
+
+
+def test_as_long_as_no_region_is_known_none_is_called_illegal():
+    """Objects arrive in any order, and a policy may be the first."""
+    assert codes(*problems.of_policy(EU, {})) == ["UnknownRegion"] * 3
+
+
+def test_a_lever_at_which_a_region_has_no_origin_is_named():
+    assert told(*problems.of_policy(EU, with_region("ams", origins={}))) == [
+        ("MissingOrigin", "spec.levers[edge]: Region ams has no spec.origins.edge"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("there", "message"),
+    [
+        (
+            with_region("ams", host="fra.voice.example.com"),
+            "spec.regions[ams]: Region fra has the same host fra.voice.example.com",
+        ),
+        (
+            with_region("ams", origins={"edge": "pool-fra"}),
+            "spec.levers[edge]: Regions fra and ams have the same origin pool-fra",
+        ),
+        (
+            with_region("ams", host="eu.voice.example.com"),
+            "spec.host: eu.voice.example.com is also the host of Region ams",
+        ),
+    ],
+)
+def test_a_fallback_that_would_lead_back_is_refused(there: dict[str, Region], message: str):
+    tail = ", so a fallback may lead back to where it came from; give each its own"
+
+    assert told(*problems.of_policy(EU, there)) == [("CyclicFallback", message + tail)]
+
+
+def test_a_zone_of_one_region_may_be_called_by_its_regions_name():
+    """There is nowhere to fall back to, so nothing can lead back."""
+    there = with_region("fra", host="eu.voice.example.com")
+
+    assert problems.of_policy(replace(EU, regions=(ZoneRegion("fra", 1),)), there) == ()
+
+
+def test_the_secrets_of_a_zone_are_named_with_their_fields_and_keys():
+    of = replace(EU, carriers=(Carrier("twilio-eu", "twilio", "AC1", "", "twilio"),))
+
+    assert problems.secrets_of(of) == (
+        ("spec.signing", "zone-eu", ("current",)),
+        ("spec.carriers[twilio-eu]", "twilio", ("authToken", "apiKey", "apiSecret")),
+        ("spec.levers[edge]", "", ("token",)),
+    )
+
+
+# Numbers that several policies name.
+
+
+def test_a_number_of_two_policies_is_contested_for_both():
+    one, other = naming("eu", "+491", "+492"), naming("eu-2", "+492", "+493")
+
+    assert problems.contested(one, (one, other)) == {"+492": ("eu", "eu-2")}
+    assert problems.contested(other, (one, other)) == {"+492": ("eu", "eu-2")}
+
+
+def test_a_number_that_one_policy_names_twice_is_not_contested():
+    of = replace(EU, tenants=(CLINIC, replace(CLINIC, namespaces=("dental",))))
+
+    assert problems.contested(of, (of, naming("us", "+1202"))) == {}
+    assert problems.of_numbers({}) == ()
+
+
+def test_a_contested_number_is_told_with_all_who_name_it():
+    assert told(*problems.of_numbers({"+492": ("eu", "eu-2")})) == [
+        (
+            "NumberContested",
+            (
+                "spec.tenants[].numbers: +492 is named by FailoverPolicies eu, eu-2; "
+                "such a number stays as it is until only one policy names it"
+            ),
+        )
+    ]
+
+
+def test_of_many_contested_numbers_a_few_are_told():
+    (reason,) = problems.of_numbers({f"+49{number}": ("eu", "eu-2") for number in range(500)})
+
+    assert "; 497 more are contested; " in reason.message
+    assert len(reason.message) < 400
+
+
+# Agents.
+
+
+def test_an_agent_that_keeps_to_its_policy_has_no_problem():
+    number = Number("twilio-eu", "+4930555010")
+
+    assert problems.of_agent(REF, spec(numbers=(number,)), EU) == ()
+
+
+def test_an_agent_without_a_policy_says_which_is_not_there():
+    assert told(*problems.of_agent(REF, spec(), None)) == [
+        ("UnknownPolicy", "spec.failoverPolicy: there is no accepted FailoverPolicy eu in this cluster"),
+    ]
+
+
+def test_a_namespace_that_no_tenant_names_may_not_use_the_zone():
+    assert told(*problems.of_agent(AgentRef("dental", "reception"), spec(), EU)) == [
+        ("NamespaceNotAllowed", "spec.failoverPolicy: FailoverPolicy eu names no tenant with namespace dental"),
+    ]
+
+
+def test_a_foreign_carrier_and_a_foreign_number_are_each_refused_by_field():
+    found = problems.of_agent(REF, spec(numbers=(Number("telnyx", "+4930555099"),)), EU)
+
+    assert told(*found) == [
+        ("CarrierNotAllowed", "spec.telephony.numbers[0].carrier: namespace clinic may not use carrier telnyx"),
+        ("NumberNotAllowed", "spec.telephony.numbers[0].number: namespace clinic may not use this number"),
+    ]
+
+
+def test_a_contested_number_is_given_to_no_agent():
+    contest = {"+4930555010": ("eu", "eu-2")}
+    found = problems.of_agent(REF, spec(numbers=(Number("twilio-eu", "+4930555010"),)), EU, contest=contest)
+
+    assert told(*found) == [
+        (
+            "NumberContested",
+            (
+                "spec.telephony.numbers[0].number: FailoverPolicies eu, eu-2 name this number; "
+                "it stays as it is until only one does"
+            ),
+        )
+    ]
+
+
+def test_a_host_that_no_tenant_entry_names_is_refused_by_attempt():
+    assert told(*problems.of_agent(REF, spec(ATTEMPT, ABROAD), EU)) == [
+        (
+            "HostOutsideResidency",
+            (
+                "spec.attempts[abroad].realtime.baseUrl: namespace clinic may not send calls to us.api.example.com, "
+                "which is not among tenants[].hosts of FailoverPolicy eu"
+            ),
+        )
+    ]
+
+
+def test_an_agent_without_a_legal_attempt_says_where_no_call_could_be_answered():
+    found = problems.of_agent(REF, spec(ABROAD, Attempt("local", "loopback")), EU)
+
+    assert codes(*found) == ["HostOutsideResidency", "HostOutsideResidency", "NoLegalAttempt"]
+    assert found[-1].message == (
+        "spec.attempts: none of them may be used in fra, ams, so no call could be answered there; "
+        "name an attempt at one of tenants[].hosts of FailoverPolicy eu"
+    )
+
+
+@pytest.mark.parametrize(("size", "found"), [(16_384, []), (16_385, ["ParametersTooLarge"])])
+def test_the_parameters_of_a_tool_are_bounded(size: int, found: list[str]):
+    tool = Tool("book", "", {"a": "x" * (size - len('{"a": ""}'))}, "https://tools.example.com", 200, side_effects=True)
+
+    assert codes(*problems.of_agent(REF, spec(tools=(tool,)), EU)) == found
