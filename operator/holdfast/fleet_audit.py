@@ -1,8 +1,8 @@
 """Keeps this operator's decisions in one ConfigMap of its own cluster, so that `explain --at` can answer later.
 
-It is written with a decision and never otherwise, about a second after it, off the path of the decision itself: telling
-it something costs no I/O and cannot fail. What could not be written stays in memory and is tried again; what another pod
-of this region wrote meanwhile is kept.
+It is written with a decision and never otherwise, about a second after it, off the path of the decision itself: to tell
+it something costs no I/O and cannot fail. What could not be written stays in memory and is tried again; what another
+pod of this region wrote meanwhile is kept.
 """
 
 from __future__ import annotations
@@ -18,10 +18,6 @@ from holdfast.core.explain import Entry
 from holdfast.telemetry import Metrics
 
 log = logging.getLogger(__name__)
-
-DECISIONS = "holdfast-decisions"
-FIELD = "records"
-REGION_LABEL = "holdfast.dev/region"
 
 COALESCE_S = 1.0
 RETRY_S = 5.0
@@ -52,6 +48,7 @@ class FleetAudit:
         self._round: dict[str, tuple[Entry, ...]] = {}
         self._told = asyncio.Event()
         self._stored: kube.Object | None = None
+        self._kept: audit.Trail | None = None
         self.trail = audit.Trail()
 
     def tell(self, source: str, entries: Iterable[Entry]) -> tuple[Entry, ...]:
@@ -65,10 +62,8 @@ class FleetAudit:
         return found
 
     async def run(self) -> None:
-        """Until cancelled. What was kept before is read first: without it nothing is written over it."""
-        while not await self._attempt(self.load):
-            await asyncio.sleep(self._retry_s)
-        failed = False
+        """Until cancelled."""
+        failed = not await self._attempt(self.load)
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._retry_s if failed else None):
@@ -82,44 +77,57 @@ class FleetAudit:
         kept = audit.Trail()
         try:
             self._stored = await self._kube.get(
-                kube.CONFIG_MAPS, DECISIONS, namespace=self._namespace, deadline_s=DEADLINE_S
+                kube.CONFIG_MAPS, audit.STORE, namespace=self._namespace, deadline_s=DEADLINE_S
             )
-            kept = audit.decode(str((self._stored.get("data") or {}).get(FIELD, "")))
+            kept = audit.decode(str((self._stored.get("data") or {}).get(audit.RECORDS_FIELD, "")))
         except errors.NotFound:
             self._stored = None
         if kept.unreadable:
             log.warning("kept decisions that cannot be read", extra={"records": kept.unreadable})
             self._metrics.failures.labels("audit-unreadable").inc(kept.unreadable)
-        self.trail = audit.joined(kept, self.trail)
-        if self.trail.records != kept.records:
+        self._kept, self.trail = kept, audit.joined(kept, self.trail)
+        if self._unwritten():
             self._told.set()
 
     async def store(self) -> None:
         """Write the trail over what was last read. Conflict: somebody else wrote; what he wrote is joined first."""
+        if self._kept is None:
+            await self.load()
+        if not self._unwritten():
+            return
         try:
-            self._stored = await self._write()
+            await self._write()
         except (errors.Conflict, errors.NotFound):
             await self.load()
-            self._stored = await self._write()
+            await self._write()
 
-    async def _write(self) -> kube.Object:
-        text = audit.encode(self.trail)
+    def _unwritten(self) -> bool:
+        return self._kept is None or self.trail.records != self._kept.records
+
+    async def _write(self) -> None:
+        written = self.trail
+        text = audit.encode(written)
         if self._stored is None:
-            return await self._kube.create(
+            self._stored = await self._kube.create(
                 kube.CONFIG_MAPS, self._body(text), namespace=self._namespace, deadline_s=DEADLINE_S
             )
-        body = self._body(text, version=str(self._stored["metadata"]["resourceVersion"]))
-        return await self._kube.replace(kube.CONFIG_MAPS, body, namespace=self._namespace, deadline_s=DEADLINE_S)
+        else:
+            body = self._body(text, version=str(self._stored["metadata"]["resourceVersion"]))
+            self._stored = await self._kube.replace(
+                kube.CONFIG_MAPS, body, namespace=self._namespace, deadline_s=DEADLINE_S
+            )
+        self._kept = written
 
     def _body(self, text: str, version: str = "") -> kube.Object:
         metadata = {
-            "name": DECISIONS,
+            "name": audit.STORE,
             "namespace": self._namespace,
-            "labels": {"app.kubernetes.io/part-of": "holdfast", REGION_LABEL: self._region},
+            "labels": {"app.kubernetes.io/part-of": "holdfast"},
         }
         if version:
             metadata["resourceVersion"] = version
-        return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {FIELD: text}}
+        data = {audit.REGION_FIELD: self._region, audit.RECORDS_FIELD: text}
+        return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
 
     async def _attempt(self, what: Callable[[], Awaitable[None]]) -> bool:
         """A call that may fail: counted, never raised. An unknown outcome shows itself as a conflict next time."""

@@ -22,6 +22,10 @@ from holdfast.core import reasons
 from holdfast.core.explain import Entry, Kind, Outcome, Subject, Testimony
 from holdfast.core.values import Reason
 
+STORE = "holdfast-decisions"  # what a trail is kept under in its operator's cluster, and in which fields
+RECORDS_FIELD = "records"
+REGION_FIELD = "region"
+
 RECORDS_MAX = 500
 BYTES_MAX = 512 * 1024
 

@@ -1,0 +1,103 @@
+"""The command line. Everything that a command needs is imported when it runs, so that help is there at once."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from holdfast.cli.exits import PROGRAM, ExitStatus, Failure
+from holdfast.cli.options import Options, shared
+
+HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+@click.group(context_settings=HELP)
+@shared
+def cli(options: Options) -> None:
+    """Holdfast keeps voice agents answering. This shows what it sees, decides and refuses.
+
+    \b
+    Examples:
+      kubectl holdfast explain fra
+      kubectl holdfast explain clinic/front-desk -o json
+    """
+
+
+@cli.command(no_args_is_help=True, short_help="Why something is as it is, now or earlier.")
+@click.argument("words", nargs=-1, required=True, metavar="[KIND] NAME")
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="Default: text.")
+@click.option("--at", default="", metavar="TIME", help="From the record, as of 2026-11-21T14:05:00Z, or of 10m ago.")
+@shared
+def explain(words: Sequence[str], output: str, at: str, options: Options) -> ExitStatus:
+    """Why a region, lever, agent, carrier or zone is as it is: who saw what, what was decided, which guard refused
+    what, and what would have to change.
+
+    \b
+    Examples:
+      kubectl holdfast explain fra
+      kubectl holdfast explain lever edge
+      kubectl holdfast explain clinic/front-desk -o json
+      kubectl holdfast explain fra --at 10m
+    """
+    from holdfast.cli import explain as command  # noqa: PLC0415 - see the module's docstring
+
+    return command.run(words, at=at, output=output, options=options)
+
+
+@cli.command()
+@shared
+def version(options: Options) -> None:
+    """The version of this plugin.
+
+    \b
+    Examples:
+      kubectl holdfast version
+      holdfast version
+    """
+    from importlib import metadata  # noqa: PLC0415 - see the module's docstring
+
+    options.out.write(f"holdfast {metadata.version('holdfast')}\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run it; answers the exit status. Nothing but an answer goes to standard output."""
+    name = PROGRAM if Path(sys.argv[0]).name.startswith("kubectl-") else "holdfast"
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        answered = cli.main(words, prog_name=name, standalone_mode=False)
+        sys.stdout.flush()
+        return int(answered or ExitStatus.DONE)
+    except click.exceptions.NoArgsIsHelpError as e:
+        click.echo(e.ctx.get_help() if e.ctx else "", err=True)
+        return ExitStatus.USAGE
+    except click.UsageError as e:
+        where = e.ctx.command_path if e.ctx else name
+        return _said(e.format_message(), f"{where} -h", ExitStatus.USAGE)
+    except Failure as e:
+        return _said(str(e), e.next_command.replace(PROGRAM, name), e.status)
+    except (KeyboardInterrupt, click.Abort):
+        return ExitStatus.INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read us has had enough; the interpreter must not complain about it at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitStatus.DONE
+    except Exception as e:
+        if "-v" in words or "--verbose" in words:
+            traceback.print_exc()
+        return _said(f"unexpected: {type(e).__name__}: {e}", f"{name} {' '.join(words)} -v", ExitStatus.FAILED)
+
+
+def _said(message: str, next_command: str, status: ExitStatus) -> int:
+    """The one shape of a failure, on standard error, with the most important at its end."""
+    click.echo(f"error: {message}\nnext: {next_command}", err=True)
+    return int(status)
+
+
+def run() -> None:
+    """The entry point of both scripts."""
+    sys.exit(main())

@@ -1,0 +1,175 @@
+"""Reads clusters through kubectl: every one at the same time, none longer than the budget, and none that is silent
+keeps the others from being shown.
+
+What cannot be read is a sentence, not an exception: an unreachable API server is news about that API server only.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from holdfast.cli.exits import ExitStatus, Failure
+from holdfast.core import audit
+
+Object = dict[str, Any]
+
+API = "/apis/holdfast.dev/v1alpha1"
+REGIONS = f"{API}/regions"
+POLICIES = f"{API}/failoverpolicies"
+
+WHY_CHARS_MAX = 200
+TIME_OUTS = ("Client.Timeout", "context deadline exceeded", "i/o timeout", "request timed out")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One kubeconfig context, and the region it is taken for."""
+
+    context: str
+    region: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What one path answered. `why` is empty when it did; a path that holds nothing answers an empty object."""
+
+    content: Object = field(default_factory=dict)
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """One region's cluster as it was read."""
+
+    region: str
+    context: str
+    regions: tuple[Object, ...] = ()
+    policies: tuple[Object, ...] = ()
+    agents: tuple[Object, ...] = ()
+    trail: audit.Trail = field(default_factory=audit.Trail)
+
+
+class Kubectl:
+    """The kubectl on PATH, within one budget that starts now."""
+
+    def __init__(self, *, kubeconfig: str = "", budget_s: float = 2.0) -> None:
+        found = shutil.which("kubectl")
+        if found is None:
+            raise Failure("kubectl is not on PATH", next_command="kubectl version --client")
+        self._argv = [found, *([f"--kubeconfig={kubeconfig}"] if kubeconfig else [])]
+        self._budget_s = budget_s
+        self._ends = time.monotonic() + budget_s
+
+    def config(self) -> Object:
+        """The kubeconfig as kubectl merges it; credentials are left out by kubectl itself."""
+        answered = self._run(["config", "view", "-o", "json"])
+        if answered.why:
+            raise Failure(f"the kubeconfig cannot be read: {answered.why}", next_command="kubectl config view")
+        return answered.content
+
+    def get(self, asked: Sequence[tuple[str, str]]) -> list[Answered]:
+        """Many (context, path) at once."""
+        with ThreadPoolExecutor(max_workers=max(len(asked), 1)) as pool:
+            return list(pool.map(lambda each: self._raw(*each), asked))
+
+    def _raw(self, context: str, path: str) -> Answered:
+        left_ms = max(int((self._ends - time.monotonic()) * 1000), 1)
+        return self._run([f"--context={context}", f"--request-timeout={left_ms}ms", "get", "--raw", path])
+
+    def _run(self, words: list[str]) -> Answered:
+        try:
+            done = subprocess.run(  # noqa: S603 - kubectl, with words of ours and names from the kubeconfig
+                [*self._argv, *words],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=max(self._ends - time.monotonic(), 0.001),
+            )
+        except subprocess.TimeoutExpired:
+            return Answered(why=self._silent())
+        if done.returncode:
+            return self._refused(done.stderr)
+        try:
+            content = json.loads(done.stdout)
+        except ValueError:
+            return Answered(why="the answer is not JSON")
+        return Answered(content if isinstance(content, dict) else {})
+
+    def _refused(self, said: str) -> Answered:
+        if "(NotFound)" in said:
+            return Answered()
+        lines = [line.strip() for line in said.splitlines() if line.strip()]
+        why = lines[-1][:WHY_CHARS_MAX] if lines else "kubectl failed without a word"
+        return Answered(why=self._silent() if any(word in why for word in TIME_OUTS) else why)
+
+    def _silent(self) -> str:
+        return f"API server silent for {self._budget_s:.1f} s (this alone moves no calls)"
+
+
+def chosen(config: Mapping[str, Any], *, context: str) -> str:
+    """The context to begin with: the one named, else the current one."""
+    name = context or str(config.get("current-context") or "")
+    if not name:
+        raise Failure(
+            "the kubeconfig has no current context",
+            next_command="kubectl config get-contexts",
+            status=ExitStatus.USAGE,
+        )
+    return name
+
+
+def contexts(config: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(str(each["name"]) for each in config.get("contexts") or ())
+
+
+def namespace(config: Mapping[str, Any], context: str) -> str:
+    """The namespace of a context, as kubectl takes it."""
+    entries = {str(each["name"]): each.get("context") or {} for each in config.get("contexts") or ()}
+    return str(entries.get(context, {}).get("namespace") or "default")
+
+
+def read(
+    kubectl: Kubectl, sources: Iterable[Source], *, operator_namespace: str
+) -> tuple[tuple[Cluster, ...], dict[str, str]]:
+    """What each source shows, and why others show nothing. Decisions that cannot be read leave the rest readable."""
+    wanted = tuple(sources)
+    paths = (REGIONS, POLICIES, f"/api/v1/namespaces/{operator_namespace}/configmaps/{audit.STORE}")
+    answers = iter(kubectl.get([(source.context, path) for source in wanted for path in paths]))
+    clusters: list[Cluster] = []
+    unread: dict[str, str] = {}
+    for source in wanted:
+        regions, policies, decisions = (next(answers) for _ in paths)
+        data = decisions.content.get("data") or {}
+        region = str(data.get(audit.REGION_FIELD) or source.region)
+        if regions.why or policies.why:
+            unread[region] = regions.why or policies.why
+            continue
+        if decisions.why:
+            unread[f"the decisions kept in {region}"] = decisions.why
+        trail = audit.decode(str(data.get(audit.RECORDS_FIELD, "")))
+        if trail.unreadable:
+            unread[f"{trail.unreadable} decisions kept in {region}"] = "the record is damaged"
+        clusters.append(Cluster(region, source.context, _items(regions), _items(policies), trail=trail))
+    return tuple(clusters), unread
+
+
+def agents(kubectl: Kubectl, clusters: Sequence[Cluster], *, namespace: str) -> tuple[Cluster, ...]:
+    """The same clusters with the agents of one namespace; where they cannot be read there are none."""
+    path = f"{API}/namespaces/{namespace}/voiceagents"
+    answers = kubectl.get([(cluster.context, path) for cluster in clusters])
+    return tuple(
+        Cluster(each.region, each.context, each.regions, each.policies, _items(answer), each.trail)
+        for each, answer in zip(clusters, answers, strict=True)
+    )
+
+
+def _items(answered: Answered) -> tuple[Object, ...]:
+    return tuple(answered.content.get("items") or ())

@@ -1,0 +1,150 @@
+"""`explain`: why a region, lever, agent, carrier or zone is as it is, now or at an earlier time."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from holdfast.cli import clusters, console, render, subjects, verdicts
+from holdfast.cli.answer import Answer
+from holdfast.cli.clusters import Cluster, Kubectl, Source
+from holdfast.cli.exits import PROGRAM, ExitStatus, Failure
+from holdfast.cli.options import Options
+from holdfast.core.explain import Kind, Subject
+
+AGO = re.compile(r"(\d+)([smhd])")
+UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What was asked: a name, of which kind if that was said, and about when."""
+
+    name: str
+    kind: Kind | None = None
+    at: str = ""
+
+
+def question(words: Sequence[str], *, at: str, now: dt.datetime) -> Question:
+    """`fra`, `region fra`, `region/fra`, `clinic/front-desk` and `agent/clinic/front-desk` are all understood."""
+    first, _, rest = words[0].partition("/")
+    kinds = {kind.value: kind for kind in Kind}
+    if len(words) > 2 or (len(words) == 2 and words[0] not in kinds):
+        raise Failure(
+            f"the kind must be one of {', '.join(kinds)}",
+            next_command=f"kubectl holdfast explain {words[-1]}",
+            status=ExitStatus.USAGE,
+        )
+    if len(words) == 2:
+        return Question(words[1], kinds[words[0]], moment(at, now=now))
+    if first in kinds and rest:
+        return Question(rest, kinds[first], moment(at, now=now))
+    return Question(words[0], None, moment(at, now=now))
+
+
+def moment(text: str, *, now: dt.datetime) -> str:
+    """A time as the record has it: RFC 3339, UTC unless it says otherwise, or so long ago (90s, 10m, 2h, 1d)."""
+    if not text:
+        return ""
+    if ago := AGO.fullmatch(text):
+        return stamp(now - dt.timedelta(seconds=int(ago[1]) * UNITS_S[ago[2]]))
+    try:
+        told = dt.datetime.fromisoformat(text)
+    except ValueError:
+        raise Failure(
+            f"{text} is neither a time such as 2026-11-21T14:05:00Z nor a duration such as 10m",
+            next_command="kubectl holdfast explain -h",
+            status=ExitStatus.USAGE,
+        ) from None
+    whole_second = told.microsecond == 0 and "." not in text
+    # All of the second that was named is meant, not only its beginning.
+    return stamp(told.replace(tzinfo=told.tzinfo or dt.UTC) + dt.timedelta(milliseconds=999 if whole_second else 0))
+
+
+def stamp(moment_of: dt.datetime) -> str:
+    """RFC 3339 in UTC with milliseconds, as records carry it."""
+    utc = moment_of.astimezone(dt.UTC)
+    return utc.strftime("%Y-%m-%dT%H:%M:%S.") + f"{utc.microsecond // 1000:03d}Z"
+
+
+def run(words: Sequence[str], *, at: str, output: str, options: Options) -> ExitStatus:
+    """Ask the clusters and print the answer."""
+    now = dt.datetime.fromtimestamp(time.time(), tz=dt.UTC)
+    asked = question(words, at=at, now=now)
+    answer = _answer(asked, options, as_of=stamp(now))
+    if output == "json":
+        options.out.write(json.dumps(answer.rendered(), indent=2, ensure_ascii=False) + "\n")
+    else:
+        made = console.make(options.out, color=options.color, environment=options.environment)
+        render.show(answer, made, signs=console.signs(options.environment), verbose=options.verbose)
+    return ExitStatus.DONE
+
+
+def _answer(asked: Question, options: Options, *, as_of: str) -> Answer:
+    kubectl = Kubectl(kubeconfig=options.kubeconfig, budget_s=options.budget_s)
+    config = kubectl.config()
+    namespace = options.namespace or clusters.namespace(config, clusters.chosen(config, context=options.context))
+    if asked.name.count("/") == 1:
+        namespace = asked.name.partition("/")[0]
+    found, unread = _read(kubectl, config, options)
+    if not found:
+        why = "; ".join(f"{what}: {reason}" for what, reason in unread.items())
+        raise Failure(
+            f"no region could be read: {why}",
+            next_command="kubectl holdfast explain --contexts=NAME,NAME " + asked.name,
+            status=ExitStatus.TIMED_OUT if all("silent" in reason for reason in unread.values()) else ExitStatus.FAILED,
+        )
+    subject, found = _subject(asked, kubectl, found, namespace=namespace)
+    answer = verdicts.given(subject, found, as_of=as_of, at=asked.at, unread=unread, context=options.context)
+    return replace(answer, next_command=answer.next_command.replace(PROGRAM, options.program))
+
+
+def _read(
+    kubectl: Kubectl, config: Mapping[str, object], options: Options
+) -> tuple[tuple[Cluster, ...], dict[str, str]]:
+    """The named contexts; else the current one, which knows the Regions, and every context named as one of them."""
+    there = clusters.contexts(config)
+    if options.contexts:
+        missing = {name: "the kubeconfig has no context of that name" for name in options.contexts if name not in there}
+        sources = [Source(name, name) for name in options.contexts if name in there]
+        found, unread = clusters.read(kubectl, sources, operator_namespace=options.operator_namespace)
+        return found, missing | unread
+    first = clusters.chosen(config, context=options.context)
+    found, unread = clusters.read(kubectl, [Source(first, first)], operator_namespace=options.operator_namespace)
+    names = [subjects.name_of(each) for cluster in found for each in cluster.regions]
+    others = [name for name in names if name not in {first, *(cluster.region for cluster in found)}]
+    nameless = {name: "the kubeconfig has no context of that name" for name in others if name not in there}
+    sources = [Source(name, name) for name in others if name in there]
+    more, unread_more = clusters.read(kubectl, sources, operator_namespace=options.operator_namespace)
+    return (*found, *more), unread | unread_more | nameless
+
+
+def _subject(
+    asked: Question, kubectl: Kubectl, found: tuple[Cluster, ...], *, namespace: str
+) -> tuple[Subject, tuple[Cluster, ...]]:
+    """What is meant. Agents are only read when nothing else is named so."""
+    kinds = subjects.known(found)
+    meant = subjects.matching(kinds, name=asked.name, kind=asked.kind, namespace=namespace)
+    if not meant:
+        found = clusters.agents(kubectl, found, namespace=namespace)
+        kinds = subjects.known(found)
+        meant = subjects.matching(kinds, name=asked.name, kind=asked.kind, namespace=namespace)
+    if len(meant) == 1:
+        return meant[0], found
+    if meant:
+        names = ", ".join(f"{each.kind.value}/{each.name}" for each in meant)
+        raise Failure(
+            f"{asked.name} may be {names}",
+            next_command=f"kubectl holdfast explain {meant[0].kind.value}/{asked.name}",
+            status=ExitStatus.USAGE,
+        )
+    wanted = asked.kind.value if asked.kind else "region, lever, agent, carrier or zone"
+    perhaps = subjects.nearest([each for each in kinds if asked.kind in (None, each.kind)], asked.name)
+    raise Failure(
+        f"no {wanted} is named {asked.name} (agents: of namespace {namespace})",
+        next_command=f"kubectl holdfast explain {perhaps}" if perhaps else "kubectl get regions,failoverpolicies",
+    )
