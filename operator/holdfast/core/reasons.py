@@ -96,4 +96,3 @@ EVERY_CARRIER_ILL = "EveryCarrierIll"
 # Why a region asks to be withdrawn, or does not although something is ill.
 PODS_NOT_READY = "PodsNotReady"
 NO_WORKING_ATTEMPT = "NoWorkingAttempt"
-PODS_AND_ATTEMPTS = "PodsAndAttempts"

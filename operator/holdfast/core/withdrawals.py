@@ -1,0 +1,140 @@
+"""Whether a region's own operator asks for its region to be taken out of service.
+
+The one who sees a region from inside asks; the zone's leader decides, with a quorum and all its guards. Nobody asks
+for what leaving would not cure: a fault that other regions see too, or one of only some agents, whose own order of
+attempts is the remedy.
+
+    an agent is affected when                                   and no longer when
+    fewer than half of its wanted pods are ready                four fifths are
+    no attempt works here, though one would work elsewhere      one works here, or none elsewhere
+
+    the region         asks no more     suspects            asks
+    a reason stands    suspects         asks after          asks
+                                        CONFIRM_S of it
+    none stands        asks no more     asks no more        asks no more after CALM_S of it
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from holdfast.core import reasons
+from holdfast.core.providers import Attempts
+from holdfast.core.values import AgentRef, Reason, Withdrawal
+
+READY_TO_ASK = 0.5
+READY_TO_STAY = 0.8
+CONFIRM_S = 10.0
+"""Long enough for pods that are replaced one by one, and for the peers' word on a provider to arrive."""
+CALM_S = 30.0
+
+NO_ATTEMPTS = Attempts(())
+
+
+@dataclass(frozen=True, slots=True)
+class AgentHere:
+    """One agent in this region: its pods, its calls, and what it could try."""
+
+    ready_pods: int
+    wanted_pods: int
+    calls: int = 0
+    attempts: Attempts = NO_ATTEMPTS
+
+
+@dataclass(frozen=True, slots=True)
+class LocalView:
+    """What a region's operator knows of its own region, and has heard of its zone.
+
+    `ill`: providers that this region finds ill, not counting what lies with a key, an account or a spec of ours.
+    `ill_elsewhere`: those that any other region of the zone finds ill.
+    """
+
+    region: str
+    agents: Mapping[AgentRef, AgentHere]
+    ill: frozenset[str] = frozenset()
+    ill_elsewhere: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Since when a reason has stood, or has been gone; and what the region tells its peers, if anything."""
+
+    told: Withdrawal | None = None
+    since: float | None = None
+
+
+def wish(view: LocalView, *, asking: bool = False) -> Withdrawal | Reason | None:
+    """What this moment suggests: to ask, why not to although something is ill, or nothing at all.
+
+    `asking`: the region asks already, and wants to be better than merely not bad before it stops.
+    """
+    found = _found(view, READY_TO_STAY if asking else READY_TO_ASK)
+    if not found.concerned or not (found.affected or found.shared):
+        return None
+    if found.shared:
+        words = ", ".join(sorted(found.shared))
+        return Reason(reasons.SEEN_ELSEWHERE, f"not only {view.region} sees it: {words}")
+    agents, of_agents = len(found.affected), len(found.concerned)
+    if agents < of_agents:
+        message = f"only {agents} of {of_agents} agents of {view.region} are affected"
+        return Reason(reasons.ONLY_SOME_AGENTS, message)
+    return Withdrawal(view.region, _why(found), 0.0, agents, of_agents, tuple(sorted(found.blamed)))
+
+
+def standing(before: Standing, wished: Withdrawal | Reason | None, *, now: float) -> Standing:
+    """Fold what is wished now into what is told."""
+    asks = isinstance(wished, Withdrawal)
+    if asks is (before.told is not None):
+        return Standing(told=wished) if isinstance(wished, Withdrawal) else Standing()
+    since = now if before.since is None else before.since
+    if isinstance(wished, Withdrawal):
+        return Standing(told=wished) if now - since >= CONFIRM_S else Standing(since=since)
+    return Standing() if now - since >= CALM_S else Standing(told=before.told, since=since)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Which agents count, which of them are affected by what, and which providers are to blame.
+
+    `shared`: ill here and elsewhere, and the reason why an agent has no attempt left.
+    """
+
+    concerned: frozenset[AgentRef]
+    without_pods: frozenset[AgentRef]
+    without_attempt: frozenset[AgentRef]
+    blamed: frozenset[str]
+    shared: frozenset[str]
+
+    @property
+    def affected(self) -> frozenset[AgentRef]:
+        return self.without_pods | self.without_attempt
+
+
+def _found(view: LocalView, ready_share: float) -> _Found:
+    concerned = {ref: agent for ref, agent in view.agents.items() if agent.wanted_pods > 0 or agent.calls > 0}
+    without_pods = {ref for ref, agent in concerned.items() if agent.ready_pods < ready_share * agent.wanted_pods}
+    stuck = {ref: providers for ref in concerned.keys() - without_pods if (providers := _all_ill(ref, view))}
+    without_attempt = {ref for ref, providers in stuck.items() if not providers <= view.ill_elsewhere}
+    return _Found(
+        concerned=frozenset(concerned),
+        without_pods=frozenset(without_pods),
+        without_attempt=frozenset(without_attempt),
+        blamed=frozenset().union(*(stuck[ref] - view.ill_elsewhere for ref in without_attempt)),
+        shared=frozenset().union(*(stuck[ref] for ref in stuck.keys() - without_attempt)),
+    )
+
+
+def _all_ill(ref: AgentRef, view: LocalView) -> frozenset[str]:
+    """The providers of an agent of which none works here; empty as long as one does."""
+    providers = frozenset(line.provider for line in view.agents[ref].attempts.permitted(view.region))
+    return providers if providers <= view.ill else frozenset()
+
+
+def _why(found: _Found) -> Reason:
+    pods, attempts = len(found.without_pods), len(found.without_attempt)
+    words = [f"{pods} agents have too few ready pods"] if pods else []
+    if not attempts:
+        return Reason(reasons.PODS_NOT_READY, words[0])
+    words.append(f"{attempts} agents have no attempt that works here, ill are {', '.join(sorted(found.blamed))}")
+    return Reason(reasons.NO_WORKING_ATTEMPT, " and ".join(words))
