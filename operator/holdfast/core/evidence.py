@@ -80,7 +80,8 @@ class Tally:
 
     @property
     def observers(self) -> int:
-        return sum(map(len, (self.up, self.degraded, self.down, self.unknown, self.doubting, self.silent)))
+        heard = len(self.up) + len(self.degraded) + len(self.down) + len(self.unknown) + len(self.doubting)
+        return heard + len(self.silent)
 
     @property
     def needed(self) -> int:

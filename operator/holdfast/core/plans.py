@@ -185,7 +185,7 @@ class View:
         return self.counted[region]
 
     def remembered(self, region: str) -> RegionMemory:
-        return self.memory.get(region, RegionMemory())
+        return self.memory.get(region) or RegionMemory()
 
     def joined(self, region: str) -> bool:
         """Whether it was ever seen well since the zone names it."""
@@ -198,13 +198,13 @@ class View:
 
     def serving(self) -> tuple[str, ...]:
         """The regions that the fleet wants to take calls."""
-        return tuple(
+        return tuple([
             name for name in self.zone.members if self.legal(name) and self.remembered(name).intent is Intent.SERVING
-        )
+        ])
 
     def able(self) -> tuple[str, ...]:
         """The regions that would carry calls now: meant to serve, and seen up."""
-        return tuple(name for name in self.serving() if self.tally(name).seen_up)
+        return tuple([name for name in self.serving() if self.tally(name).seen_up])
 
     def share(self, region: str) -> int:
         """The percentage of its weight that a region is given at its step of the ramp."""
@@ -214,12 +214,14 @@ class View:
     def levers_of(self, region: str) -> tuple[str, ...]:
         """The levers at which a region has an origin, in the policy's order."""
         known = self.regions.get(region)
-        return tuple(lever.name for lever in self.zone.levers if known and lever.name in known.origins)
+        return tuple([lever.name for lever in self.zone.levers if known and lever.name in known.origins])
 
     def origin(self, lever: str, region: str) -> OriginState:
         """What was last read of an origin."""
-        states = (state for state in self.origins if (state.lever, state.region) == (lever, region))
-        return next(states, OriginState(lever, region, enabled=None))
+        for state in self.origins:
+            if state.region == region and state.lever == lever:
+                return state
+        return OriginState(lever, region, enabled=None)
 
     def enabled(self, lever: str, region: str) -> bool | None:
         """Whether an origin was last read to be on; None: unknown."""

@@ -72,6 +72,9 @@ class Cause(Enum):
     GAME_DAY = "game-day"
 
 
+GRAVEST_FIRST = tuple(Cause)
+
+
 @dataclass(frozen=True, slots=True)
 class Region:
     """One cluster with its public host. `origins` maps a lever's name to this region's origin there."""
@@ -175,7 +178,7 @@ class Zone:
     @property
     def members(self) -> tuple[str, ...]:
         """The regions that carry calls, in the edge's order."""
-        return tuple(region.name for region in self.regions)
+        return tuple([region.name for region in self.regions])
 
     @property
     def voters(self) -> tuple[str, ...]:
@@ -188,7 +191,7 @@ class Zone:
 
     def observers_of(self, target: str) -> tuple[str, ...]:
         """A region never testifies about itself."""
-        return tuple(voter for voter in self.voters if voter != target)
+        return tuple([voter for voter in self.voters if voter != target])
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -321,11 +324,12 @@ class RegionMemory:
     @property
     def standing(self) -> tuple[Cause, ...]:
         """The causes that keep it out of service, the gravest first."""
-        return tuple(cause for cause in Cause if cause in self.cordons and self.cordons[cause].stands)
+        standing = [cause for cause, cordon in self.cordons.items() if cordon.stands]
+        return tuple(sorted(standing, key=GRAVEST_FIRST.index))
 
     @property
     def intent(self) -> Intent:
-        return Intent.CORDONED if self.standing else Intent.SERVING
+        return Intent.CORDONED if any(cordon.stands for cordon in self.cordons.values()) else Intent.SERVING
 
     @property
     def changed_ago_s(self) -> float | None:
