@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from holdfast.core import reasons
-from holdfast.core.explain import Entry, Kind, Outcome, Subject, Testimony
+from holdfast.core.explain import Entry, Kind, Outcome, Said, Subject
 from holdfast.core.values import Reason
 
 STORE = "holdfast-decisions"  # what a trail is kept under in its operator's cluster, and in which fields
@@ -218,7 +218,7 @@ def _reason_in(content: Mapping[str, Any]) -> Reason:
     return Reason(str(content["reason"]), str(content["message"]))
 
 
-def _testimony_out(said: Testimony) -> dict[str, Any]:
+def _testimony_out(said: Said) -> dict[str, Any]:
     return {
         "observer": said.observer[:NAME_CHARS_MAX],
         "verdict": said.verdict[:NAME_CHARS_MAX],
@@ -229,8 +229,8 @@ def _testimony_out(said: Testimony) -> dict[str, Any]:
     }
 
 
-def _testimony_in(content: Mapping[str, Any]) -> Testimony:
-    return Testimony(
+def _testimony_in(content: Mapping[str, Any]) -> Said:
+    return Said(
         str(content["observer"]),
         str(content["verdict"]),
         _seconds(content["heardAgeS"]),

@@ -24,7 +24,7 @@ from holdfast.core import reasons, remedies
 from holdfast.core.plans import Action, CarrierMove, Move, Overridden, Plan, Refusal, SetOrigin, Turn, View
 from holdfast.core.values import Observation, Reason, Tier
 
-HOLDING = frozenset({reasons.NO_QUORUM, reasons.PAUSED, reasons.EVERYTHING_ILL})
+HOLDING = frozenset({reasons.NO_QUORUM, reasons.PAUSED, reasons.EVERYTHING_ILL, reasons.EVERY_CARRIER_ILL})
 
 
 class Kind(Enum):
@@ -57,7 +57,7 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
-class Testimony:
+class Said:
     """One observer's word at that moment. `heard_age_s` None: it was not heard at all, and has said nothing."""
 
     observer: str
@@ -85,7 +85,7 @@ class Entry:
     guard: str = ""
     wanted: Reason | None = None
     override: str = ""
-    evidence: tuple[Testimony, ...] = ()
+    evidence: tuple[Said, ...] = ()
     epoch: int = 0
 
     @property
@@ -125,7 +125,7 @@ def own(
     region: str,
     action: str,
     reason: Reason,
-    evidence: Iterable[Testimony] = (),
+    evidence: Iterable[Said] = (),
 ) -> Entry:
     """What a region's operator decides or refuses alone: orders of providers, ICE servers, a wish to be withdrawn."""
     done = outcome not in (Outcome.REFUSED, Outcome.HELD)
@@ -139,10 +139,10 @@ def own(
 
 def testimony(
     observations: Iterable[Observation], *, target: str, tier: Tier, observers: Sequence[str]
-) -> tuple[Testimony, ...]:
+) -> tuple[Said, ...]:
     """What each configured observer says of a target; one that was never heard is named as silent."""
     said = {seen.observer: seen for seen in observations if (seen.target, seen.tier) == (target, tier)}
-    return tuple(_testimony(said[name]) if name in said else Testimony(name) for name in observers)
+    return tuple(_testimony(said[name]) if name in said else Said(name) for name in observers)
 
 
 def words(action: Action | CarrierMove, view: View) -> str:
@@ -214,7 +214,7 @@ def _subject(action: Action | CarrierMove) -> Subject:
             assert_never(never)
 
 
-def _evidence(action: Action | CarrierMove, view: View) -> tuple[Testimony, ...]:
+def _evidence(action: Action | CarrierMove, view: View) -> tuple[Said, ...]:
     """A carrier is seen by every voter; of a region its own voice does not count."""
     if isinstance(action, CarrierMove):
         return testimony(
@@ -224,5 +224,5 @@ def _evidence(action: Action | CarrierMove, view: View) -> tuple[Testimony, ...]
     return testimony(view.observations, target=action.region, tier=Tier.REGION, observers=observers)
 
 
-def _testimony(seen: Observation) -> Testimony:
-    return Testimony(seen.observer, seen.verdict.value, seen.heard_age_s, seen.held_s, seen.self_doubt, seen.detail)
+def _testimony(seen: Observation) -> Said:
+    return Said(seen.observer, seen.verdict.value, seen.heard_age_s, seen.held_s, seen.self_doubt, seen.detail)

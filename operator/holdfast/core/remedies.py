@@ -77,6 +77,25 @@ REMEDIES: Mapping[str, str] = MappingProxyType({
     reasons.ORPHANED: "Its origin is deleted by name, or it is applied anew in a region that lives.",
     reasons.SPEC_CONFLICT: "One of the two specs is applied in both regions.",
     reasons.LOWER_GENERATION: "The newer spec is applied where the older one was.",
+    # An agent's attempts in a region.
+    reasons.NO_ATTEMPT: "The agent names an attempt that this region, its compliance and the policy all allow.",
+    reasons.ATTEMPT_ILL: "The provider answers again for the cooldown; until then the others are asked first.",
+    reasons.ALL_ATTEMPTS_ILL: "One of the providers answers again; until then they are asked in the order of the spec.",
+    reasons.ATTEMPT_NOT_HERE: "The attempt's regions name this one.",
+    reasons.ATTEMPT_NOT_COMPLIANT: "The attempt declares what the agent's compliance asks for.",
+    reasons.HOST_NOT_GRANTED: "The policy's tenants grant the host to the agent's namespace.",
+    # A region's ICE servers.
+    reasons.RELAYS_WELL: NOTHING,
+    reasons.RELAY_ILL: "The relay answers its probe again; until then the others come first.",
+    reasons.ALL_RELAYS_ILL: "One of the relays answers its probe again; until then the last good list is given out.",
+    reasons.NO_RELAY: "The Region names a relay that lies in the zone's residency.",
+    # Carriers.
+    reasons.CARRIER_ILL: "More than half of the voters see the carrier answer again, for the dwell.",
+    reasons.CARRIER_RECOVERED: NOTHING,
+    reasons.EVERY_CARRIER_ILL: "At least one carrier answers; until then their order stays as it is.",
+    # Withdrawals.
+    reasons.PODS_NOT_READY: "The region's bridge pods are ready again.",
+    reasons.NO_WORKING_ATTEMPT: "One of the agents' attempts works again from this region.",
 })  # fmt: skip
 
 
