@@ -1,12 +1,21 @@
 """From raw probe results to verdicts, and from verdicts to what a quorum of observers holds true.
 
-A verdict changes only by a streak of equal results: a single failure merely starts confirmations.
+A verdict changes only by a streak of equal results: a single failure merely starts confirmations. What answers, but
+not reliably, builds no streak; it is found by counting among the last twelve results.
 This module does not know what was probed, nor what a verdict leads to.
 
-                   result, and how many in a row turn the verdict into it
-    UP             2
-    DOWN           1 + confirmations
-    UNKNOWN        1 + confirmations       (an API server out of reach, our own 401, 403 or 429)
+    verdict      is taken after                                      and left
+    UP           2 UP in a row                                       for any other
+    DOWN         1 + confirmations DOWN in a row                     after as many of another
+    UNKNOWN      1 + confirmations UNKNOWN in a row                  after as many of another
+                 (an API server out of reach, our own 401, 403, 429)
+    DEGRADED     1 + confirmations DEGRADED in a row, or             for UP, when at most 1 of the last 12 is bad,
+                 3 bad among the last 12                             and there are 8 of them at least
+
+The two counts lie apart, so that a target at the edge of either does not swing. A failing one is counted once for
+each kind of failure: DOWN empties the count, so that a loss that is over is not taken for unreliability, and a count
+never keeps a streak from reaching DOWN. What follows cools down for each kind by itself: a region for each cause
+(`guards.dwell_s`), a provider for each kind of failure (`providers.Breaker`), a carrier by itself (`carriers.dwell`).
 """
 
 from __future__ import annotations
@@ -17,19 +26,27 @@ from dataclasses import dataclass
 from holdfast.core.values import Observation, Probe, Tier, Verdict, Zone
 
 SUCCESSES_TO_RECOVER = 2
+COUNTED = 12
+BAD_TO_DEGRADE = 3
+BAD_TO_RECOVER = 1
+COUNTED_TO_RECOVER = 8
 HEARD_WITHIN_S = 3.0
 REFERENCES_TO_DOUBT = 3
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What one observer has seen of one target. `since` is on the observer's own clock."""
+    """What one observer has seen of one target. `since` is on the observer's own clock.
+
+    `recent`: of each of the last results that count, whether it was bad; UNKNOWN does not count.
+    """
 
     since: float
     verdict: Verdict = Verdict.UNKNOWN
     streak: Verdict = Verdict.UNKNOWN
     length: int = 0
     detail: str = ""
+    recent: tuple[bool, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +59,32 @@ class Result:
 
 def observe(history: History, result: Result, *, now: float, probe: Probe) -> tuple[History, float | None]:
     """Fold one result in. The second value is when to probe again, out of turn, to confirm; None: in turn."""
-    length = history.length + 1 if result.verdict is history.streak else 1
-    turned = length >= _needed(result.verdict, probe)
-    if result.verdict is not history.verdict and not turned:
-        waiting = History(history.since, history.verdict, result.verdict, length, history.detail)
-        return waiting, now + probe.confirm_every_s
-    since = history.since if result.verdict is history.verdict else now
-    return History(since, result.verdict, result.verdict, length, result.detail), None
+    before, seen = history.verdict, result.verdict
+    length = history.length + 1 if seen is history.streak else 1
+    recent = history.recent if seen is Verdict.UNKNOWN else (*history.recent, seen is not Verdict.UP)[-COUNTED:]
+    verdict = _verdict(before, seen, in_a_row=length >= _needed(seen, probe), recent=recent)
+    if verdict is Verdict.DOWN and seen is Verdict.DOWN:
+        recent = ()
+    detail = history.detail
+    if verdict is seen:
+        detail = result.detail
+    elif verdict is not before:
+        detail = f"{sum(recent)} of the last {len(recent)} answers were bad"
+    since = history.since if verdict is before else now
+    # An unreliable target is watched in turn: hurried successes would only thin out the count.
+    settled = verdict is seen or (verdict is Verdict.DEGRADED and seen is Verdict.UP)
+    return History(since, verdict, seen, length, detail, recent), None if settled else now + probe.confirm_every_s
+
+
+def _verdict(before: Verdict, seen: Verdict, *, in_a_row: bool, recent: Sequence[bool]) -> Verdict:
+    """A result that is DOWN is never judged by the count: it may be on its way to a streak."""
+    bad = sum(recent)
+    if before is Verdict.DEGRADED and seen is Verdict.UP:
+        return Verdict.UP if bad <= BAD_TO_RECOVER and len(recent) >= COUNTED_TO_RECOVER else Verdict.DEGRADED
+    countable = seen in (Verdict.UP, Verdict.DEGRADED) and (in_a_row or before is not Verdict.DOWN)
+    if countable and bad >= BAD_TO_DEGRADE:
+        return Verdict.DEGRADED
+    return seen if in_a_row else before
 
 
 def _needed(verdict: Verdict, probe: Probe) -> int:
