@@ -137,6 +137,15 @@ def test_a_peer_reads_this_group_and_updates_votes_and_nothing_else(objects):
     assert ("Lease", "holdfast-fleet-eu") in objects
 
 
+def test_a_reader_sees_what_explain_needs_and_nothing_else(objects):
+    """It is bound to nobody: who is on call is not the chart's to know."""
+    wide = {(group, verb) for group, _, verb, _ in rules(objects, "ClusterRole", "holdfast-reader")}
+
+    assert wide == {("holdfast.dev", "get"), ("holdfast.dev", "list"), ("holdfast.dev", "watch")}
+    assert rules(objects, "Role", "holdfast-reader") == [("", "configmaps", "get", ("holdfast-decisions",))]
+    assert not {kind for kind, name in objects if name == "holdfast-reader"} - {"Role", "ClusterRole"}
+
+
 def test_redis_keeps_a_volume_only_where_there_is_a_storage_class(objects):
     stateful = objects["StatefulSet", "holdfast-redis"]["spec"]
     assert stateful["template"]["spec"]["volumes"] == [{"name": "data", "emptyDir": {}}]
