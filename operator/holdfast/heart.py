@@ -1,21 +1,34 @@
 """The heartbeat: what an operator tells its peers once a second, in an annotation of its own region's Lease.
 
 Only text and values here: the Lease is written by the vote shell, and read by `holdfast.peers`. What a peer wrote is
-outside input: bounded, and anything that is not understood is no heartbeat.
+outside input, and bounded. What it saw must be readable, or it is no heartbeat; of what people and the region itself
+ask for, an entry that is not understood is left out, so that a newer version is still heard as alive.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import Any, TypeVar
 
-from holdfast.core.values import Verdict
+from holdfast.core import reasons
+from holdfast.core.evidence import HEARD_WITHIN_S
+from holdfast.core.values import Cause, Load, Override, Reason, Shift, Verdict, Withdrawal
 
 HEARTBEAT_ANNOTATION = "holdfast.dev/heartbeat"
-MAX_BYTES = 16_384
-MAX_DETAIL = 200
+MAX_CHARS = 65_536  # the largest beat fits, even if every character of its words is escaped
+MAX_ENTRIES = 32
+MAX_ILL = 16
+MAX_WORDS = 200
+MAX_NAME = 63
+MAX_COUNT = 10**15
+PAUSED_WITHOUT_WORDS = "no reason is given"
+
+UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
+Entry = TypeVar("Entry")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +50,12 @@ class ZoneSeen:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """One beat. `seq` moves with every beat: that it moves is the sign of life, not any clock."""
+    """One beat. `seq` moves with every beat: that it moves is the sign of life, not any clock.
+
+    `room`: how many more calls the writer's pods take; None: it does not say. `cordons` and `overrides`: what people
+    ordered in its cluster, with the seconds that were left when it wrote. `paused`: why people stopped the whole fleet.
+    `withdraw`: the writer asks to be taken out of service itself.
+    """
 
     seq: int
     region: str
@@ -45,57 +63,204 @@ class Heartbeat:
     self_doubt: bool = False
     active_calls: int = 0
     ready_pods: int = 0
+    room: int | None = None
     zones: Mapping[str, ZoneSeen] = field(default_factory=dict)
+    cordons: tuple[Shift, ...] = ()
+    overrides: tuple[Override, ...] = ()
+    paused: str = ""
+    withdraw: Withdrawal | None = None
+
+
+# What the regions tell, together: each region's last beat and its age. A beat that is too old tells nothing.
+
+Heard = Mapping[str, tuple[Heartbeat, float]]
+
+
+def loads(heard: Heard) -> Mapping[str, Load]:
+    """What each region says of its pods, if it says how much room they have."""
+    return {
+        region: Load(beat.ready_pods, beat.active_calls, beat.room)
+        for region, beat, _ in _lately(heard)
+        if beat.room is not None
+    }
+
+
+def shifts(heard: Heard) -> tuple[Shift, ...]:
+    """The regions that people took out of service, in whichever cluster they said so."""
+    return tuple(
+        replace(shift, remaining_s=shift.remaining_s - age_s, told_by=teller)
+        for teller, beat, age_s in _lately(heard)
+        for shift in beat.cordons
+        if shift.remaining_s > age_s
+    )
+
+
+def overrides(heard: Heard) -> tuple[Override, ...]:
+    """The guards that people set aside."""
+    return tuple(
+        replace(override, remaining_s=override.remaining_s - age_s)
+        for _, beat, age_s in _lately(heard)
+        for override in beat.overrides
+        if override.remaining_s > age_s
+    )
+
+
+def withdrawals(heard: Heard) -> tuple[Withdrawal, ...]:
+    """The regions that ask to be taken out. Nobody can ask it for another."""
+    return tuple(
+        replace(beat.withdraw, region=region, heard_age_s=age_s)
+        for region, beat, age_s in _lately(heard)
+        if beat.withdraw is not None
+    )
+
+
+def paused(heard: Heard) -> str:
+    """Why the fleet stands still, and in which clusters people said so; empty: it does not."""
+    return "; ".join(f"{beat.paused} (said in {region})" for region, beat, _ in _lately(heard) if beat.paused)
+
+
+def _lately(heard: Heard) -> list[tuple[str, Heartbeat, float]]:
+    return [(region, beat, age_s) for region, (beat, age_s) in sorted(heard.items()) if age_s <= HEARD_WITHIN_S]
+
+
+# The text.
 
 
 def encode(beat: Heartbeat) -> str:
-    """Compact JSON. Details are cut, so that an annotation stays far below its limit."""
-    return json.dumps(
-        {
-            "seq": beat.seq,
-            "region": beat.region,
-            "observations": {
-                target: {
-                    "verdict": seen.verdict.value,
-                    "since": round(seen.held_s, 1),
-                    "detail": seen.detail[:MAX_DETAIL],
-                }
-                for target, seen in sorted(beat.observations.items())
-            },
-            "selfDoubt": beat.self_doubt,
-            "activeCalls": beat.active_calls,
-            "readyPods": beat.ready_pods,
-            "zones": {name: {"epoch": z.epoch, "leader": z.leader} for name, z in sorted(beat.zones.items())},
+    """Compact JSON. Words are cut, so that an annotation stays far below its limit."""
+    content = {
+        "seq": beat.seq,
+        "region": beat.region,
+        "observations": {
+            target: {"verdict": seen.verdict.value, "since": round(seen.held_s, 1), "detail": _words(seen.detail)}
+            for target, seen in _first(beat.observations)
         },
-        separators=(",", ":"),
-    )
+        "selfDoubt": beat.self_doubt,
+        "activeCalls": beat.active_calls,
+        "readyPods": beat.ready_pods,
+        "room": beat.room,
+        "zones": {name: {"epoch": z.epoch, "leader": _words(z.leader, MAX_NAME)} for name, z in _first(beat.zones)},
+        "cordons": {
+            shift.region: {"remaining": round(shift.remaining_s, 1), "reason": _words(shift.reason)}
+            for shift in beat.cordons[:MAX_ENTRIES]
+        },
+        "overrides": {
+            each.region: {
+                "guard": each.guard, "remaining": round(each.remaining_s, 1), "reason": _words(each.reason)
+            }
+            for each in beat.overrides[:MAX_ENTRIES]
+        },
+        "paused": _words(beat.paused),
+        "withdraw": _withdraw_out(beat.withdraw),
+    }  # fmt: skip
+    return json.dumps(content, separators=(",", ":"), ensure_ascii=False)
+
+
+def _withdraw_out(asked: Withdrawal | None) -> Mapping[str, Any] | None:
+    if asked is None:
+        return None
+    return {
+        "reason": asked.reason.code,
+        "message": _words(asked.reason.message),
+        "agents": asked.agents,
+        "ofAgents": asked.of_agents,
+        "ill": [_words(name, MAX_NAME) for name in asked.ill[:MAX_ILL]],
+    }
+
+
+def _first(table: Mapping[str, Entry]) -> list[tuple[str, Entry]]:
+    return sorted(table.items())[:MAX_ENTRIES]
+
+
+def _words(text: str, most: int = MAX_WORDS) -> str:
+    """Cut, and free of what takes six characters to write."""
+    return "".join(each if each.isprintable() else " " for each in text[:most])
 
 
 def decode(text: str) -> Heartbeat | None:
     """The beat in an annotation, or None when it is none."""
-    if len(text) > MAX_BYTES:
+    if len(text) > MAX_CHARS:
         return None
     try:
         raw = json.loads(text)
+        room = raw.get("room")
         return Heartbeat(
-            seq=int(raw["seq"]),
+            seq=_count(raw["seq"]),
             region=str(raw["region"]),
             observations={str(target): _seen(entry) for target, entry in raw["observations"].items()},
             self_doubt=raw["selfDoubt"] is True,
-            active_calls=int(raw.get("activeCalls", 0)),
-            ready_pods=int(raw.get("readyPods", 0)),
+            active_calls=_count(raw.get("activeCalls", 0)),
+            ready_pods=_count(raw.get("readyPods", 0)),
+            room=None if room is None else _count(room),
             zones={
-                str(name): ZoneSeen(epoch=int(entry["epoch"]), leader=str(entry["leader"]))
+                str(name): ZoneSeen(epoch=_count(entry["epoch"]), leader=str(entry["leader"]))
                 for name, entry in (raw.get("zones") or {}).items()
             },
+            cordons=_readable(raw.get("cordons"), _cordon),
+            overrides=_readable(raw.get("overrides"), _override),
+            paused=_paused(raw.get("paused")),
+            withdraw=next(iter(_readable({str(raw["region"]): raw.get("withdraw")}, _withdraw)), None),
         )
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except UNREADABLE:
         return None
+
+
+def _readable(table: object, read: Callable[[str, Mapping[str, Any]], Entry]) -> tuple[Entry, ...]:
+    """The entries of a table that can be read; the others are left out."""
+    found: list[Entry] = []
+    for region, entry in islice(table.items(), MAX_ENTRIES) if isinstance(table, dict) else ():
+        try:
+            found.append(read(region, entry))
+        except UNREADABLE:
+            continue
+    return tuple(found)
 
 
 def _seen(entry: Mapping[str, Any]) -> Seen:
     return Seen(
         verdict=Verdict(entry["verdict"]),
-        held_s=float(entry.get("since", 0.0)),
-        detail=str(entry.get("detail", ""))[:MAX_DETAIL],
+        held_s=_seconds(entry.get("since", 0.0)),
+        detail=str(entry.get("detail", ""))[:MAX_WORDS],
     )
+
+
+def _cordon(region: str, entry: Mapping[str, Any]) -> Shift:
+    return Shift(region, Cause.HUMAN, _seconds(entry["remaining"]), str(entry["reason"])[:MAX_WORDS])
+
+
+def _override(region: str, entry: Mapping[str, Any]) -> Override:
+    if entry["guard"] not in reasons.OVERRIDABLE:
+        raise ValueError("not a guard that may be overridden")
+    return Override(region, entry["guard"], _seconds(entry["remaining"]), str(entry["reason"])[:MAX_WORDS])
+
+
+def _withdraw(region: str, entry: Mapping[str, Any]) -> Withdrawal:
+    return Withdrawal(
+        region=region,
+        reason=Reason(str(entry["reason"])[:MAX_NAME], str(entry["message"])[:MAX_WORDS]),
+        heard_age_s=0.0,
+        agents=_count(entry["agents"]),
+        of_agents=_count(entry["ofAgents"]),
+        ill=tuple(str(name)[:MAX_NAME] for name in list(entry["ill"])[:MAX_ILL]),
+    )
+
+
+def _paused(value: object) -> str:
+    """Who says that the fleet is paused, in whatever words, is obeyed: to stand still does no harm."""
+    if isinstance(value, str):
+        return value[:MAX_WORDS]
+    return PAUSED_WITHOUT_WORDS if value else ""
+
+
+def _seconds(value: Any) -> float:
+    seconds = float(value)
+    if not 0 <= seconds < math.inf:
+        raise ValueError("not a length of time")
+    return seconds
+
+
+def _count(value: Any) -> int:
+    count = int(value)
+    if not 0 <= count <= MAX_COUNT:
+        raise ValueError("not a count")
+    return count
