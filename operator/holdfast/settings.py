@@ -53,6 +53,7 @@ class Settings(_Section):
     poll_port: int = 8090
     metrics_port: int = 9090
     reference_targets: tuple[str, ...] = ()
+    paused: str = ""  # why the whole fleet is to stand still
 
     @pydantic.field_validator("regions", mode="before")
     @classmethod
@@ -78,8 +79,13 @@ class Identity(_Section):
 
 
 def load(environment: Mapping[str, str] = os.environ) -> tuple[Settings, Identity]:
-    """Read the file named by HOLDFAST_SETTINGS and the pod's identity from the downward API."""
+    """Read the file named by HOLDFAST_SETTINGS and the pod's identity from the downward API.
+
+    HOLDFAST_PAUSED pauses the fleet where the file does not, for whoever has kubectl and no chart at hand.
+    """
     path = Path(environment.get("HOLDFAST_SETTINGS", SETTINGS_FILE))
     settings = Settings.model_validate_json(path.read_text(encoding="utf-8"))
+    if reason := environment.get("HOLDFAST_PAUSED"):
+        settings = settings.model_copy(update={"paused": reason})
     identity = Identity(pod_name=environment["POD_NAME"], pod_uid=environment["POD_UID"])
     return settings, identity

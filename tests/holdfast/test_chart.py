@@ -185,6 +185,13 @@ def test_the_rehearsal_is_suspended_and_dry(objects):
     assert objects["ConfigMap", "holdfast-scenarios"]["data"]["region-loss.yaml"].strip()
 
 
+def test_the_words_of_a_pause_reach_the_operator():
+    objects = chart.rendered(bent("paused", "the vendor migrates"))
+    written = json.loads(objects["ConfigMap", "holdfast-operator"]["data"]["settings.json"])
+
+    assert Settings.model_validate(written).paused == "the vendor migrates"
+
+
 @pytest.mark.parametrize(
     ("path", "value", "words"),
     [
@@ -194,6 +201,7 @@ def test_the_rehearsal_is_suspended_and_dry(objects):
         ("fleet.referenceTargets", ["https://one.example.com"], "/fleet/referenceTargets"),
         ("fleet.peers.0.server", "http://172.30.0.12", "/fleet/peers/0/server"),
         ("operator.replicas", 0, "/operator/replicas"),
+        ("paused", True, "/paused"),
         ("regions", [], "additional properties 'regions' not allowed"),
     ],
 )

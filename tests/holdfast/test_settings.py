@@ -44,3 +44,16 @@ def test_the_rendered_file_is_understood(tmp_path: Path) -> None:
 def test_a_file_without_a_region_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(pydantic.ValidationError, match="region"):
         settings.load(environment(tmp_path, {"namespace": "holdfast-system"}))
+
+
+def test_the_fleet_is_paused_by_the_chart_or_by_hand(tmp_path: Path) -> None:
+    asked = [
+        settings.load(environment(tmp_path, {**RENDERED, **told}) | by_hand)[0].paused
+        for told, by_hand in (
+            ({}, {}),
+            ({"paused": "drill"}, {"HOLDFAST_PAUSED": ""}),
+            ({"paused": ""}, {"HOLDFAST_PAUSED": "incident 4"}),
+        )
+    ]
+
+    assert asked == ["", "drill", "incident 4"]
