@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import time
 
 import stage_fixture
@@ -47,13 +48,17 @@ def _short_call(code: str) -> tuple[Step, ...]:
 
 
 async def test_a_short_dwell_is_taken_over_by_the_zone(stage):
-    """The tests below lose regions again and again; an edit in fra is followed in ams."""
-    patch = '{"spec":{"region":{"dwellSeconds":2}}}'
+    """The tests below lose regions again and again; an edit in fra is followed in ams.
+
+    A dwell below the time that a loss takes to be seen is refused, so the probe is made faster with it.
+    """
+    probe = {"intervalSeconds": 1, "timeoutMs": 1000, "confirmations": 2, "confirmEveryMs": 200}
+    patch = json.dumps({"spec": {"region": {"dwellSeconds": 5, "ramp": [100]}, "probe": probe}})
     await stage.installation.regions["fra"].kubectl("patch", "fop", "eu", "--type=merge", "-p", patch)
 
     async def followed() -> bool:
         policy = await stage.installation.regions["ams"].read("fop", "eu")
-        return policy["spec"]["region"]["dwellSeconds"] == 2
+        return policy["spec"]["region"]["dwellSeconds"] == 5
 
     await until(followed, within_s=15, what="ams has the edit")
 
