@@ -183,13 +183,16 @@ async def test_a_refused_edit_leaves_what_runs_as_it_is(clean, token_file):
 
 
 @pytest.mark.parametrize(
-    ("bent", "reason"),
+    ("bent", "reason", "field"),
     [
-        (changed(POLICY, "spec.regions.1.name", "lhr"), "UnknownRegion"),
-        (changed(changed(POLICY, "spec.witnesses", []), "spec.regions.1.name", "iad"), "RegionOutsideResidency"),
+        (changed(POLICY, "spec.regions.1.name", "lhr"), "UnknownRegion", "spec.regions["),
+        (changed(changed(POLICY, "spec.witnesses", []), "spec.regions.1.name", "iad"), "RegionOutsideResidency",
+         "spec.regions["),
+        (changed(POLICY, "spec.residency", "ch"), "NoLegalRegion", "spec.regions: "),
+        (changed(POLICY, "spec.host", "fra.voice.example.com"), "CyclicFallback", "spec.host: "),
     ],
-)
-async def test_a_bad_policy_says_which_field(clean, token_file, bent, reason):
+)  # fmt: skip
+async def test_a_bad_policy_says_which_field(clean, token_file, bent, reason, field):
     clean.apply(*REGIONS, bent, *ZONE_SECRETS)
 
     async with operator(clean, token_file) as reconciler:
@@ -197,7 +200,40 @@ async def test_a_bad_policy_says_which_field(clean, token_file, bent, reason):
 
     status, code, message = conditions(clean, "fop", "eu")["Accepted"]
     assert (status, code) == ("False", reason)
-    assert "spec.regions[" in message
+    assert message.startswith(field)
+
+
+async def test_a_number_of_two_policies_is_told_on_both_and_its_agent_runs_on(clean, token_file):
+    second = changed(changed(POLICY, "metadata.name", "eu-2"), "spec.host", "eu-2.voice.example.com")
+    clean.apply(*REGIONS, POLICY, AGENT, *ZONE_SECRETS)
+    async with operator(clean, token_file) as reconciler:
+        await settled(reconciler, rounds=5)
+        clean.apply(second)
+        await reconciler.look()
+        await settled(reconciler, rounds=5)
+
+    for policy in ("eu", "eu-2"):
+        status, code, message = conditions(clean, "fop", policy)["Accepted"]
+        assert (status, code) == ("False", "NumberContested")
+        assert "eu, eu-2" in message
+    assert conditions(clean, "va", "front-desk")["Accepted"][:2] == ("False", "NumberContested")
+    assert conditions(clean, "va", "front-desk")["Placed"][:2] == ("True", "Placed")
+
+
+async def test_a_cordon_is_taken_in_and_outlives_the_charts_own_word_on_the_region(clean, token_file):
+    """The operator writes the Regions of its chart's values; what a person wrote beside them stays."""
+    told = chart.VALUES["fleet"]["regions"]
+    patch = {"spec": {"cordon": {"until": "2026-11-21T12:00:00Z", "reason": "new disks"}}}
+    async with operator(clean, token_file, regions=told) as reconciler:
+        await settled(reconciler, rounds=2)
+        clean.kubectl("patch", "region", "fra", "--type=merge", "-p", json.dumps(patch))
+        clean.kubectl("patch", "region", "fra", "--type=merge", "-p", '{"spec":{"host":"elsewhere.example.com"}}')
+        await reconciler.look()
+        await settled(reconciler, rounds=5)
+
+    assert reconciler.context.desired.orders["fra"].cordon.reason == "new disks"
+    shown = clean.kubectl("get", "region", "fra", "-o", "jsonpath={.spec.host} {.spec.cordon.reason}").stdout
+    assert shown == "fra.voice.example.com new disks"
 
 
 async def test_a_missing_secret_is_named_on_policy_and_agent(clean, token_file):
