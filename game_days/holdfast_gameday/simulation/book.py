@@ -1,0 +1,84 @@
+"""What an operator has read at the levers, and how long it leaves one alone that failed. A double of the shell's."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from holdfast.core.memory import FLOOR_MAX
+from holdfast.core.values import Budget, OriginState
+from holdfast_gameday.simulation.vendors import Answer
+
+# These three are the shell's; a test compares them.
+FIRST_RETRY_S = 0.5
+LAST_RETRY_S = 10.0
+LOCK_OUT_S = 300.0
+BUDGET_WINDOW_S = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    enabled: bool | None
+    share: int | None
+    at: float
+    epoch: int
+
+
+@dataclass(slots=True)
+class Book:
+    """One operator's, in one life, on its own clock."""
+
+    clock: Callable[[], float]
+    budget: int
+    readings: dict[tuple[str, str], Reading] = field(default_factory=dict)
+    _again_at: dict[str, float] = field(default_factory=dict)
+    _delay_s: dict[str, float] = field(default_factory=dict)
+    _spent: dict[str, deque[float]] = field(default_factory=dict)
+
+    def states(self) -> tuple[OriginState, ...]:
+        now = self.clock()
+        return tuple(
+            OriginState(lever, region, reading.enabled, now - reading.at, reading.share)
+            for (lever, region), reading in self.readings.items()
+        )
+
+    def epoch_seen(self) -> int:
+        return max((each.epoch for each in self.readings.values() if each.epoch <= FLOOR_MAX), default=0)
+
+    def forget(self) -> None:
+        for key, reading in self.readings.items():
+            self.readings[key] = Reading(None, None, reading.at, reading.epoch)
+
+    def unknown(self, lever: str, region: str) -> None:
+        before = self.readings.get((lever, region))
+        self.readings[lever, region] = Reading(None, None, self.clock(), before.epoch if before else 0)
+
+    def answered(self, lever: str, region: str, answer: Answer) -> None:
+        """A reading came in, or an error that makes the origin unknown and the lever one to leave alone."""
+        if answer.origin is not None:
+            origin = answer.origin
+            self.readings[lever, region] = Reading(origin.enabled, origin.share, self.clock(), origin.epoch)
+            self._again_at.pop(lever, None)
+            self._delay_s.pop(lever, None)
+            return
+        before = self._delay_s.get(lever)
+        delay_s = FIRST_RETRY_S if before is None else min(before * 2, LAST_RETRY_S)
+        if not answer.retryable:
+            delay_s = LAST_RETRY_S
+        self._delay_s[lever] = delay_s
+        self._again_at[lever] = self.clock() + max(delay_s, answer.retry_after_s or 0.0)
+        self.unknown(lever, region)
+
+    def may_ask(self, lever: str) -> bool:
+        return self.clock() >= self._again_at.get(lever, float("-inf"))
+
+    def asked(self, lever: str) -> None:
+        self._spent.setdefault(lever, deque()).append(self.clock())
+
+    def left(self, lever: str) -> Budget:
+        """What the vendor still takes from us, a third of it kept for failover."""
+        spent = self._spent.setdefault(lever, deque())
+        while spent and spent[0] <= self.clock() - BUDGET_WINDOW_S:
+            spent.popleft()
+        return Budget(self.budget - len(spent), self.budget // 3)

@@ -1,0 +1,98 @@
+"""The calls of the zone as amounts per region: who is live where, who waits to be taken again, who was turned away.
+
+Whole behaviour in five lines: new calls go where the levers lead; a region whose sockets close loses its calls, which
+come again elsewhere by the carrier's `next`; a cordon touches no live call; a region takes only so many set-ups a
+second, and falls silent when more are forced on it; what has no room is shed, and counted.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from holdfast.core.values import Load
+
+if TYPE_CHECKING:
+    from holdfast_gameday.simulation.world import World
+
+EVERY_S = 5.0
+MEAN_CALL_S = 180.0
+CALLS_PER_POD = 10
+SETUPS_PER_POD_S = 2.0
+COLLAPSES_AT = 3.0
+COLLAPSE_S = 20.0
+
+
+class Calls:
+    """Amounts are real numbers: what counts is where they are, not who they are."""
+
+    def __init__(self, world: World, *, paced: bool = True) -> None:
+        self._world = world
+        self._paced = paced
+        members = world.zone.members
+        self.pods = dict.fromkeys(members, world.topology.pods)
+        weights = {region.name: region.weight for region in world.zone.regions}
+        total = sum(weights.values())
+        self.live = {name: world.topology.calls * weights[name] / total for name in members}
+        self.waiting = 0.0
+        self.started = sum(self.live.values())
+        self.finished = self.shed = self.carried = 0.0
+        self.collapses = 0
+        self._then = world.engine.now
+
+    def load(self, region: str) -> Load:
+        active = int(self.live[region] + 0.5)
+        room = max(int(self.pods[region] * CALLS_PER_POD) - active, 0)
+        return Load(self.pods[region], active, room)
+
+    def total(self) -> float:
+        return sum(self.live.values()) + self.waiting + self.finished + self.shed
+
+    def advance(self) -> None:
+        """Up to now: calls end, are lost with their region, are taken again, and new ones come."""
+        passed_s = self._world.engine.now - self._then
+        if passed_s <= 0:
+            return
+        self._then = self._world.engine.now
+        for name in self.live:
+            ended = self.live[name] * min(passed_s / MEAN_CALL_S, 1.0)
+            self.live[name] -= ended
+            self.finished += ended
+        self._lose()
+        coming = self._world.topology.calls * passed_s / MEAN_CALL_S
+        self.started += coming
+        takers = self._world.routes()
+        if not takers:
+            self.shed += coming
+            return
+        self._take(takers, coming, passed_s)
+
+    def _lose(self) -> None:
+        """Calls of a dead region are not over: the carrier asks where they go on."""
+        for name, count in self.live.items():
+            entry = self._world.entries[name]
+            if count and (entry.closed or entry.mute):
+                self.waiting += count
+                self.live[name] = 0.0
+
+    def _take(self, takers: dict[str, int], coming: float, passed_s: float) -> None:
+        total = sum(takers.values())
+        waiting = self.waiting
+        for name, weight in takers.items():
+            rate = self.pods[name] * SETUPS_PER_POD_S
+            wave = waiting * weight / total
+            if self._paced:
+                wave = min(wave, rate * passed_s)
+            elif wave > rate * COLLAPSES_AT * min(passed_s, 1.0):
+                self._world.entries[name].overloaded_until = self._world.engine.now + COLLAPSE_S
+                self.collapses += 1
+                continue
+            room = max(self.pods[name] * CALLS_PER_POD - self.live[name], 0.0)
+            taken = min(wave, room)
+            self.waiting -= taken
+            self.carried += taken
+            self.live[name] += taken
+            fresh = min(coming * weight / total, room - taken)
+            self.live[name] += fresh
+            self.shed += coming * weight / total - fresh
+        if self.waiting < 1e-9:
+            self.waiting = 0.0
