@@ -1,26 +1,22 @@
 """One zone's vote: who leads is whoever holds a majority of Leases, one in each cluster of the zone.
 
-The machine is told what happened and answers with what to send. It never waits, sends nothing itself and
-reads no clock: `now` is CLOCK_BOOTTIME, and so is `sent_at`, taken before a request left.
+The machine is told what happened and answers with what to send; every command is then answered, within a deadline,
+by exactly one of Acked, Refused or Failed. It never waits, sends nothing itself and reads no clock: `now` is
+CLOCK_BOOTTIME, and so is `sent_at`, taken before a request left.
 
     Follower ── a majority of votes is free ──► Candidate ── a majority acknowledged ──► Leader
         ▲                                         │                                        │
         └──── lost the first vote, or too few ────┴──── 3.3 s since the last majority ─────┘
-              (what was won is released; the next try comes after `retry_s`)
 
 Why two can never lead: a vote is taken only 5 s after its Lease was last seen to change, and two majorities
-share a vote; whoever held that vote before sent its last renewal earlier than that, and its own leadership
-ended 3.3 s after sending. Only a holder's own release frees a vote earlier; a Lease that lost an epoch was
-restored or deleted, not released, and is waited for like a held one.
+share a vote; whoever held it before sent its last renewal earlier than that, and ended 3.3 s after sending. Only a
+release frees a vote earlier; a Lease that lost an epoch was restored or deleted, and is waited for like a held one.
 
-Why no epoch is used twice: a vote is only taken by compare-and-set from the very Lease that was read, and only
-with an epoch above every one ever found there. Should all Leases be lost, the highest epoch found at the vendors
-(`floor`) takes their place: who leads below it stands again above it.
+Why no epoch is used twice: a vote is taken by compare-and-set from the very Lease that was read, with an epoch above
+all ever found. Should all Leases be lost, the highest at the vendors (`floor`) takes their place.
 
 How far clocks may drift: durations alone are measured, each on one clock. Over d, the part by which a leader's
 clock is slow and a follower's fast, leading takes 3.3/(1 - d) s and waiting 5/(1 + d) s: they meet at d = 20 %.
-
-The caller answers every command with exactly one of Acked, Refused or Failed, within a deadline.
 """
 
 from __future__ import annotations
@@ -133,9 +129,6 @@ class Release:
 Command = Read | TryAcquire | Renew | Release
 
 
-# Where we are.
-
-
 @dataclass(frozen=True, slots=True)
 class Follower:
     retry_at: float = 0.0
@@ -237,7 +230,7 @@ class Election:
 
     def memories(self, now: float) -> tuple[tuple[str, float], ...]:
         """What every known Lease remembers, each with the seconds since we saw it change."""
-        votes = (self.vote(cluster) for cluster in self.voters)
+        votes = map(self.vote, self.voters)
         return tuple((vote.lease.memory, now - vote.unchanged_since) for vote in votes if vote.lease)
 
 
@@ -262,9 +255,9 @@ def wakes_at(state: Election) -> float:
         case Follower() as phase:
             return min(due_at, _stands_at(state, phase))
         case Candidate():
-            return ALWAYS
+            return NEVER  # an answer is under way
         case Leader(epoch):
-            return min(due_at, state.valid_until()) if epoch >= state.floor else ALWAYS
+            return min(due_at, state.valid_until()) if epoch >= state.epoch_seen() else ALWAYS
         case _ as never:
             assert_never(never)
 
@@ -329,9 +322,7 @@ def _advance(state: Election, *, now: float, retry_at: float) -> Step:
 def _follow(state: Election, phase: Follower, *, now: float, retry_at: float) -> Step:
     """Watch every Lease; give back what still bears our name; stand when a majority is free."""
     if now >= _stands_at(state, phase):
-        votes = {cluster: replace(vote, acked_at=None) for cluster, vote in state.votes.items()}
-        candidate = Candidate(1 + state.epoch_seen())
-        return _stand(replace(state, votes=votes, phase=candidate), candidate, now=now, retry_at=retry_at)
+        return _stand_anew(state, now=now, retry_at=retry_at)
     commands: list[Command] = []
     for cluster in state.voters:
         vote = state.vote(cluster)
@@ -340,6 +331,12 @@ def _follow(state: Election, phase: Follower, *, now: float, retry_at: float) ->
         elif now >= vote.due_at:
             commands.append(Read(cluster))
     return state, tuple(commands)
+
+
+def _stand_anew(state: Election, *, now: float, retry_at: float) -> Step:
+    votes = {cluster: replace(vote, acked_at=None) for cluster, vote in state.votes.items()}
+    phase = Candidate(1 + state.epoch_seen())
+    return _stand(replace(state, votes=votes, phase=phase), phase, now=now, retry_at=retry_at)
 
 
 def _stand(state: Election, phase: Candidate, *, now: float, retry_at: float) -> Step:
@@ -365,9 +362,12 @@ def _stand(state: Election, phase: Candidate, *, now: float, retry_at: float) ->
 
 
 def _lead(state: Election, phase: Leader, *, now: float, retry_at: float) -> Step:
-    """Renew what is held, take what is free, watch the rest; stop when the last majority, or the epoch, is too old."""
-    if now >= state.valid_until() or phase.epoch < state.floor:
+    """Renew what is held, take what is free, watch the rest; stop when the last majority is too old."""
+    if now >= state.valid_until():
         return _give_up(state, now=now, retry_at=retry_at)
+    if phase.epoch < state.epoch_seen():
+        # Another stood above us in vain, or led in a past that the Leases forgot: stand above it, giving nothing back.
+        return _stand_anew(state, now=now, retry_at=retry_at)
     commands: list[Command] = []
     for cluster in state.voters:
         vote = state.vote(cluster)

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
-from core_votes import Fleet
+from core_elections import drive, leader, newcomer, read
 
-from holdfast.core import lease
 from holdfast.core.lease import (
     Acked,
     Candidate,
-    Election,
     Failed,
     Follower,
     Leader,
@@ -27,43 +24,15 @@ from holdfast.core.lease import (
 )
 from holdfast.core.values import Fence
 
-VOTERS = ("fra", "ams", "iad")
-
-
-def drive(state: Election, *told: tuple[float, lease.Event]) -> tuple[Election, tuple[lease.Command, ...]]:
-    """Tell events at their times; returns the state and what the last of them caused."""
-    commands: tuple[lease.Command, ...] = ()
-    for now, event in told:
-        state, commands = lease.step(state, event, now=now, retry_s=0.3)
-    return state, commands
-
-
-def read(cluster: str, *, holder: str = "", stamp: str = "1", epoch: int | None = 4) -> Acked:
-    return Acked(cluster, 10.0, LeaseView(holder, stamp, epoch))
-
-
-def leader() -> Election:
-    """Leads with fra and ams since 10.1; fra's last write was sent at 10.1, ams's at 10.2, iad holds a vote too."""
-    state, _ = drive(
-        Election("eu", "me", VOTERS),
-        (10.0, Tick()),
-        (10.1, read("fra")),
-        (10.1, read("ams")),
-        (10.2, Acked("fra", 10.1, LeaseView("me", "2", 5))),
-        (10.3, Acked("ams", 10.2, LeaseView("me", "2", 5))),
-        (10.3, Failed("iad")),
-    )
-    return state
-
 
 def test_a_newcomer_reads_every_lease_before_anything_else():
-    state, commands = drive(Election("eu", "me", VOTERS), (10.0, Tick()))
+    state, commands = drive(newcomer(), (10.0, Tick()))
     assert commands == (Read("fra"), Read("ams"), Read("iad"))
     assert isinstance(state.phase, Follower)
 
 
 def test_votes_are_taken_one_by_one_in_the_fixed_order_with_an_epoch_above_all_read():
-    state, _ = drive(Election("eu", "me", VOTERS), (10.0, Tick()), (10.1, read("ams", epoch=9)))
+    state, _ = drive(newcomer(), (10.0, Tick()), (10.1, read("ams", epoch=9)))
     state, commands = drive(state, (10.1, read("fra", stamp="3", epoch=4)))
     assert commands == (TryAcquire("fra", "3", 10),)
     state, commands = drive(state, (10.2, Acked("fra", 10.1, LeaseView("me", "4", 10))))
@@ -81,7 +50,7 @@ def test_a_majority_makes_a_leader_from_before_the_requests_were_sent():
 
 def test_an_unreachable_voter_is_skipped():
     state, commands = drive(
-        Election("eu", "me", VOTERS), (10.0, Tick()), (10.1, Failed("fra")), (10.2, read("ams")), (10.3, read("iad"))
+        newcomer(), (10.0, Tick()), (10.1, Failed("fra")), (10.2, read("ams")), (10.3, read("iad"))
     )
     assert commands == (TryAcquire("ams", "1", 5),)
     assert isinstance(state.phase, Candidate)
@@ -89,7 +58,7 @@ def test_an_unreachable_voter_is_skipped():
 
 def test_no_majority_of_free_votes_no_candidate():
     state, commands = drive(
-        Election("eu", "me", VOTERS), (10.0, Tick()), (10.1, Failed("fra")), (10.2, Failed("ams")), (10.3, read("iad"))
+        newcomer(), (10.0, Tick()), (10.1, Failed("fra")), (10.2, Failed("ams")), (10.3, read("iad"))
     )
     assert isinstance(state.phase, Follower)
     assert commands == ()
@@ -97,28 +66,28 @@ def test_no_majority_of_free_votes_no_candidate():
 
 def test_an_unreadable_epoch_is_never_taken_for_a_vote():
     state, _ = drive(
-        Election("eu", "me", VOTERS), (10.0, Tick()), (10.1, read("fra", epoch=None)), (10.2, read("ams", epoch=None)),
+        newcomer(), (10.0, Tick()), (10.1, read("fra", epoch=None)), (10.2, read("ams", epoch=None)),
         (10.3, read("iad")),
     )
     assert isinstance(state.phase, Follower)
 
 
 def test_who_loses_the_first_vote_does_not_try_the_rest():
-    state, _ = drive(Election("eu", "me", VOTERS), (10.0, Tick()), (10.1, read("fra")), (10.1, read("ams")))
+    state, _ = drive(newcomer(), (10.0, Tick()), (10.1, read("fra")), (10.1, read("ams")))
     state, commands = drive(state, (10.2, Refused("fra", LeaseView("other", "2", 5))), (10.25, Tick()))
     assert state.phase == Follower(retry_at=10.5)
     assert commands == ()
 
 
 def test_a_first_vote_lost_and_not_readable_any_more_is_lost_all_the_same():
-    state, _ = drive(Election("eu", "me", VOTERS), (10.0, Tick()), (10.1, read("fra")), (10.1, read("ams")))
+    state, _ = drive(newcomer(), (10.0, Tick()), (10.1, read("fra")), (10.1, read("ams")))
     state, _ = drive(state, (10.2, Refused("fra", None)))
     assert isinstance(state.phase, Follower)
 
 
 def test_a_minority_is_released_at_once():
     state, _ = drive(
-        Election("eu", "me", VOTERS), (10.0, Tick()), (10.1, read("fra")), (10.1, read("ams")),
+        newcomer(), (10.0, Tick()), (10.1, read("fra")), (10.1, read("ams")),
         (10.1, Failed("iad")), (10.2, Acked("fra", 10.1, LeaseView("me", "2", 5))),
     )
     state, commands = drive(state, (10.3, Refused("ams", LeaseView("other", "2", 5))))
@@ -130,7 +99,7 @@ def test_a_minority_is_released_at_once():
 def test_a_vote_whose_answer_was_lost_is_given_back_when_it_shows():
     """The write took effect, the answer did not come: the next read finds our own name."""
     state, _ = drive(
-        Election("eu", "me", VOTERS), (10.0, Tick()), (10.1, read("fra")), (10.1, read("ams")), (10.1, Failed("iad")),
+        newcomer(), (10.0, Tick()), (10.1, read("fra")), (10.1, read("ams")), (10.1, Failed("iad")),
         (10.7, Failed("fra")), (11.8, Tick()), (11.8, read("ams", holder="other", stamp="2")),
     )
     state, commands = drive(state, (11.9, Acked("fra", 11.8, LeaseView("me", "2", 5))))
@@ -139,12 +108,12 @@ def test_a_vote_whose_answer_was_lost_is_given_back_when_it_shows():
 
 def test_a_candidate_waits_for_a_read_under_way_and_for_its_own_request():
     state, _ = drive(
-        Election("eu", "me", VOTERS), (10.0, Tick()), (10.1, read("ams")), (10.1, read("iad")), (10.1, Failed("fra")),
+        newcomer(), (10.0, Tick()), (10.1, read("ams")), (10.1, read("iad")), (10.1, Failed("fra")),
     )
     assert isinstance(state.phase, Candidate)
     assert drive(state, (10.2, Tick()))[1] == ()
     follower, _ = drive(
-        Election("eu", "me", VOTERS), (10.0, Tick()), (10.1, read("ams", holder="other")),
+        newcomer(), (10.0, Tick()), (10.1, read("ams", holder="other")),
         (10.1, read("fra", holder="other")), (10.1, read("iad", holder="other")), (15.0, Tick()),
     )
     state, commands = drive(follower, (15.2, Tick()))
@@ -154,7 +123,7 @@ def test_a_candidate_waits_for_a_read_under_way_and_for_its_own_request():
 
 def test_a_foreign_lease_is_free_5_s_after_we_saw_it_change_last():
     state, _ = drive(
-        Election("eu", "me", VOTERS), (10.0, Tick()), (10.1, read("fra", holder="other")),
+        newcomer(), (10.0, Tick()), (10.1, read("fra", holder="other")),
         (10.1, read("ams", holder="other")), (10.1, Failed("iad")),
         (13.0, Tick()), (13.1, read("fra", holder="other", stamp="2")), (13.1, read("ams", holder="other")),
         (13.1, Failed("iad")), (15.2, Tick()), (15.3, read("fra", holder="other", stamp="2")),
@@ -210,13 +179,9 @@ def test_a_vote_seen_in_other_hands_ends_the_majority_at_once():
     assert commands == ()
 
 
-def test_a_leader_takes_a_free_vote_but_never_lowers_an_epoch():
-    state, _ = drive(leader(), (11.4, Tick()), (11.5, read("iad", stamp="8", epoch=6)))
-    state, commands = drive(state, (12.5, Tick()))
-    assert Read("iad") in commands
-    state, _ = drive(state, (12.6, read("iad", stamp="8", epoch=3)))
-    state, commands = drive(state, (13.6, Failed("fra")))
-    assert TryAcquire("iad", "8", 5) not in commands
+def test_a_leader_takes_a_free_vote():
+    _, commands = drive(leader(), (11.4, Tick()), (11.5, read("iad", stamp="8", epoch=3)), (12.4, Tick()))
+    assert TryAcquire("iad", "8", 5) in commands
 
 
 def test_renew_now_renews_every_vote_out_of_turn_once():
@@ -246,11 +211,11 @@ def test_who_withdraws_releases_and_never_stands_again():
 
 def test_a_candidate_stands_above_the_epochs_found_at_vendors():
     """All Leases were wiped, and the vendors' marks remember."""
-    state, _ = drive(Election("eu", "me", VOTERS, floor=7), (10.0, Tick()), (10.1, read("fra", epoch=0)))
+    state, _ = drive(newcomer(floor=7), (10.0, Tick()), (10.1, read("fra", epoch=0)))
     state, commands = drive(state, (10.1, read("ams", epoch=0)))
     assert commands == (TryAcquire("fra", "1", 8),)
     _, commands = drive(
-        Election("eu", "me", VOTERS, floor=2), (10.0, Tick()), (10.1, read("fra")), (10.1, read("ams"))
+        newcomer(floor=2), (10.0, Tick()), (10.1, read("fra")), (10.1, read("ams"))
     )
     assert commands == (TryAcquire("fra", "1", 5),)
 
@@ -259,12 +224,20 @@ def test_a_leader_below_the_epoch_found_at_a_vendor_writes_nothing_and_stands_ag
     state = replace(leader(), floor=7)
     assert state.fence(10.4) is None
     state, commands = drive(state, (10.4, Tick()))
-    assert commands == (Release("fra", "2"), Release("ams", "2"))
-    state, _ = drive(
-        state, (10.5, Acked("fra", 10.4, LeaseView("", "3", 5))), (10.5, Acked("ams", 10.4, LeaseView("", "3", 5)))
-    )
-    state, commands = drive(state, (10.8, Tick()))
-    assert TryAcquire("fra", "3", 8) in commands
+    assert commands == (TryAcquire("fra", "2", 8),)
+    state, commands = drive(state, (10.5, Acked("fra", 10.4, LeaseView("me", "3", 8))))
+    assert commands == (TryAcquire("ams", "2", 8),)
+    state, _ = drive(state, (10.6, Acked("ams", 10.5, LeaseView("me", "3", 8))))
+    assert state.fence(10.6) == Fence("eu", 8, "me")
+
+
+def test_a_leader_that_finds_a_higher_epoch_stands_above_it_and_gives_nothing_back():
+    """Somebody stood above us in vain. Without that vote we would lead by a bare majority for ever."""
+    state, _ = drive(leader(), (11.4, Tick()), (11.4, Acked("fra", 11.3, LeaseView("me", "3", 5))))
+    state, commands = drive(state, (11.5, read("iad", stamp="8", epoch=6)))
+    assert commands == (TryAcquire("fra", "3", 7),)
+    assert isinstance(state.phase, Candidate)
+    assert state.fence(11.5) is None
 
 
 def test_a_leader_goes_on_under_the_epoch_that_it_wrote_itself():
@@ -274,69 +247,6 @@ def test_a_leader_goes_on_under_the_epoch_that_it_wrote_itself():
 
 
 def test_memories_come_with_the_time_since_they_were_seen_to_change():
-    state, _ = drive(Election("eu", "me", VOTERS), (10.0, Tick()))
+    state, _ = drive(newcomer(), (10.0, Tick()))
     state, _ = drive(state, (10.1, Acked("ams", 10.0, LeaseView("other", "1", 4, "text"))))
     assert state.memories(12.1) == (("text", 2.0),)
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_three_candidates_that_start_at_once_elect_one_within_3_s(seed: int):
-    fleet = Fleet(seed, candidates=VOTERS)
-    fleet.run(3.0)
-    assert len(fleet.fences()) == 1
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_a_leader_that_dies_with_its_cluster_is_followed_within_7_5_s(seed: int):
-    fleet = Fleet(seed, candidates=VOTERS)
-    fleet.run(10.0)
-    dead = fleet.fences()[0].holder
-    fleet.frozen[dead] = float("inf")
-    fleet.registers[dead].down_until = float("inf")
-    fleet.run(7.5)
-    assert [fence.holder != dead for fence in fleet.fences()] == [True]
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_a_leader_that_withdraws_is_followed_within_2_s(seed: int):
-    fleet = Fleet(seed)
-    fleet.run(10.0)
-    gone = fleet.fences()[0].holder
-    fleet.tell(gone, Withdraw())
-    fleet.run(2.0)
-    assert [fence.holder != gone for fence in fleet.fences()] == [True]
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_a_leader_cut_off_from_the_other_votes_ends_before_its_follower_begins(seed: int):
-    fleet = Fleet(seed)
-    fleet.run(10.0)
-    old = fleet.fences()[0].holder
-    fleet.cut = {(old, name) for name in VOTERS if name != old}
-    fleet.run(4.5)
-    assert fleet.fences() == []
-    fleet.run(4.0)
-    assert [fence.holder != old for fence in fleet.fences()] == [True]
-
-
-def test_never_two_leaders_and_no_epoch_twice_under_random_faults():
-    """Losses, partitions, dead clusters and hangs, drawn from the seed; `Fleet.check` runs after every event."""
-    elections = 0
-    for seed in range(60):
-        fleet = Fleet(seed, candidates=VOTERS, loss=0.05 * (seed % 4), delay_s=(0.005, 0.05 + 0.2 * (seed % 3)))
-        for _ in range(12):
-            fleet.run(fleet.random.uniform(0.5, 6.0))
-            match fleet.random.randrange(4):
-                case 0:
-                    fleet.frozen[fleet.random.choice(VOTERS)] = fleet.now + fleet.random.uniform(0.5, 12.0)
-                case 1:
-                    fleet.cut = {(me, name) for me in VOTERS for name in VOTERS if fleet.random.random() < 0.3}
-                case 2:
-                    fleet.registers[fleet.random.choice(VOTERS)].down_until = fleet.now + fleet.random.uniform(1, 8)
-                case _:
-                    fleet.cut = set()
-        elections += len(fleet.leading)
-        fleet.cut, fleet.frozen, fleet.loss = set(), {}, 0.0
-        fleet.run(25.0)
-        assert len(fleet.fences()) == 1, f"seed {seed}: nobody leads 25 s after the last fault"
-    assert elections > 120, "the faults never unseated a leader, so nothing was shown"
