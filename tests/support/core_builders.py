@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
 
-from holdfast.core.plans import View
+from holdfast.core.plans import Move, Turn, View
 from holdfast.core.values import (
     Cause,
     Cordon,
@@ -14,6 +16,7 @@ from holdfast.core.values import (
     Load,
     Observation,
     OriginState,
+    Reason,
     Region,
     RegionMemory,
     Verdict,
@@ -21,7 +24,7 @@ from holdfast.core.values import (
     ZoneRegion,
 )
 
-UP, DOWN, UNKNOWN = Verdict.UP, Verdict.DOWN, Verdict.UNKNOWN
+UP, DOWN, UNKNOWN, DEGRADED = Verdict.UP, Verdict.DOWN, Verdict.UNKNOWN, Verdict.DEGRADED
 FENCE = Fence("eu", 7, "pod-1")
 DOMAINS = {"fra": "hetzner", "ams": "leaseweb", "iad": "aws"}
 
@@ -33,21 +36,44 @@ def zone(
     *,
     guards: Guards | None = None,
     dwell_s: float = 300.0,
+    ramp: tuple[int, ...] = (5, 25, 50, 100),
+    weights: Mapping[str, int] | None = None,
+    weighted: Iterable[str] = (),
+    paused: bool = False,
 ) -> Zone:
+    """Two regions of weight 50 and a witness; `weighted` names the levers that take a share."""
+    told, taking = weights or {}, set(weighted)
     return Zone(
         name="eu", uid="z-1", generation=1, residency="eu", host="eu.voice.example.com",
-        regions=tuple(ZoneRegion(name, 50) for name in members), witnesses=tuple(witnesses), dwell_s=dwell_s,
-        levers=tuple(Lever(name, "cloudflareLoadBalancer", "", "", "") for name in levers), guards=guards or Guards(),
+        regions=tuple(ZoneRegion(name, told.get(name, 50)) for name in members), witnesses=tuple(witnesses),
+        dwell_s=dwell_s, ramp=ramp, guards=guards or Guards(), paused=paused,
+        levers=tuple(Lever(name, "cloudflareLoadBalancer", "", "", "", name in taking) for name in levers),
     )
 
 
-def region(name: str, levers: Iterable[str] = ("edge",), failure_domain: str | None = None) -> Region:
+def region(
+    name: str, levers: Iterable[str] = ("edge",), failure_domain: str | None = None, jurisdiction: str = "eu"
+) -> Region:
     domain = DOMAINS.get(name, name) if failure_domain is None else failure_domain
-    return Region(name, f"{name}.voice.example.com", "eu", domain, dict.fromkeys(levers, f"pool-{name}"))
+    return Region(name, f"{name}.voice.example.com", jurisdiction, domain, dict.fromkeys(levers, f"pool-{name}"))
 
 
-def regions(of: Zone) -> dict[str, Region]:
-    return {name: region(name, [lever.name for lever in of.levers]) for name in of.members}
+def regions(of: Zone, abroad: Iterable[str] = ()) -> dict[str, Region]:
+    """Every member, inside the residency unless it is named as lying abroad."""
+    levers, outside = [lever.name for lever in of.levers], set(abroad)
+    return {name: region(name, levers, jurisdiction="us" if name in outside else "eu") for name in of.members}
+
+
+def out(name: str = "fra", cause: Cause = Cause.LOST) -> Move:
+    return Move(name, Turn.OUT, cause, Reason("Test", "why"))
+
+
+def back(name: str = "fra", cause: Cause = Cause.LOST) -> Move:
+    return Move(name, Turn.BACK, cause, Reason("Test", "why"))
+
+
+def raised(name: str = "fra") -> Move:
+    return Move(name, Turn.RAISE, Cause.LOST, Reason("Test", "why"))
 
 
 def said(
@@ -98,12 +124,14 @@ def view(
     routes: Iterable[OriginState] | None = None,
     fence: Fence | None = FENCE,
     last_ack_age_s: float = 0.1,
+    **more: Any,
 ) -> View:
-    """A zone in good order, led by us, unless told otherwise."""
+    """A zone in good order, led by us, unless told otherwise; `more` are fields of the view."""
     of = of or zone()
-    return View(
+    seen = View(
         zone=of, regions=regions(of), memory=joined(of) if memory is None else memory, fence=fence,
         last_ack_age_s=last_ack_age_s, heard_ago_s=dict.fromkeys(of.voters, 0.5),
         observations=all_say(of, verdicts) if observations is None else tuple(observations),
         origins=origins(of) if routes is None else tuple(routes),
     )
+    return replace(seen, **more)

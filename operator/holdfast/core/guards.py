@@ -3,13 +3,15 @@
 They look at the state that would result and are asked in the order of `GUARDS`; the first refusal is the
 one people read. What they ask depends on how grave the cause is:
 
-    cause                   evidence   capacity, maxCordoned   dwell on the way out   dwell on the way back
-    ILLEGAL                 no guard but the right to write: residency comes before health and availability
-    LOST                    quorum     no, its calls are gone  no                     yes
-    ABSENT                  quorum     no                      no                     no: it only now joins
-    FOUND_OFF               -          -                       -                      yes
-    WITHDRAWN, DEGRADED     quorum     yes                     yes                    yes
-    HUMAN, GAME_DAY         -          yes                     no                     no
+                    on the way out                                          on the way back
+    cause           quorum   capacity, maxCordoned   dwell                  quorum   capacity   dwell
+    ILLEGAL         no guard but the right to write: residency is first     no       yes        no
+    LOST            yes      no: its calls are gone  no                     yes      yes        yes
+    ABSENT          yes      no                      no                     yes      yes        no: it only joins
+    FOUND_OFF       -        -                       -                      yes      yes        yes
+    WITHDRAWN       no       yes                     yes                    yes      yes        yes
+    DEGRADED        yes      yes                     yes                    yes      yes        yes
+    HUMAN, GAME_DAY no       yes                     no                     no       yes        no
 
 Dwell is counted per region and cause, so a mild repair never blocks a grave one. A person may name one guard that
 shall not bind for a region for a time (break-glass); what protects more than convenience cannot be named.
@@ -20,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeGuard
 
-from holdfast.core import reasons, wants, weights
+from holdfast.core import reasons, room, wants
 from holdfast.core.evidence import HEARD_WITHIN_S
 from holdfast.core.lease import LEADERSHIP_S
 from holdfast.core.plans import Action, Move, Overridden, SetOrigin, Turn, View
@@ -206,8 +208,8 @@ def capacity(action: Action, view: View) -> Reason | None:
     if not isinstance(action, Move) or not any(load.ready_pods for load in view.loads.values()):
         return None
     if action.turn is Turn.OUT:
-        return _room_elsewhere(action, view) if _from_the_living(action, view) else None
-    return _room_here(action, view) if _comes_to_serve(action, view) and not _desperate(view) else None
+        return room.elsewhere(action, view) if _from_the_living(action, view) else None
+    return room.here(action, view) if _comes_to_serve(action, view) and not _desperate(view) else None
 
 
 # History.
@@ -374,33 +376,6 @@ def _moved_ago_s(move: Move, view: View) -> float | None:
 
 def _left(action: Action, view: View) -> tuple[str, ...]:
     return tuple(name for name in view.able() if name != action.region)
-
-
-def _room_elsewhere(move: Move, view: View) -> Reason | None:
-    left = _left(move, view)
-    calls = sum(load.active_calls for name, load in view.loads.items() if name in view.zone.members)
-    room = sum(_room(name, view) for name in left)
-    if room >= calls:
-        return None
-    words = f"without {move.region} the others have room for {room} of {calls} calls, headroom kept"
-    return Reason(reasons.CAPACITY, words)
-
-
-def _room_here(move: Move, view: View) -> Reason | None:
-    step = view.remembered(move.region).step
-    share = view.zone.ramp[0 if move.turn is Turn.BACK or step is None else min(step + 1, len(view.zone.ramp) - 1)]
-    calls, room = weights.expected(move.region, view, share=share), _room(move.region, view)
-    if room >= max(calls, 1):
-        return None
-    return Reason(reasons.CAPACITY, f"at {share} % {move.region} would get {calls} calls and has room for {room}")
-
-
-def _room(region: str, view: View) -> int:
-    """Calls it may hold with the headroom kept; a region that tells nothing of itself has none."""
-    load = view.loads.get(region)
-    if load is None or load.ready_pods == 0:
-        return 0
-    return load.capacity * (100 - view.zone.guards.headroom_percent) // 100
 
 
 def _urgent(action: SetOrigin, view: View) -> bool:
