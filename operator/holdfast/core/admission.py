@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from holdfast.core.values import NEVER_S, Load
 
 SETUPS_PER_POD_S = 10.0
-"""A set-up costs a pod some 10 to 20 ms of its core (a TLS handshake, an upgrade, a link to the provider).
+"""Reckoned with 20 ms of a pod's core for each: an upgrade, a TLS handshake with the provider, a greeting.
 
 At ten a second four fifths of the core are left for the audio of the calls that are there already.
 """

@@ -66,6 +66,30 @@ class Failure(Enum):
 
 
 _OURS = frozenset({Failure.AUTH, Failure.QUOTA, Failure.CONFIG})
+_BY_CODE = {
+    401: Failure.AUTH,
+    402: Failure.QUOTA,
+    403: Failure.AUTH,
+    404: Failure.CONFIG,
+    429: Failure.RATE_LIMITED,
+    498: Failure.RATE_LIMITED,
+    1006: Failure.ERROR,
+    1008: Failure.AUTH,
+    1011: Failure.ERROR,
+    1012: Failure.ERROR,
+    1013: Failure.ERROR,
+}
+
+
+def failure_of(code: int, *, out_of_credit: bool = False) -> Failure | None:
+    """What an HTTP status or a WebSocket close code says of the provider; None: nothing that counts against it.
+
+    A request that is refused for its content (400, 422, 1007) speaks of that one call only. `out_of_credit`: the
+    answer says so, which some vendors do under 429.
+    """
+    if out_of_credit:
+        return Failure.QUOTA
+    return Failure.ERROR if 500 <= code <= 599 else _BY_CODE.get(code)
 
 
 class State(Enum):
@@ -162,7 +186,7 @@ def _opened(breaker: Breaker, failure: Failure, *, now: float, rule: Rule, asked
     again = same_kind and calm_s < FORGIVEN_AFTER_COOLDOWNS * rule.cooldown_s
     trips = breaker.trips + 1 if again else 1
     first_s = asked_s or (OURS_COOLDOWN_S if failure.ours else rule.cooldown_s)
-    # 2.0 ** 9 times a second is beyond every cap; the bound keeps a long outage from overflowing.
+    # Every cap is reached by nine doublings; without a bound a long outage would overflow.
     wait_s = max(min(first_s * 2.0 ** min(trips - 1, 9), COOLDOWN_MAX_S), first_s)
     return Breaker(failure=failure, trips=trips, opened_at=now, until=now + wait_s)
 

@@ -44,6 +44,22 @@ def test_a_success_in_between_does_not_hide_failures():
     assert providers.state(after((0.0, ERROR), (1.0, None), (2.0, ERROR)), 3.0) is State.OPEN
 
 
+@pytest.mark.parametrize(
+    ("code", "failure"),
+    [
+        (500, ERROR), (529, ERROR), (1011, ERROR), (429, RATE_LIMITED), (401, AUTH), (1008, AUTH), (402, Failure.QUOTA),
+        (404, Failure.CONFIG), (200, None), (400, None), (422, None), (499, None), (600, None), (1000, None),
+    ],
+)
+def test_what_a_code_says_of_the_provider(code: int, failure: Failure | None):
+    """A planned end and a request refused for its content are no failures of the provider."""
+    assert providers.failure_of(code) is failure
+
+
+def test_an_account_without_credit_is_told_from_a_rate_limit():
+    assert providers.failure_of(429, out_of_credit=True) is Failure.QUOTA
+
+
 @pytest.mark.parametrize("failure", OUTAGES)
 def test_an_outage_is_told_to_the_zone_until_a_trial_went_well(failure: Failure):
     breaker = after((0.0, failure), (10.0, failure))

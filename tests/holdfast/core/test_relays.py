@@ -1,0 +1,153 @@
+"""Which TURN servers a region's callers are offered."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holdfast.core import reasons, relays
+from holdfast.core.relays import Home, IceList, IceServer, Relay, Sight, Transport
+from holdfast.core.values import Verdict
+
+UDP, TCP, TLS = Transport.UDP, Transport.TCP, Transport.TLS
+HOME = Home("eu", failure_domain="hetzner")
+
+
+def relay(name: str, *, jurisdiction: str = "eu", domain: str = "", over: tuple[Transport, ...] = (UDP, TLS)) -> Relay:
+    return Relay(name, jurisdiction, {each: f"{each.value}:{name}" for each in over}, domain)
+
+
+def offered(given_list: IceList) -> list[str]:
+    return [server.url for server in given_list.servers]
+
+
+def listed(sights: dict[tuple[str, Transport], Sight], *known: Relay, last_good: tuple[IceServer, ...] = ()) -> IceList:
+    return relays.servers(known or (relay("a"), relay("b")), sights, home=HOME, last_good=last_good)
+
+
+def all_of(name: str, sight: Sight) -> dict[tuple[str, Transport], Sight]:
+    return {(name, transport): sight for transport in Transport}
+
+
+def test_all_that_is_well_is_offered_udp_first():
+    found = listed({**all_of("a", Sight.WELL), **all_of("b", Sight.WELL)})
+    assert offered(found) == ["udp:a", "udp:b", "tls:a", "tls:b"]
+    assert found.reason.code == reasons.RELAYS_WELL
+
+
+def test_a_relay_that_was_never_asked_is_offered_too():
+    """After a restart nothing is known, and callers must not be left without."""
+    found = listed({})
+    assert len(found.servers) == 4
+    assert found.reason.code == reasons.RELAYS_WELL
+
+
+def test_where_udp_is_blocked_the_entry_over_tls_stays():
+    found = listed({**all_of("a", Sight.WELL), ("a", UDP): Sight.ILL}, relay("a"))
+    assert offered(found) == ["tls:a"]
+    assert found.reason.message == "set back or left out: a over udp: ill"
+
+
+def test_a_relay_that_fails_with_the_region_stands_behind_its_equals():
+    together, apart = relay("near", domain="hetzner"), relay("far", domain="leaseweb")
+    assert offered(listed({}, together, apart)) == ["udp:far", "tls:far", "udp:near", "tls:near"]
+    assert offered(listed(all_of("far", Sight.FULL), together, apart))[:2] == ["udp:near", "tls:near"]
+
+
+def test_regions_that_name_no_failure_domain_share_it_with_nobody():
+    found = relays.servers([relay("a"), relay("b")], {}, home=Home("eu"))
+    assert offered(found) == ["udp:a", "udp:b", "tls:a", "tls:b"]
+
+
+@pytest.mark.parametrize("worse", [Sight.FULL, Sight.OUR_FAULT, Sight.DRAINING])
+def test_what_is_not_well_but_answers_is_offered_last(worse: Sight):
+    found = listed(all_of("a", worse))
+    assert offered(found) == ["udp:b", "tls:b", "udp:a", "tls:a"]
+    assert found.reason.code == reasons.RELAY_ILL
+
+
+def test_a_wrong_credential_of_ours_takes_no_relay_away():
+    found = listed({**all_of("a", Sight.OUR_FAULT), **all_of("b", Sight.OUR_FAULT)})
+    assert len(found.servers) == 4
+
+
+def test_when_nothing_answers_what_last_worked_is_offered_unchanged():
+    good = (IceServer("b", TLS, "tls:b"), IceServer("a", UDP, "udp:a"))
+    found = listed({**all_of("a", Sight.ILL), **all_of("b", Sight.ILL)}, last_good=good)
+    assert found.servers == good
+    assert found.reason.code == reasons.ALL_RELAYS_ILL
+
+
+def test_without_a_last_good_list_the_ill_are_better_than_none():
+    found = listed({**all_of("a", Sight.ILL), **all_of("b", Sight.ILL)})
+    assert offered(found) == ["udp:a", "udp:b", "tls:a", "tls:b"]
+
+
+def test_a_last_good_list_brings_back_nothing_that_may_not_be_offered_now():
+    good = (IceServer("us", UDP, "udp:us"), IceServer("gone", UDP, "udp:gone"), IceServer("a", UDP, "udp:old"))
+    abroad = relay("us", jurisdiction="us")
+    found = listed(all_of("a", Sight.ILL), relay("a"), abroad, last_good=good)
+    assert offered(found) == ["udp:a", "tls:a"]
+
+
+def test_a_relay_that_anybody_may_use_is_not_offered_over_any_transport():
+    found = listed({("a", TLS): Sight.OPEN}, last_good=(IceServer("a", UDP, "udp:a"),))
+    assert offered(found) == ["udp:b", "tls:b"]
+
+
+@pytest.mark.parametrize("known", [(relay("us", jurisdiction="us"),), (relay("bare", over=()),)])
+def test_no_relay_that_may_be_offered_is_an_empty_list_with_its_reason(known: tuple[Relay, ...]):
+    found = listed({}, *known)
+    assert found.servers == ()
+    assert found.reason.code == reasons.NO_RELAY
+
+
+@pytest.mark.parametrize(
+    ("code", "sight"),
+    [(300, Sight.DRAINING), (401, Sight.OUR_FAULT), (438, Sight.WELL), (486, Sight.FULL), (508, Sight.FULL),
+     (500, Sight.ILL), (437, Sight.ILL)],
+)
+def test_what_an_error_code_says_of_a_relay(code: int, sight: Sight):
+    assert relays.sight(code) is sight
+
+
+def test_only_what_lies_with_the_relay_is_folded_as_down():
+    verdicts = {sight: sight.verdict for sight in Sight}
+    assert {sight for sight, verdict in verdicts.items() if verdict is Verdict.DOWN} == {Sight.ILL, Sight.OPEN}
+    unknown = {sight for sight, verdict in verdicts.items() if verdict is Verdict.UNKNOWN}
+    assert unknown == {Sight.UNSEEN, Sight.OUR_FAULT}
+    assert Sight.FULL.verdict is Verdict.UP
+
+
+NAMES = st.text("abc", min_size=1, max_size=2)
+RELAYS = st.lists(
+    st.builds(
+        relay,
+        NAMES,
+        jurisdiction=st.sampled_from(("eu", "us")),
+        domain=st.sampled_from(("", "hetzner", "aws")),
+        over=st.lists(st.sampled_from(Transport), unique=True).map(tuple),
+    ),
+    max_size=5,
+    unique_by=lambda each: each.name,
+)
+SIGHTS = st.dictionaries(st.tuples(NAMES, st.sampled_from(Transport)), st.sampled_from(Sight))
+LAST_GOOD = st.lists(st.builds(IceServer, NAMES, st.sampled_from(Transport), st.just("x")))
+
+
+@given(RELAYS, SIGHTS, LAST_GOOD)
+def test_residency_is_never_broken_and_the_list_never_empty_while_anything_may_be_offered(known, sights, last_good):
+    found = relays.servers(known, sights, home=HOME, last_good=last_good)
+    legal = {each.name: each for each in known if each.jurisdiction == "eu"}
+    unsafe = {name for (name, _), sight in sights.items() if sight is Sight.OPEN}
+    assert {server.relay for server in found.servers} <= legal.keys() - unsafe
+    assert bool(found.servers) is any(each.urls for name, each in legal.items() if name not in unsafe)
+    assert len(set(found.servers)) == len(found.servers)
+
+
+@given(RELAYS, SIGHTS)
+def test_nothing_worse_stands_before_anything_better(known, sights):
+    found = relays.servers(known, sights, home=HOME)
+    ranks = [list(Sight).index(sights.get((each.relay, each.transport), Sight.UNSEEN)) for each in found.servers]
+    assert ranks == sorted(ranks) or found.reason.code == reasons.ALL_RELAYS_ILL
