@@ -9,10 +9,10 @@ export PYTHONSAFEPATH := 1
 PHASE := game_days/phase.sh
 ARGS ?=
 
-.PHONY: help demo test check bench-idle lab-up lab-down crds tools images setup preflight unit cluster system
+.PHONY: help demo test check bench-idle bench-decide lab-up lab-down crds tools images setup preflight unit cluster system
 
 help:  ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 14
 
 demo: preflight tools images  ## lose a region under live calls, on three real clusters (ARGS="--calls 12 --operators-off …")
 	@$(RUN) python -m holdfast_gameday run game_days/scenarios/region-loss.yaml $(ARGS)
@@ -43,6 +43,9 @@ lab-down: setup  ## take the lab away, whatever state it is in
 
 bench-idle: preflight tools images  ## memory and CPU of a region without calls (seven minutes)
 	@$(RUN) python -m holdfast_gameday.idle $(ARGS)
+
+bench-decide: setup  ## what it costs to decide for 5,000 and 20,000 agents at one moment (ARGS=--check)
+	@$(RUN) python -m holdfast_gameday.bench_decide $(ARGS)
 
 crds: setup  ## write crds/ and the chart's copies from the models
 	@$(RUN) python -m holdfast.api.generate
