@@ -52,6 +52,7 @@ class Desired:
 
     regions: dict[str, Region] = field(default_factory=dict)
     orders: dict[str, Orders] = field(default_factory=dict)  # by region; only of regions of which any are given
+    orders_known: bool = False  # every Region was looked at since the start: an order that is not here was taken back
     zones: dict[str, Zone] = field(default_factory=dict)
     agents: dict[AgentRef, AgentEntry] = field(default_factory=dict)
     # Zones of agents that are refused and of which no good version is known here: pods of one may run on all the same.
@@ -69,6 +70,12 @@ class Desired:
             self._drop(self.orders, region)
         else:
             self._put(self.orders, region, orders)
+
+    def know_orders(self) -> None:
+        """All Regions have been listed once."""
+        if not self.orders_known:
+            self.orders_known = True
+            self._announce()
 
     def put_zone(self, zone: Zone) -> None:
         self._put(self.zones, zone.name, zone)

@@ -53,8 +53,9 @@ class Heartbeat:
     """One beat. `seq` moves with every beat: that it moves is the sign of life, not any clock.
 
     `room`: how many more calls the writer's pods take; None: it does not say. `cordons` and `overrides`: what people
-    ordered in its cluster, with the seconds that were left when it wrote. `paused`: why people stopped the whole fleet.
-    `withdraw`: the writer asks to be taken out of service itself.
+    ordered in its cluster, with the seconds that were left when it wrote. `orders_known`: that is all of it; what is
+    missing was taken back, which cannot be said by a writer that has not looked yet. `paused`: why people stopped
+    the whole fleet. `withdraw`: the writer asks to be taken out of service itself.
     """
 
     seq: int
@@ -67,6 +68,7 @@ class Heartbeat:
     zones: Mapping[str, ZoneSeen] = field(default_factory=dict)
     cordons: tuple[Shift, ...] = ()
     overrides: tuple[Override, ...] = ()
+    orders_known: bool = True
     paused: str = ""
     withdraw: Withdrawal | None = None
 
@@ -93,6 +95,11 @@ def shifts(heard: Heard) -> tuple[Shift, ...]:
         for shift in beat.cordons
         if shift.remaining_s > age_s
     )
+
+
+def told_ago_s(heard: Heard) -> Mapping[str, float]:
+    """How long ago each region told all of its orders; one that does not know them itself is left out."""
+    return {region: age_s for region, (beat, age_s) in heard.items() if beat.orders_known}
 
 
 def overrides(heard: Heard) -> tuple[Override, ...]:
@@ -140,10 +147,7 @@ def encode(beat: Heartbeat) -> str:
         "readyPods": beat.ready_pods,
         "room": beat.room,
         "zones": {name: {"epoch": z.epoch, "leader": _words(z.leader, MAX_NAME)} for name, z in _first(beat.zones)},
-        "cordons": {
-            shift.region: {"remaining": round(shift.remaining_s, 1), "reason": _words(shift.reason)}
-            for shift in beat.cordons[:MAX_ENTRIES]
-        },
+        "cordons": _cordons_out(beat.cordons) if beat.orders_known else None,
         "overrides": {
             each.region: {
                 "guard": each.guard, "remaining": round(each.remaining_s, 1), "reason": _words(each.reason)
@@ -154,6 +158,13 @@ def encode(beat: Heartbeat) -> str:
         "withdraw": _withdraw_out(beat.withdraw),
     }  # fmt: skip
     return json.dumps(content, separators=(",", ":"), ensure_ascii=False)
+
+
+def _cordons_out(cordons: tuple[Shift, ...]) -> Mapping[str, Any]:
+    return {
+        shift.region: {"remaining": round(shift.remaining_s, 1), "reason": _words(shift.reason)}
+        for shift in cordons[:MAX_ENTRIES]
+    }
 
 
 def _withdraw_out(asked: Withdrawal | None) -> Mapping[str, Any] | None:
@@ -183,7 +194,8 @@ def decode(text: str) -> Heartbeat | None:
         return None
     try:
         raw = json.loads(text)
-        room = raw.get("room")
+        room, ordered = raw.get("room"), raw.get("cordons")
+        cordons = _readable(ordered, _cordon)
         return Heartbeat(
             seq=_count(raw["seq"]),
             region=str(raw["region"]),
@@ -196,8 +208,9 @@ def decode(text: str) -> Heartbeat | None:
                 str(name): ZoneSeen(epoch=_count(entry["epoch"]), leader=str(entry["leader"]))
                 for name, entry in (raw.get("zones") or {}).items()
             },
-            cordons=_readable(raw.get("cordons"), _cordon),
+            cordons=cordons,
             overrides=_readable(raw.get("overrides"), _override),
+            orders_known=isinstance(ordered, dict) and len(ordered) == len(cordons),
             paused=_paused(raw.get("paused")),
             withdraw=next(iter(_readable({str(raw["region"]): raw.get("withdraw")}, _withdraw)), None),
         )

@@ -144,6 +144,14 @@ def test_an_order_that_cannot_be_read_leaves_the_last_one_in_force():
     assert "fra" in intake.desired.orders
 
 
+def test_the_orders_are_known_once_all_regions_were_listed():
+    """Until then an order that is not there may only not have arrived yet."""
+    intake = filled()
+    assert not intake.desired.orders_known
+    intake.listed(REGION, [stored(each) for each in REGIONS])
+    assert intake.desired.orders_known
+
+
 def test_the_orders_of_a_region_end_with_it():
     intake = filled()
     order = {"until": "2026-11-21T12:00:00Z", "reason": "new disks"}

@@ -41,7 +41,7 @@ def read(**changes: Any) -> heart.Heartbeat:
     return beat
 
 
-@pytest.mark.parametrize("beat", [BEAT, QUIET])
+@pytest.mark.parametrize("beat", [BEAT, QUIET, replace(QUIET, orders_known=False)])
 def test_a_beat_survives_the_round_trip(beat: heart.Heartbeat) -> None:
     assert heart.decode(heart.encode(beat)) == beat
 
@@ -63,7 +63,9 @@ def test_the_text_has_the_agreed_keys() -> None:
 
 
 def test_a_beat_of_an_older_version_asks_for_nothing() -> None:
-    assert heart.decode(OLDER) == heart.Heartbeat(seq=1, region="ams", active_calls=3, ready_pods=2)
+    assert heart.decode(OLDER) == heart.Heartbeat(
+        seq=1, region="ams", active_calls=3, ready_pods=2, orders_known=False
+    )
 
 
 @pytest.mark.parametrize(
@@ -119,7 +121,7 @@ def test_an_order_that_is_not_understood_is_left_out_and_the_rest_is_heard(key: 
     whole = json.loads(heart.encode(BEAT))[key]
     beat = read(**{key: {"iad": entry, **whole}})
 
-    assert beat == BEAT
+    assert beat == replace(BEAT, orders_known=key != "cordons")
 
 
 @pytest.mark.parametrize("garbage", [[], "x", 1, {"reason": "x"}, {"reason": "x", "message": "y", "agents": "many"}])
@@ -175,6 +177,17 @@ def test_an_order_that_ended_since_the_beat_is_over() -> None:
 
     assert heart.shifts({"ams": (ending, 1.0)}) == ()
     assert heart.overrides({"ams": (ending, 1.0)}) == ()
+
+
+@pytest.mark.parametrize(
+    "silent",
+    [replace(QUIET, orders_known=False), heart.decode(OLDER), heart.decode(bent(cordons={"fra": {"ends": "noon"}}))],
+)
+def test_who_does_not_know_the_orders_of_its_cluster_does_not_say_that_one_was_taken_back(
+    silent: heart.Heartbeat,
+) -> None:
+    """An operator that has just started, or is of another version, must not end a person's cordon by its silence."""
+    assert heart.told_ago_s({"ams": (BEAT, 0.5), "fra": (silent, 0.5)}) == {"ams": 0.5}
 
 
 def test_a_region_asks_only_for_itself() -> None:

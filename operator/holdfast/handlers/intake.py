@@ -64,6 +64,8 @@ class Intake:
             dirty |= self.take(kind, None, manifest)
         for key in [each for each in self.manifests if each.kind == kind and each not in found]:
             dirty |= self._drop(key)
+        if kind == REGION:
+            self.desired.know_orders()
         return dirty
 
     def saw_deployment(self, change: str | None, manifest: Manifest) -> set[Key]:
