@@ -9,7 +9,7 @@ export PYTHONSAFEPATH := 1
 PHASE := game_days/phase.sh
 ARGS ?=
 
-.PHONY: help demo test check bench-idle bench-decide lab-up lab-down crds tools images setup preflight unit cluster system
+.PHONY: help demo test check bench-idle bench-decide lab-up lab-down crds tools images setup preflight unit mutants mutation cluster system
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 14
@@ -34,6 +34,12 @@ cluster: preflight tools  ## the tests against one real kube-apiserver
 
 system: preflight tools images  ## the tests on three real clusters
 	@$(RUN) pytest -m system $(ARGS)
+
+mutants: setup  ## put deliberate defects into the core, one at a time, and say who notices
+	@$(RUN) python -m holdfast_gameday.mutants $(ARGS)
+
+mutation: setup  ## how many small changes of the core its own tests notice (mutmut, on a copy)
+	@$(RUN) python -m holdfast_gameday.mutation $(ARGS)
 
 lab-up: preflight tools images  ## three real clusters, kept running
 	@$(RUN) python -m holdfast_gameday.lab up $(ARGS)
