@@ -68,6 +68,8 @@ def _make_up_mind(view: View) -> tuple[View, tuple[Move, ...], tuple[Refusal, ..
     refusals: list[Refusal] = []
     overridden: list[Overridden] = []
     for move in wants.moves(view):
+        if move.turn is Turn.OUT and wants.needless(move.cause, move.region, view):
+            continue
         reason, kept_from_binding = guards.refuse(move, view)
         if reason:
             refusals.append(Refusal(move, reason))
@@ -98,7 +100,7 @@ def _found_off(view: View) -> View:
 def _joined(view: View) -> View:
     """A region that a quorum sees well is remembered from then on: when it falls now, it is lost and not absent."""
     for name in view.zone.members:
-        if not view.joined(name) and name not in view.memory and view.legal(name) and view.tally(name).well:
+        if not view.joined(name) and view.legal(name) and view.tally(name).well:
             view = view.with_memory(name, RegionMemory())
     return view
 
@@ -122,8 +124,7 @@ def _moved(move: Move, view: View) -> RegionMemory:
 
 def _struck(move: Move, before: Cordon, view: View) -> Cordon:
     """Flaps grow when the same cause strikes again before a long calm."""
-    calm_s = NEVER_S if before.changed_ago_s is None else before.changed_ago_s
-    flaps = 1 if calm_s >= FLAPS_FORGIVEN_AFTER_DWELLS * view.zone.dwell_s else before.flaps + 1
+    flaps = 1 if (before.changed_ago_s or 0.0) >= FLAPS_FORGIVEN_AFTER_DWELLS * view.zone.dwell_s else before.flaps + 1
     running = wants.shift(move.region, move.cause, view)
     return Cordon(
         stands=True,
@@ -147,15 +148,16 @@ def _aging(view: View) -> View:
 
 
 def _store(view: View, choice: carriers.Choice, fence: Fence) -> StoreMemory:
-    key = f"{fence.zone}/{fence.epoch}/memory"
-    return StoreMemory(fence, view.memory, choice.memory, key)
+    """A region that left the zone is forgotten, or the memory would one day not fit."""
+    members = {name: remembered for name, remembered in view.memory.items() if name in view.zone.members}
+    return StoreMemory(fence, members, choice.memory, f"{fence.zone}/{fence.epoch}/memory")
 
 
 def _wake_at(view: View, now: float) -> float | None:
     """When the next thing becomes possible by mere waiting: a dwell, a step of a ramp, or the end of a shift."""
     waits: list[float] = []
-    for name, remembered in view.memory.items():
-        well_for_s = view.tally(name).well_for_s if name in view.zone.members else 0.0
+    for name in view.zone.members:
+        remembered, well_for_s = view.remembered(name), view.tally(name).well_for_s
         for cause in remembered.standing:
             cordon = remembered.cordons[cause]
             if cordon.remaining_s is not None:

@@ -234,6 +234,13 @@ class View:
         others = tuple(state for state in self.origins if (state.lever, state.region) != (lever, region))
         return self._with(origins=(*others, OriginState(lever, region, enabled)))
 
+    def with_spent(self, lever: str) -> View:
+        """One request less in a lever's budget, so that several do not together spend what each alone may."""
+        if lever not in self.budgets:
+            return self
+        budget = self.budgets[lever]
+        return self._with(budgets={**self.budgets, lever: replace(budget, left=budget.left - 1)})
+
     def _with(self, **changes: Any) -> View:
         """A copy that keeps the tallies: what they are counted from is not among the changes."""
         changed = replace(self, **changes)

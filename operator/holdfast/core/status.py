@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from holdfast.core import reasons
+from holdfast.core import reasons, writes
 from holdfast.core.fallback import Fallback
 from holdfast.core.plans import Plan, View
-from holdfast.core.values import Intent, Load, Reason, Zone
+from holdfast.core.values import Load, Reason, Zone
 
 READY = "Ready"
 REACHABLE = "Reachable"
@@ -37,8 +37,7 @@ class Condition:
 
 def ready(view: View) -> Condition:
     """A zone is ready while a region that is meant to serve is seen up."""
-    able = [name for name in view.serving() if view.tally(name).seen_up]
-    if able:
+    if able := view.able():
         return Condition(READY, True, Reason(reasons.READY, f"new calls go to {', '.join(able)}"))
     unseen = bool(view.serving()) and all(not view.tally(name).down for name in view.serving())
     message = f"no region of zone {view.zone.name} is both meant to serve and seen up"
@@ -119,7 +118,7 @@ def rendered(
 
 def _serves(name: str, view: View) -> Condition:
     remembered = view.remembered(name)
-    if remembered.intent is Intent.SERVING:
+    if name in view.serving():
         return Condition(READY, True, Reason(reasons.READY, remembered.reason or f"{name} takes calls"))
     return Condition(READY, False, Reason(reasons.REGION_CORDONED, remembered.reason or f"{name} takes no new calls"))
 
@@ -136,14 +135,16 @@ def _reachable(name: str, view: View) -> Condition:
 
 def _in_sync(name: str, view: View) -> Condition:
     """True only where every origin was read to be as it is wanted."""
-    wanted = view.remembered(name).intent is Intent.SERVING
+    wanted = name in view.serving()
     states = {lever: view.enabled(lever, name) for lever in view.levers_of(name)}
-    differing = [lever for lever, state in states.items() if state is not None and state is not wanted]
+    known = [lever for lever, state in states.items() if state is not None]
+    differing = [lever for lever in known if not writes.as_wanted(name, lever, view, enabled=wanted)]
     unknown = [lever for lever, state in states.items() if state is None]
     if not states:
         return Condition(ROUTE_IN_SYNC, None, Reason(reasons.NO_ORIGIN, f"{name} has no origin at any lever"))
     if differing:
-        message = f"not yet {'on' if wanted else 'off'} at {', '.join(differing)}"
+        word = f"on with {view.share(name)} %" if wanted and view.share(name) < 100 else "on" if wanted else "off"
+        message = f"not yet {word} at {', '.join(differing)}"
         return Condition(ROUTE_IN_SYNC, False, Reason(reasons.ROUTE_DIFFERS, message))
     if unknown:
         return Condition(ROUTE_IN_SYNC, None, Reason(reasons.ROUTE_UNKNOWN, f"not read at {', '.join(unknown)}"))

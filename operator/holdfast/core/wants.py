@@ -12,7 +12,8 @@ Each cause speaks for itself, so that what is wished of a region is one table re
     HUMAN       a person's cordon runs                                 it ran out, or its cluster tells it no more
     GAME_DAY    a rehearsal's cordon runs, and there is no incident    either is so no more
 
-One voice is enough to wish; that it takes a quorum to act is the guards' business.
+One voice is enough to wish; that it takes a quorum to act is the guards' business. Of several causes each is wished by
+itself, so that one which is refused hides no other; `needless` says which of them add nothing once one was granted.
 """
 
 from __future__ import annotations
@@ -31,11 +32,19 @@ INCIDENTS = (Cause.LOST, Cause.WITHDRAWN, Cause.DEGRADED)
 def moves(view: View) -> Iterator[Move]:
     """Every wished move. What must not be anywhere goes first; returns come before losses, which they make bearable."""
     for name in view.zone.members:
-        if not view.legal(name) and Cause.ILLEGAL not in view.remembered(name).standing:
-            yield Move(name, Turn.OUT, Cause.ILLEGAL, _residency(name, view))
+        if not needless(Cause.ILLEGAL, name, view) and (why := _speaks(Cause.ILLEGAL, name, view)):
+            yield Move(name, Turn.OUT, Cause.ILLEGAL, why)
     yield from _returns(view)
     yield from _raises(view)
     yield from _losses(view)
+
+
+def needless(cause: Cause, region: str, view: View) -> bool:
+    """Whether a cause adds nothing to those that keep a region out. A loss, a person and the residency always do."""
+    standing = view.remembered(region).standing
+    if cause is Cause.LOST:
+        return Cause.LOST in standing or Cause.ABSENT in standing
+    return cause in standing if cause in (Cause.ILLEGAL, Cause.HUMAN) else bool(standing)
 
 
 def incident(view: View) -> str:
@@ -83,17 +92,10 @@ def _raises(view: View) -> Iterator[Move]:
 
 
 def _losses(view: View) -> Iterator[Move]:
-    for name in view.zone.members:
-        if not view.legal(name):
-            continue
-        standing = view.remembered(name).standing
-        for cause in (Cause.LOST, Cause.ABSENT, Cause.WITHDRAWN, Cause.DEGRADED, Cause.HUMAN, Cause.GAME_DAY):
-            hidden = cause not in (Cause.LOST, Cause.HUMAN) and bool(standing)
-            if cause in standing or hidden or (Cause.ABSENT in standing and cause is Cause.LOST):
-                continue
-            if why := _speaks(cause, name, view):
+    for name in filter(view.legal, view.zone.members):
+        for cause in Cause:
+            if not needless(cause, name, view) and (why := _speaks(cause, name, view)):
                 yield Move(name, Turn.OUT, cause, why)
-                break
 
 
 def _speaks(cause: Cause, region: str, view: View) -> Reason | None:
@@ -114,7 +116,7 @@ def _speaks(cause: Cause, region: str, view: View) -> Reason | None:
             asked = request(region, view)
             return Reason(reasons.REGION_WITHDRAWN, f"{region} asks: {asked.reason.message}") if asked else None
         case Cause.DEGRADED:
-            return Reason(reasons.REGION_DEGRADED, tally.describe_ill()) if tally.against else None
+            return Reason(reasons.REGION_DEGRADED, tally.describe_ill()) if tally.degraded else None
         case Cause.HUMAN:
             running = shift(region, cause, view)
             return Reason(reasons.HUMAN_SHIFT, _told(running)) if running else None

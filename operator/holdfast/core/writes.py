@@ -48,7 +48,7 @@ def steps(view: View, fence: Fence) -> Writes:
         if view.enabled(lever, region) is None:
             unknown.append(ReadBack(lever, region))
             continue
-        if _as_wanted(region, lever, view, enabled=enabled):
+        if as_wanted(region, lever, view, enabled=enabled):
             continue
         write = _write(region, lever, view, enabled=enabled, fence=fence)
         reason, kept_from_binding = guards.refuse(write, view)
@@ -57,7 +57,7 @@ def steps(view: View, fence: Fence) -> Writes:
             continue
         overridden += kept_from_binding
         wanted += [write, ReadBack(lever, region, enabled)]
-        view = view.with_origin(lever, region, enabled=None)
+        view = view.with_origin(lever, region, enabled=None).with_spent(lever)
     return Writes((*wanted, *unknown), tuple(refusals), tuple(overridden))
 
 
@@ -71,7 +71,8 @@ def _desired(view: View) -> Iterator[tuple[str, str, bool]]:
             yield from ((name, lever, enabled) for lever in view.levers_of(name))
 
 
-def _as_wanted(region: str, lever: str, view: View, *, enabled: bool) -> bool:
+def as_wanted(region: str, lever: str, view: View, *, enabled: bool) -> bool:
+    """Whether an origin was read to be as it is to be, its share included where the lever takes one."""
     state = view.origin(lever, region)
     weighted = any(each.weighted for each in view.zone.levers if each.name == lever)
     return state.enabled is enabled and (not weighted or not enabled or state.share == view.share(region))
