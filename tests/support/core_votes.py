@@ -58,7 +58,7 @@ class Register:
 
 @dataclass
 class Fleet:
-    """`frozen[me]`: a candidate that hangs until then; what reaches it meanwhile waits. `rate[me]`: how its clock runs.
+    """`frozen[me]`: a candidate that hangs until then; what reaches it meanwhile waits. `rate`, `offset`: their clocks.
 
     `cut`: (who, cluster) whose requests are lost. `deaf`: whose answers are; the request takes effect.
     `marks`: leaders leave their epoch at a vendor at once, and everybody reads it there. `timer`: nobody ticks before
@@ -83,6 +83,7 @@ class Fleet:
         self.nodes = {me: lease.Election("eu", me, self.clusters) for me in self.candidates}
         self.memory = dict.fromkeys(self.candidates, "")
         self.rate = dict.fromkeys(self.candidates, 1.0)
+        self.offset = dict.fromkeys(self.candidates, 0.0)
         self.frozen: dict[str, float] = {}
         self.committed = ""
         self.leading: list[tuple[float, str, int]] = []
@@ -132,7 +133,7 @@ class Fleet:
 
     def local(self, me: str) -> float:
         """The time on this candidate's own clock."""
-        return START_S + (self.now - START_S) * self.rate[me]
+        return START_S + self.offset[me] + (self.now - START_S) * self.rate[me]
 
     def fences(self) -> list[Fence]:
         """Every right to write at this very moment, also of one that hangs: it might wake up."""
@@ -171,8 +172,8 @@ class Fleet:
     def _wind(self, me: str) -> None:
         """Set the one timer anew."""
         if self.timer:
-            wakes_at = START_S + (lease.wakes_at(self.nodes[me]) - START_S) / self.rate[me]
-            if (due := max(wakes_at, self.now) + 1e-6) < self._alarm[me]:
+            since_s = (lease.wakes_at(self.nodes[me]) - self.local(me)) / self.rate[me]
+            if (due := self.now + max(since_s, 0.0) + 1e-6) < self._alarm[me]:
                 self._alarm[me] = due
                 self._at(due, lambda: self._ring(me, due))
 
