@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from holdfast.core import audit
+from holdfast.core import audit, reasons
 from holdfast.core.audit import Record
 from holdfast.core.explain import Subject
 
@@ -70,6 +70,13 @@ class Answer:
     read: tuple[str, ...] = ()
     unread: Mapping[str, str] = field(default_factory=dict)
     next_command: str = ""
+
+    @property
+    def telling_refusals(self) -> tuple[Record, ...]:
+        """Those that say more than that another region decided."""
+        if not self.decisions:
+            return self.refusals
+        return tuple(record for record in self.refusals if record.entry.reason.code != reasons.NO_QUORUM)
 
     def rendered(self) -> dict[str, Any]:
         """As `-o json` prints it; docs/explain.schema.json describes it."""

@@ -85,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # Whoever read us has had enough; the interpreter must not complain about it at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitStatus.DONE
+        return ExitStatus.FAILED
     except Exception as e:
         if "-v" in words or "--verbose" in words:
             traceback.print_exc()

@@ -137,16 +137,21 @@ def namespace(config: Mapping[str, Any], context: str) -> str:
 
 
 def read(
-    kubectl: Kubectl, sources: Iterable[Source], *, operator_namespace: str
+    kubectl: Kubectl, sources: Iterable[Source], *, operator_namespace: str, agents_of: str = ""
 ) -> tuple[tuple[Cluster, ...], dict[str, str]]:
-    """What each source shows, and why others show nothing. Decisions that cannot be read leave the rest readable."""
+    """What each source shows, and why others show nothing.
+
+    Decisions or agents that cannot be read leave the rest readable. `agents_of`: a namespace, if agents matter.
+    """
     wanted = tuple(sources)
-    paths = (REGIONS, POLICIES, f"/api/v1/namespaces/{operator_namespace}/configmaps/{audit.STORE}")
+    agents_path = f"{API}/namespaces/{agents_of}/voiceagents"
+    decisions_path = f"/api/v1/namespaces/{operator_namespace}/configmaps/{audit.STORE}"
+    paths = (REGIONS, POLICIES, decisions_path, *([agents_path] if agents_of else []))
     answers = iter(kubectl.get([(source.context, path) for source in wanted for path in paths]))
     clusters: list[Cluster] = []
     unread: dict[str, str] = {}
     for source in wanted:
-        regions, policies, decisions = (next(answers) for _ in paths)
+        regions, policies, decisions, *agents = (next(answers) for _ in paths)
         data = decisions.content.get("data") or {}
         region = str(data.get(audit.REGION_FIELD) or source.region)
         if regions.why or policies.why:
@@ -157,18 +162,10 @@ def read(
         trail = audit.decode(str(data.get(audit.RECORDS_FIELD, "")))
         if trail.unreadable:
             unread[f"{trail.unreadable} decisions kept in {region}"] = "the record is damaged"
-        clusters.append(Cluster(region, source.context, _items(regions), _items(policies), trail=trail))
+        unread |= {f"the agents of {agents_of} in {region}": each.why for each in agents if each.why}
+        found = tuple(item for each in agents for item in _items(each))
+        clusters.append(Cluster(region, source.context, _items(regions), _items(policies), found, trail))
     return tuple(clusters), unread
-
-
-def agents(kubectl: Kubectl, clusters: Sequence[Cluster], *, namespace: str) -> tuple[Cluster, ...]:
-    """The same clusters with the agents of one namespace; where they cannot be read there are none."""
-    path = f"{API}/namespaces/{namespace}/voiceagents"
-    answers = kubectl.get([(cluster.context, path) for cluster in clusters])
-    return tuple(
-        Cluster(each.region, each.context, each.regions, each.policies, _items(answer), each.trail)
-        for each, answer in zip(clusters, answers, strict=True)
-    )
 
 
 def _items(answered: Answered) -> tuple[Object, ...]:

@@ -31,12 +31,14 @@ def coloured(choice: str, *, environment: Mapping[str, str], terminal: bool) -> 
 def make(stream: IO[str], *, color: str, environment: Mapping[str, str]) -> Console:
     """A console for data on this stream."""
     terminal = stream.isatty()
+    colour = coloured(color, environment=environment, terminal=terminal)
     return Console(
         file=stream,
         width=None if terminal else WIDTH_OFF_TERMINAL,
         height=None if terminal else HEIGHT_OFF_TERMINAL,
-        force_terminal=coloured(color, environment=environment, terminal=terminal),
-        color_system="standard" if coloured(color, environment=environment, terminal=terminal) else None,
+        force_terminal=terminal,
+        color_system="standard" if colour else None,
+        no_color=not colour,
         highlight=False,
         emoji=False,
         markup=False,

@@ -17,6 +17,7 @@ from holdfast.cli.options import Options
 from holdfast.core.explain import Kind, Subject
 
 AGO = re.compile(r"(\d+)([smhd])")
+NO_CONTEXT = "the kubeconfig has no context of that name"
 UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
@@ -90,60 +91,59 @@ def _answer(asked: Question, options: Options, *, as_of: str) -> Answer:
     namespace = options.namespace or clusters.namespace(config, clusters.chosen(config, context=options.context))
     if asked.name.count("/") == 1:
         namespace = asked.name.partition("/")[0]
-    found, unread = _read(kubectl, config, options)
+    found, unread = _read(asked, kubectl, config, options, namespace=namespace)
     if not found:
         why = "; ".join(f"{what}: {reason}" for what, reason in unread.items())
         raise Failure(
             f"no region could be read: {why}",
-            next_command="kubectl holdfast explain --contexts=NAME,NAME " + asked.name,
+            next_command="kubectl config get-contexts",
             status=ExitStatus.TIMED_OUT if all("silent" in reason for reason in unread.values()) else ExitStatus.FAILED,
         )
-    subject, found = _subject(asked, kubectl, found, namespace=namespace)
+    subject = _subject(asked, found, namespace=namespace)
     answer = verdicts.given(subject, found, as_of=as_of, at=asked.at, unread=unread, context=options.context)
     return replace(answer, next_command=answer.next_command.replace(PROGRAM, options.program))
 
 
 def _read(
-    kubectl: Kubectl, config: Mapping[str, object], options: Options
+    asked: Question, kubectl: Kubectl, config: Mapping[str, object], options: Options, *, namespace: str
 ) -> tuple[tuple[Cluster, ...], dict[str, str]]:
     """The named contexts; else the current one, which knows the Regions, and every context named as one of them."""
-    there = clusters.contexts(config)
+    there, where = clusters.contexts(config), options.operator_namespace
+    agents_of = namespace if asked.kind in (None, Kind.AGENT) else ""
     if options.contexts:
-        missing = {name: "the kubeconfig has no context of that name" for name in options.contexts if name not in there}
+        missing = {name: NO_CONTEXT for name in options.contexts if name not in there}
         sources = [Source(name, name) for name in options.contexts if name in there]
-        found, unread = clusters.read(kubectl, sources, operator_namespace=options.operator_namespace)
+        found, unread = clusters.read(kubectl, sources, operator_namespace=where, agents_of=agents_of)
         return found, missing | unread
     first = clusters.chosen(config, context=options.context)
-    found, unread = clusters.read(kubectl, [Source(first, first)], operator_namespace=options.operator_namespace)
+    found, unread = clusters.read(kubectl, [Source(first, first)], operator_namespace=where, agents_of=agents_of)
     names = [subjects.name_of(each) for cluster in found for each in cluster.regions]
     others = [name for name in names if name not in {first, *(cluster.region for cluster in found)}]
-    nameless = {name: "the kubeconfig has no context of that name" for name in others if name not in there}
     sources = [Source(name, name) for name in others if name in there]
-    more, unread_more = clusters.read(kubectl, sources, operator_namespace=options.operator_namespace)
-    return (*found, *more), unread | unread_more | nameless
+    if any(each.kind is not Kind.AGENT for each in _meant(asked, found, namespace=namespace)):
+        agents_of = ""
+    more, unread_more = clusters.read(kubectl, sources, operator_namespace=where, agents_of=agents_of)
+    return (*found, *more), unread | unread_more | {name: NO_CONTEXT for name in others if name not in there}
 
 
-def _subject(
-    asked: Question, kubectl: Kubectl, found: tuple[Cluster, ...], *, namespace: str
-) -> tuple[Subject, tuple[Cluster, ...]]:
-    """What is meant. Agents are only read when nothing else is named so."""
-    kinds = subjects.known(found)
-    meant = subjects.matching(kinds, name=asked.name, kind=asked.kind, namespace=namespace)
-    if not meant:
-        found = clusters.agents(kubectl, found, namespace=namespace)
-        kinds = subjects.known(found)
-        meant = subjects.matching(kinds, name=asked.name, kind=asked.kind, namespace=namespace)
+def _meant(asked: Question, found: Sequence[Cluster], *, namespace: str) -> tuple[Subject, ...]:
+    return subjects.matching(subjects.known(found), name=asked.name, kind=asked.kind, namespace=namespace)
+
+
+def _subject(asked: Question, found: Sequence[Cluster], *, namespace: str) -> Subject:
+    """The one thing that is meant."""
+    meant = _meant(asked, found, namespace=namespace)
     if len(meant) == 1:
-        return meant[0], found
+        return meant[0]
     if meant:
         names = ", ".join(f"{each.kind.value}/{each.name}" for each in meant)
         raise Failure(
             f"{asked.name} may be {names}",
-            next_command=f"kubectl holdfast explain {meant[0].kind.value}/{asked.name}",
+            next_command=f"kubectl holdfast explain {meant[0].kind.value}/{meant[0].name}",
             status=ExitStatus.USAGE,
         )
     wanted = asked.kind.value if asked.kind else "region, lever, agent, carrier or zone"
-    perhaps = subjects.nearest([each for each in kinds if asked.kind in (None, each.kind)], asked.name)
+    perhaps = subjects.nearest([each for each in subjects.known(found) if asked.kind in (None, each.kind)], asked.name)
     raise Failure(
         f"no {wanted} is named {asked.name} (agents: of namespace {namespace})",
         next_command=f"kubectl holdfast explain {perhaps}" if perhaps else "kubectl get regions,failoverpolicies",

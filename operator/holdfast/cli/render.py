@@ -8,14 +8,14 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 
 from rich.console import Console
-from rich.table import Table
+from rich.padding import Padding
 from rich.text import Text
 
 from holdfast.cli.answer import Answer, Condition, Seen
 from holdfast.cli.console import STYLES
 from holdfast.core.audit import Record
 
-SHOWN = 3
+SHOWN = 2
 VERDICT_SIGNS = {"up": "ok", "down": "bad", "degraded": "warning"}
 ABSENT = "<none>"
 
@@ -25,13 +25,13 @@ def show(answer: Answer, console: Console, *, signs: Mapping[str, str], verbose:
     _verdict(answer, console, signs)
     _seen(answer, console, signs)
     kept = None if verbose else SHOWN
-    _conditions([each for each in answer.conditions if verbose or not each.good], console, signs)
+    _conditions([each for each in answer.conditions if verbose or _is_worth_a_row(each, answer)], console, signs)
     _records("DECIDED", answer.decisions, console, kept=kept)
-    _records("REFUSED", answer.refusals, console, kept=kept)
+    _records("REFUSED", answer.refusals if verbose else answer.telling_refusals, console, kept=kept)
     if answer.changes:
         _line(console, Text("WOULD-HAVE-TO-CHANGE", style="bold"))
         for code, remedy in answer.changes.items():
-            _line(console, Text.assemble("  ", (code, "bold"), "  ", remedy))
+            _line(console, Text.assemble((code, "bold"), f": {remedy}"), indent=2)
     for what, why in answer.unread.items():
         _line(console, Text(f"Could not read {what}: {why}", style=STYLES["warning"]))
     _line(console, Text.assemble(("next: ", "bold"), answer.next_command))
@@ -56,30 +56,37 @@ def since(then: str, now: str) -> float | None:
 
 
 def _verdict(answer: Answer, console: Console, signs: Mapping[str, str]) -> None:
-    verdict, moment = answer.verdict, f"at {answer.at}" if answer.at else f"as of {answer.as_of}"
+    verdict, moment = answer.verdict, f"at {_second(answer.at)}" if answer.at else f"as of {_second(answer.as_of)}"
     _line(console, Text.assemble(
         (f"{signs[verdict.sign]} {verdict.words}", f"bold {STYLES[verdict.sign]}"),
         *([("   ", ""), (verdict.reason, "bold")] if verdict.reason else []),
         f"   zone {', '.join(answer.zones) or ABSENT}   {moment}",
     ))  # fmt: skip
     if verdict.message:
-        _line(console, Text(f"  {verdict.message}"))
+        _line(console, Text(verdict.message), indent=2)
 
 
 def _seen(answer: Answer, console: Console, signs: Mapping[str, str]) -> None:
     if not answer.seen:
         return
-    table = _table("SEEN-BY", "VERDICT", "FOR", "HEARD", "DETAIL")
+    heard = any(each.heard_age_s is not None for each in answer.seen)
+    names = ("SEEN-BY", "VERDICT", "FOR", *(["HEARD"] if heard else []), "DETAIL")
+    rows = [[Text(name, style="bold") for name in names]]
     for each in answer.seen:
         sign = VERDICT_SIGNS.get(each.verdict, "unknown")
-        table.add_row(
-            each.observer,
+        rows.append([
+            Text(each.observer),
             Text(f"{signs[sign]} {each.verdict}", style=STYLES[sign]),
-            held(since(each.since, answer.as_of) if each.since else each.held_s),
-            held(each.heard_age_s),
-            _detail(each),
-        )
-    console.print(table)
+            Text(held(since(each.since, answer.as_of) if each.since else each.held_s)),
+            *([Text(held(each.heard_age_s))] if heard else []),
+            Text(_detail(each)),
+        ])
+    _table(rows, console)
+
+
+def _is_worth_a_row(each: Condition, answer: Answer) -> bool:
+    """What is not as one wants it, unless the verdict has just said so."""
+    return not each.good and each.message != answer.verdict.message
 
 
 def _detail(each: Seen) -> str:
@@ -89,13 +96,12 @@ def _detail(each: Seen) -> str:
 def _conditions(conditions: Sequence[Condition], console: Console, signs: Mapping[str, str]) -> None:
     if not conditions:
         return
-    table = _table("CONDITION", "STATUS", "REASON", "TOLD-BY", "MESSAGE")
+    rows = [[Text(name, style="bold") for name in ("CONDITION", "STATUS", "REASON", "TOLD-BY", "MESSAGE")]]
     for each in conditions:
         sign = "ok" if each.good else "unknown" if each.status == "Unknown" else "bad"
-        table.add_row(
-            each.type, Text(f"{signs[sign]} {each.status}", style=STYLES[sign]), each.reason, each.by, each.message
-        )
-    console.print(table)
+        status = Text(f"{signs[sign]} {each.status}", style=STYLES[sign])
+        rows.append([Text(each.type), status, Text(each.reason), Text(each.by), Text(each.message)])
+    _table(rows, console)
 
 
 def _records(title: str, records: Sequence[Record], console: Console, *, kept: int | None) -> None:
@@ -105,22 +111,40 @@ def _records(title: str, records: Sequence[Record], console: Console, *, kept: i
     for record in records[:kept]:
         entry = record.entry
         epoch = f" (epoch {entry.epoch})" if entry.epoch else ""
-        named = f" overriding {entry.guard} ({entry.override})" if entry.override else ""
+        head = Text.assemble(
+            f"{_second(record.at)}  by {record.by}{epoch}  ", (entry.action, "bold"), f"  {entry.outcome.value}"
+        )
+        person = f"; overridden: {entry.override}" if entry.override else ""
         wanted = f"; wanted because {entry.wanted.message}" if entry.wanted else ""
-        _line(console, Text.assemble(
-            f"  {record.at}  by {record.by}{epoch}  ", (entry.action, "bold"), f"  {entry.outcome.value}{named}: ",
-            (entry.reason.code, "bold"), f": {entry.reason.message}{wanted}",
-        ))  # fmt: skip
+        why = Text.assemble((entry.reason.code, "bold"), f": {entry.reason.message}{person}{wanted}")
+        if console.is_terminal:
+            _line(console, head, indent=2)
+            _line(console, why, indent=6)
+        else:
+            _line(console, Text.assemble(head, "  ", why), indent=2)
     if kept is not None and len(records) > kept:
-        _line(console, Text(f"  … {len(records) - kept} more, by -v", style="dim"))
+        _line(console, Text(f"… {len(records) - kept} more, by -v", style="dim"), indent=2)
 
 
-def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for name in columns:
-        table.add_column(name, overflow="fold")
-    return table
+def _second(at: str) -> str:
+    """A record's time to the second, which `--at` takes as the whole of that second."""
+    return f"{at[:19]}Z" if at.endswith("Z") else at
 
 
-def _line(console: Console, text: Text) -> None:
-    console.print(text, soft_wrap=not console.is_terminal)
+def _table(rows: Sequence[Sequence[Text]], console: Console) -> None:
+    """Columns as wide as they must be; the last one ends where its words end, so that no row trails blanks."""
+    widths = [max(cell.cell_len for cell in column) for column in zip(*rows, strict=True)]
+    for row in rows:
+        line = Text()
+        for cell, width in zip(row[:-1], widths, strict=False):
+            line.append_text(cell)
+            line.append(" " * (width - cell.cell_len + 2))
+        _line(console, line.append_text(row[-1]))
+
+
+def _line(console: Console, text: Text, *, indent: int = 0) -> None:
+    """Off a terminal one line, whatever its length; on it folded under its own beginning."""
+    if console.is_terminal:
+        console.print(Padding(text, (0, 0, 0, indent), expand=False))
+    else:
+        console.print(Text.assemble(" " * indent, text), soft_wrap=True)

@@ -14,6 +14,9 @@ from holdfast.cli.clusters import Cluster
 from holdfast.core import audit, reasons, remedies
 from holdfast.core.audit import Record
 from holdfast.core.explain import Kind, Subject
+from holdfast.core.values import Reason
+
+LATEST = "9999"  # A region's clock may be ahead of ours: of the present nothing is left out.
 
 
 def given(
@@ -27,7 +30,7 @@ def given(
 ) -> Answer:
     """The answer. With `at` only the record speaks: objects show the present, which says nothing of the past."""
     zones = subjects.zones_of(subject, clusters)
-    records = _records(subject, zones, clusters, until=at or as_of)
+    records = _records(subject, zones, clusters, until=at or LATEST)
     conditions = () if at else _conditions(subject, zones, clusters)
     decisions = tuple(record for record in reversed(records) if record.entry.done)
     refusals = tuple(record for record in reversed(records) if not record.entry.done)
@@ -102,6 +105,11 @@ def _verdict(
         Kind.ZONE: {"ok": "takes calls", "bad": "takes no calls"},
         Kind.AGENT: {"ok": "answers", "bad": f"does not answer in {worst.by}"},
     }[subject.kind].get(sign, "is in a state that nobody knows")
+    if subject.kind is Kind.REGION:
+        # The condition tells that it is out in the words of the decision; the decision knows the code.
+        told = (record.entry.reason for record in decisions if record.entry.reason.message == worst.message)
+        reason = next(told, Reason(worst.reason, worst.message))
+        return Verdict(sign, f"{subject.name} {words}", reason.code, reason.message)
     if subject.kind is Kind.AGENT and sign == "ok":
         out = subjects.out_of(zones, clusters)
         words = f"answers in {', '.join(each.by for each in ready if each.by not in out) or 'no region'}"
@@ -159,6 +167,8 @@ def _changes(
     codes += [each.reason for each in conditions if not each.good and each.reason != reasons.REGION_CORDONED]
     since = decisions[0].at if decisions else ""
     codes += [record.entry.reason.code for record in refusals if record.at >= since and verdict.sign != "ok"]
+    if decisions:
+        codes = [code for code in codes if code != reasons.NO_QUORUM]
     known_codes = [code for code in dict.fromkeys(codes) if code in remedies.REMEDIES]
     return {code: remedies.of(code) for code in known_codes if remedies.of(code) != remedies.NOTHING}
 
