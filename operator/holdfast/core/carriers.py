@@ -6,7 +6,8 @@ written at a carrier here; a carrier set back keeps its numbers and its calls, o
     a carrier is     moves by                              which waits for
     preferred        OUT, a quorum finds its API down      nothing
     preferred        OUT, a quorum finds it unreliable     a dwell since its last move
-    set back         BACK, a quorum finds it well          a dwell since then, well all the while
+    set back         BACK, a quorum finds it well          a dwell since then, well all the while,
+                                                           unless no preferred one answers
 
 The dwell doubles each time the carrier fell again soon after it came back.
 """
@@ -50,14 +51,15 @@ def decide(view: View) -> Choice:
     memory = {name: cordon for name, cordon in view.carriers.items() if name in sights}
     moves: list[CarrierMove] = []
     refusals: list[Refusal] = []
-    for move in _wanted(sights, memory):
+    for move in _wanted(Case(view, sights, memory)):
         case = Case(view, sights, memory)
         if reason := _refuse(move, case):
             refusals.append(Refusal(move, reason))
             continue
         moves.append(move)
         memory = {**memory, move.carrier: _moved(move, case)}
-    order = tuple(sorted(sights, key=lambda name: name in memory and memory[name].stands))
+    preferred = Case(view, sights, memory).preferred()
+    order = (*preferred, *(name for name in sights if name not in preferred))
     if guards.authority(view):
         memory = {name: _dated(cordon) for name, cordon in memory.items()}
     return Choice(order, tuple(moves), tuple(refusals), memory)
@@ -71,8 +73,9 @@ class Case:
     sights: Mapping[str, evidence.Tally]
     memory: Mapping[str, Cordon]
 
-    def stands(self, carrier: str) -> bool:
-        return carrier in self.memory and self.memory[carrier].stands
+    def preferred(self) -> tuple[str, ...]:
+        """Those that are not set back, in the policy's order."""
+        return tuple(name for name in self.sights if not (name in self.memory and self.memory[name].stands))
 
     def moved_ago_s(self, carrier: str) -> float | None:
         return self.memory[carrier].changed_ago_s if carrier in self.memory else NEVER_S
@@ -120,11 +123,10 @@ def not_confirmed(move: CarrierMove, case: Case) -> Reason | None:
 
 
 def every_carrier_ill(move: CarrierMove, case: Case) -> Reason | None:
-    """With nobody better to prefer the fault is more likely ours, and an order is as good as another."""
-    others = [name for name in case.sights if name != move.carrier and not case.stands(name)]
-    if move.turn is not Turn.OUT or any(not case.sights[name].ill for name in others):
+    """With nobody better to prefer the fault is more likely ours: hold their order as it is."""
+    if move.turn is not Turn.OUT or any(_better(name, move, case) for name in case.preferred()):
         return None
-    message = f"no other carrier of zone {case.view.zone.name} is well; their order is held as it is"
+    message = f"no other carrier of zone {case.view.zone.name} is seen well; their order is held as it is"
     return Reason(reasons.EVERY_CARRIER_ILL, message)
 
 
@@ -163,7 +165,16 @@ def _refuse(move: CarrierMove, case: Case) -> Reason | None:
 
 
 def _must_dwell(move: CarrierMove, case: Case) -> bool:
-    return move.turn is Turn.BACK or not case.sights[move.carrier].lost
+    """Not when the carrier is down, nor when no other is left that answers: it comes back at once."""
+    if move.turn is Turn.OUT:
+        return not case.sights[move.carrier].lost
+    return any(case.sights[name].seen_up for name in case.preferred())
+
+
+def _better(name: str, move: CarrierMove, case: Case) -> bool:
+    """Whether a carrier is fit to stand before one that is ill; before one that is down any that answers is."""
+    sight = case.sights[name]
+    return name != move.carrier and sight.seen_up and (case.sights[move.carrier].lost or not sight.ill)
 
 
 def _sights(view: View) -> dict[str, evidence.Tally]:
@@ -177,15 +188,15 @@ def _sights(view: View) -> dict[str, evidence.Tally]:
     }
 
 
-def _wanted(sights: Mapping[str, evidence.Tally], memory: Mapping[str, Cordon]) -> Iterator[CarrierMove]:
+def _wanted(case: Case) -> Iterator[CarrierMove]:
     """What the evidence suggests. One voice is enough to wish."""
-    set_back = [name for name in sights if name in memory and memory[name].stands]
-    for name in set_back:
-        if sights[name].up:
-            yield CarrierMove(name, Turn.BACK, Reason(reasons.CARRIER_RECOVERED, sights[name].describe_up()))
-    for name, tally in sights.items():
-        if name not in set_back and tally.against:
-            yield CarrierMove(name, Turn.OUT, Reason(reasons.CARRIER_ILL, tally.describe_ill()))
+    preferred = case.preferred()
+    for name, tally in case.sights.items():
+        if name not in preferred and tally.up:
+            yield CarrierMove(name, Turn.BACK, Reason(reasons.CARRIER_RECOVERED, tally.describe_up()))
+    for name in preferred:
+        if case.sights[name].against:
+            yield CarrierMove(name, Turn.OUT, Reason(reasons.CARRIER_ILL, case.sights[name].describe_ill()))
 
 
 def _moved(move: CarrierMove, case: Case) -> Cordon:

@@ -70,7 +70,7 @@ def wish(view: LocalView, *, asking: bool = False) -> Withdrawal | Reason | None
     `asking`: the region asks already, and wants to be better than merely not bad before it stops.
     """
     found = _found(view, READY_TO_STAY if asking else READY_TO_ASK)
-    if not found.concerned or not (found.affected or found.shared):
+    if not found.affected and not found.shared:
         return None
     if found.shared:
         words = ", ".join(sorted(found.shared))
@@ -133,8 +133,8 @@ def _all_ill(ref: AgentRef, view: LocalView) -> frozenset[str]:
 
 def _why(found: _Found) -> Reason:
     pods, attempts = len(found.without_pods), len(found.without_attempt)
-    words = [f"{pods} agents have too few ready pods"] if pods else []
+    words = [f"agents with too few ready pods: {pods}"] if pods else []
     if not attempts:
         return Reason(reasons.PODS_NOT_READY, words[0])
-    words.append(f"{attempts} agents have no attempt that works here, ill are {', '.join(sorted(found.blamed))}")
-    return Reason(reasons.NO_WORKING_ATTEMPT, " and ".join(words))
+    words.append(f"agents without an attempt that works here: {attempts} (ill: {', '.join(sorted(found.blamed))})")
+    return Reason(reasons.NO_WORKING_ATTEMPT, ", ".join(words))
