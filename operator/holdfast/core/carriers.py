@@ -81,8 +81,7 @@ class Case:
         return self.memory[carrier].changed_ago_s if carrier in self.memory else NEVER_S
 
     def dwell_s(self, carrier: str) -> float:
-        flaps = self.memory[carrier].flaps if carrier in self.memory else 0
-        return self.view.zone.dwell_s * 2.0 ** min(max(flaps - 1, 0), guards.DOUBLINGS_MAX)
+        return guards.grown_s(self.memory.get(carrier), self.view)
 
     def testimony(self, move: CarrierMove) -> int:
         """How many speak for the move."""
@@ -93,18 +92,12 @@ class Case:
 Guard = Callable[[CarrierMove, Case], Reason | None]
 
 
-def no_quorum(_move: CarrierMove, case: Case) -> Reason | None:
-    if guards.authority(case.view):
-        return None
-    return Reason(reasons.NO_QUORUM, "this operator does not hold a majority of the votes")
+def no_quorum(move: CarrierMove, case: Case) -> Reason | None:
+    return guards.no_quorum(move, case.view)
 
 
-def paused(_move: CarrierMove, case: Case) -> Reason | None:
-    if case.view.paused:
-        return Reason(reasons.PAUSED, f"the fleet is paused: {case.view.paused}")
-    if case.view.zone.paused:
-        return Reason(reasons.PAUSED, f"spec.paused of FailoverPolicy {case.view.zone.name} is true")
-    return None
+def paused(move: CarrierMove, case: Case) -> Reason | None:
+    return guards.paused(move, case.view)
 
 
 def stale_evidence(move: CarrierMove, case: Case) -> Reason | None:

@@ -25,8 +25,8 @@ from typing import TypeGuard
 from holdfast.core import reasons, room, wants
 from holdfast.core.evidence import HEARD_WITHIN_S
 from holdfast.core.lease import LEADERSHIP_S
-from holdfast.core.plans import Action, Move, Overridden, SetOrigin, Turn, View
-from holdfast.core.values import NEVER_S, Cause, Fence, Observation, Override, Reason, Tier, Verdict
+from holdfast.core.plans import Action, CarrierMove, Move, Overridden, SetOrigin, Turn, View
+from holdfast.core.values import NEVER_S, Cause, Cordon, Fence, Observation, Override, Reason, Tier, Verdict
 
 DOUBLINGS_MAX = 3
 
@@ -57,8 +57,12 @@ def authority(view: View) -> Fence | None:
 
 
 def dwell_s(region: str, cause: Cause, view: View) -> float:
-    """How long a cause keeps a region where it is; doubled for each time it struck again soon after."""
-    cordon = view.remembered(region).cordons.get(cause)
+    """How long a cause keeps a region where it is."""
+    return grown_s(view.remembered(region).cordons.get(cause), view)
+
+
+def grown_s(cordon: Cordon | None, view: View) -> float:
+    """The zone's dwell, doubled for each time that the cause of this cordon struck again soon after."""
     doublings = min(max((cordon.flaps if cordon else 0) - 1, 0), DOUBLINGS_MAX)
     return view.zone.dwell_s * float(2**doublings)
 
@@ -71,13 +75,13 @@ def ramp_step_s(view: View) -> float:
 # The right to act.
 
 
-def no_quorum(_action: Action, view: View) -> Reason | None:
+def no_quorum(_action: Action | CarrierMove, view: View) -> Reason | None:
     if authority(view):
         return None
     return Reason(reasons.NO_QUORUM, "this operator does not hold a majority of the votes")
 
 
-def paused(_action: Action, view: View) -> Reason | None:
+def paused(_action: Action | CarrierMove, view: View) -> Reason | None:
     if view.paused:
         return Reason(reasons.PAUSED, f"the fleet is paused: {view.paused}")
     if view.zone.paused:
