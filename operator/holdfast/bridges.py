@@ -101,6 +101,14 @@ class Bridges:
         """Pods that take calls."""
         return sum(pod.ready for pod in self._tenants())
 
+    def room(self) -> int:
+        """How many more calls the pods that take calls have room for."""
+        return sum(max(0, self._per_pod(pod.agent) - pod.calls) for pod in self._tenants() if pod.takes_calls)
+
+    def _per_pod(self, agent: AgentRef) -> int:
+        entry = self._desired.agents.get(agent)
+        return entry.spec.calls_per_pod if entry else 0
+
     def _tenants(self) -> Iterator[_Pod]:
         """All but the canary's: its calls are our own probes, and its pods are no room for anybody's calls."""
         return (pod for pod in self._pods.values() if str(pod.agent) != CANARY)

@@ -13,14 +13,27 @@ import random
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from holdfast import bridges, copies, fleet_applications, fleet_picture, fleet_pod, fleet_status, heart, kube, peers
-from holdfast.core import evidence, reasons
-from holdfast.core.values import Observation, Probe, Reason, Verdict, Zone
+from holdfast import (
+    bridges,
+    copies,
+    fleet_applications,
+    fleet_audit,
+    fleet_picture,
+    fleet_pod,
+    fleet_status,
+    fleet_told,
+    heart,
+    kube,
+    peers,
+    shifts,
+)
+from holdfast.core import evidence, explain, reasons
+from holdfast.core.values import Observation, Reason, Verdict, Zone
 from holdfast.desired import Desired
 from holdfast.fleet import VoteShell
 from holdfast.fleet_decisions import Entry
 from holdfast.fleet_register import Register
-from holdfast.gather.entries import Entries, Watched
+from holdfast.gather.entries import Entries, Watched, watched
 from holdfast.loop import Levers, Senses, ZoneLoop
 from holdfast.telemetry import Metrics
 
@@ -47,6 +60,7 @@ class World:
     levers: Levers
     accounts: fleet_applications.Accounts
     keys: bridges.Keys
+    paused: str
     record: fleet_status.Recorder
     clock: Callable[[], float]
     wall: Callable[[], str]
@@ -74,6 +88,7 @@ class Fleet:
         self._metrics = metrics
         self._seq = 0
         self._references: tuple[bool, ...] = ()
+        self._doubted_at = float("-inf")
         self._survey_now = asyncio.Event()
         self._zones: dict[str, _Running] = {}
         self._standing: object = None
@@ -94,7 +109,7 @@ class Fleet:
             namespace=world.namespace,
             clock=world.clock,
             on_missed=self._missed,
-            hurried=self._suspicious,
+            hurried=lambda: self.entries.suspicious(),
         )
         self.entries = Entries(
             call=world.call,
@@ -121,6 +136,9 @@ class Fleet:
             clock=world.clock,
             wall=world.wall,
             metrics=metrics,
+        )
+        self.audit = fleet_audit.FleetAudit(
+            client=world.own, namespace=world.namespace, region=world.region, wall=world.wall, metrics=metrics
         )
 
     def active(self) -> bool:
@@ -168,6 +186,7 @@ class Fleet:
             group.create_task(self.entries.run())
             group.create_task(self.copies.run())
             group.create_task(self.board.run())
+            group.create_task(self.audit.run())
             group.create_task(self._survey())
             group.create_task(self._pod.keep_ballots(self._voted))
             group.create_task(self._ring_on_change())
@@ -196,12 +215,13 @@ class Fleet:
             zone=zone.name,
             region=world.region,
             desired=self._desired,
-            senses=Senses(own=self._observations, peers=self.peers),
+            senses=Senses(own=self._observations, peers=self.peers, told=self._told),
             levers=world.levers,
             clock=world.clock,
             wall=world.wall,
             metrics=self._metrics,
             on_entry=self._tell,
+            on_plan=lambda view, plan: self.audit.tell(zone.name, explain.entries(plan, view)),
             on_news=self._tell_news,
             on_view=self._ring_if_standing_moved,
         )
@@ -251,39 +271,38 @@ class Fleet:
     # Evidence.
 
     def _targets(self) -> Mapping[str, Watched]:
-        """Every region of the fleet, probed as the most impatient of its zones wants it."""
-        found = {}
-        for name, region in self._desired.regions.items():
-            probes = [zone.probe for zone in self._desired.zones.values() if name in zone.members]
-            found[name] = Watched(name, region.host, min(probes, key=lambda p: p.interval_s, default=Probe()))
-        return found
+        return watched(self._desired.regions, self._desired.zones.values())
 
     def _self_doubt(self) -> bool:
+        """While we blame ourselves, and until every verdict formed meanwhile was formed anew."""
+        self._doubted_at = self._world.clock() if self._blames_itself() else self._doubted_at
+        return not self.entries.settled_since(self._doubted_at)
+
+    def _blames_itself(self) -> bool:
         foreign = [h.verdict for name, h in self.entries.histories().items() if name != self._world.region]
         return evidence.doubts_itself(references=self._references, targets=foreign)
 
     def _observations(self) -> Iterable[Observation]:
-        now, doubt = self._world.clock(), self._self_doubt()
-        return [
-            Observation(
-                observer=self._world.region,
-                target=name,
-                verdict=history.verdict,
-                heard_age_s=0.0,
-                held_s=max(0.0, now - history.since),
-                self_doubt=doubt,
-                detail=history.detail,
-            )
-            for name, history in self.entries.histories().items()
-        ]
+        return self.entries.observations(self._world.region, self_doubt=self._self_doubt())
 
     def _beat(self) -> Mapping[str, str]:
         self._seq += 1
+        return {heart.HEARTBEAT_ANNOTATION: heart.encode(self._own_beat())}
+
+    def _told(self) -> fleet_told.Told:
+        heard = {name: (beat, self.peers.age_s(name)) for name, beat in self._beats().items()}
+        return fleet_told.told({**heard, self._world.region: (self._own_beat(), 0.0)})
+
+    def _beats(self) -> Mapping[str, heart.Heartbeat]:
+        return {name: beat for name in self.peers.names if (beat := self.peers.beat(name)) is not None}
+
+    def _own_beat(self) -> heart.Heartbeat:
         zones = {
             name: heart.ZoneSeen(epoch=running.vote.epoch(), leader=running.vote.leader())
             for name, running in self._zones.items()
         }
-        beat = heart.Heartbeat(
+        wall_s = self._world.wall_s()
+        return heart.Heartbeat(
             seq=self._seq,
             region=self._world.region,
             observations={
@@ -292,12 +311,13 @@ class Fleet:
             self_doubt=self._self_doubt(),
             active_calls=self.bridges.active_calls(),
             ready_pods=self.bridges.ready_pods(),
+            room=self.bridges.room(),
             zones=zones,
+            cordons=shifts.cordons(self._desired.orders, wall_s=wall_s),
+            overrides=shifts.overrides(self._desired.orders, wall_s=wall_s),
+            orders_known=self._desired.orders_known,
+            paused=self._world.paused,
         )
-        return {heart.HEARTBEAT_ANNOTATION: heart.encode(beat)}
-
-    def _suspicious(self) -> bool:
-        return self.entries.suspicious()
 
     def _missed(self, peer: str) -> None:
         log.info("heartbeat missed", extra={"peer": peer})
@@ -319,7 +339,10 @@ class Fleet:
 
     async def _survey(self) -> None:
         while True:
-            self._references = await self._world.survey()
+            doubted, self._references = self._blames_itself(), await self._world.survey()
+            if doubted and not self._blames_itself():
+                for name in self.entries.histories():
+                    self.entries.stir(name)
             for name in self.peers.names:
                 self._metrics.peer_age.labels(name).set(self.peers.age_s(name))
             self._survey_now.clear()
@@ -345,6 +368,7 @@ class Fleet:
         revision = self._desired.revision
         while True:
             revision = await self._desired.wait_past(revision)
+            self._stir()
             self.bridges.bell.ring()
 
     def _tell(self, zone: str, entry: Entry) -> None:
@@ -358,15 +382,13 @@ class Fleet:
 
     def _picture(self) -> Mapping[fleet_status.Target, fleet_status.Wanted]:
         return fleet_picture.statuses(
-            region=self._world.region,
             desired=self._desired,
             zones={
                 name: fleet_picture.ZoneNow(running.loop, running.vote.leader(), running.vote.epoch())
                 for name, running in self._zones.items()
             },
             observations=(*self._observations(), *self.peers.observations()),
-            beats={name: beat for name in self.peers.names if (beat := self.peers.beat(name)) is not None},
-            own_load=(self.bridges.ready_pods(), self.bridges.active_calls()),
+            loads=self._told().loads,
             fallbacks={
                 ref: condition
                 for running in self._zones.values()

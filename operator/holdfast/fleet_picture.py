@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from holdfast import heart, kube
+from holdfast import kube
 from holdfast.core import copies, directives, failover, status
 from holdfast.core.values import AgentRef, Intent, Load, Observation, Reason, Zone
 from holdfast.desired import Desired
@@ -58,22 +58,19 @@ def directive(agent: AgentRef, region: str, desired: Desired, loops: Mapping[str
 
 def statuses(
     *,
-    region: str,
     desired: Desired,
     zones: Mapping[str, ZoneNow],
     observations: Iterable[Observation],
-    beats: Mapping[str, heart.Heartbeat],
-    own_load: tuple[int, int],
+    loads: Mapping[str, Load],
     fallbacks: Mapping[AgentRef, status.Condition],
     notes: Mapping[copies.Key, Reason],
     wall_s: float,
 ) -> Mapping[Target, Wanted]:
     """Everything this operator has to say about the objects of its own cluster."""
-    loads = {name: (beat.ready_pods, beat.active_calls) for name, beat in beats.items()} | {region: own_load}
     wanted: dict[Target, Wanted] = {}
     for name, now in zones.items():
         if now.loop.view is not None:
-            wanted[kube.POLICIES, None, name] = _policy(now, _room(loads, desired, name), notes)
+            wanted[kube.POLICIES, None, name] = _policy(now, loads, notes)
     seen = list(observations)
     for name in desired.regions:
         wanted[kube.REGIONS, None, name] = _region(name, zones, seen, loads.get(name), wall_s)
@@ -87,16 +84,6 @@ def statuses(
             key, Wanted("VoiceAgent", {}, _note(notes, copies.Key("VoiceAgent", ref.namespace, ref.name)))
         )
     return wanted
-
-
-def _room(
-    loads: Mapping[str, tuple[int, int]], desired: Desired, zone: str
-) -> Mapping[str, Load]:
-    per_pod = min((entry.spec.calls_per_pod for entry in desired.agents_of(zone)), default=50)
-    return {
-        name: Load(ready_pods=pods, active_calls=calls, room=max(0, pods * per_pod - calls))
-        for name, (pods, calls) in loads.items()
-    }
 
 
 def _policy(now: ZoneNow, loads: Mapping[str, Load], notes: Mapping[copies.Key, Reason]) -> Wanted:
@@ -125,7 +112,7 @@ def _region(
     name: str,
     zones: Mapping[str, ZoneNow],
     observations: Iterable[Observation],
-    load: tuple[int, int] | None,
+    load: Load | None,
     wall_s: float,
 ) -> Wanted:
     of = {z: now for z, now in sorted(zones.items()) if now.loop.view and name in now.loop.view.zone.members}
@@ -146,7 +133,7 @@ def _region(
         fields["serving"] = all(name in view.serving() for view, _ in views)
         fields["leader"] = ", ".join(sorted({now.leader for now in of.values() if now.leader}))
     if load is not None:
-        fields["readyPods"], fields["activeCalls"] = load
+        fields["readyPods"], fields["activeCalls"] = load.ready_pods, load.active_calls
     # A region of several zones shows the conditions of the first; each zone's own are in its policy.
     conditions = list(status.region(name, views[0][0], plan=views[0][1])) if views else []
     decisions = [entry.rendered() for now in of.values() for entry in now.loop.ledger.entries if entry.region == name]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from holdfast import peers as peers_module
 from holdfast.core import failover, memory, reasons, writes
@@ -18,13 +18,9 @@ from holdfast.core.values import (
     Budget,
     Fence,
     Intent,
-    Load,
     Observation,
-    Override,
     Reason,
     Region,
-    Shift,
-    Withdrawal,
     Zone,
 )
 from holdfast.desired import Desired
@@ -32,6 +28,7 @@ from holdfast.fleet import MEMORY_ANNOTATION, VoteShell
 from holdfast.fleet_decisions import Entry, Ledger
 from holdfast.fleet_origins import OriginBook
 from holdfast.fleet_steps import Steps
+from holdfast.fleet_told import Told
 from holdfast.levers.base import DriverError, RoutingDriver
 from holdfast.telemetry import Metrics
 
@@ -44,18 +41,6 @@ NEWS_S = 15.0
 REWOUND_FOR_S = 20.0  # until every lever was read again after takeover
 
 Levers = Callable[[Zone, Mapping[str, Region]], Mapping[str, RoutingDriver]]
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What the regions tell of themselves, and people in them, beside what they see of others."""
-
-    loads: Mapping[str, Load] = field(default_factory=dict)
-    shifts: tuple[Shift, ...] = ()
-    overrides: tuple[Override, ...] = ()
-    withdrawals: tuple[Withdrawal, ...] = ()
-    heard_ago_s: Mapping[str, float] = field(default_factory=dict)
-    paused: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +67,7 @@ class ZoneLoop:
         wall: Callable[[], str],
         metrics: Metrics,
         on_entry: Callable[[str, Entry], None],
+        on_plan: Callable[[View, Plan], object],
         on_news: Callable[[str, str, Reason], None],
         on_view: Callable[[], None],
     ) -> None:
@@ -93,6 +79,7 @@ class ZoneLoop:
         self._clock = clock
         self._metrics = metrics
         self._on_entry = on_entry
+        self._on_plan = on_plan
         self._on_news = on_news
         self._on_view = on_view
         self._vote: VoteShell | None = None
@@ -153,10 +140,19 @@ class ZoneLoop:
             view = self._look() or view
             plan = failover.decide(view, self._clock())
         self._publish(view, plan)
+        self._explain(view, plan)
         if view.fence is not None:
             await self._reread(view)
             await self._act(view, plan)
             self._publish(self._look() or view, self.plan)
+
+    def _explain(self, view: View, plan: Plan) -> None:
+        """What is told of a decision must never stop it."""
+        try:
+            self._on_plan(view, plan)
+        except Exception:
+            log.exception("decision not explained", extra={"zone": self.zone})
+            self._metrics.failures.labels("explain").inc()
 
     def _look(self) -> View | None:
         zone = self._desired.zones.get(self.zone)

@@ -177,6 +177,7 @@ async def operate(config: settings.Settings, identity: settings.Identity, enviro
             survey=lambda: references.survey(config.reference_targets, tls),
             levers=vendors.levers,
             accounts=vendors.applications,
+            paused=config.paused,
             keys=_Keys(desired, secrets, Path(config.probe_key_file)),
             record=_recording(events),
             clock=clock.now,

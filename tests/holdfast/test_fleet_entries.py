@@ -85,3 +85,17 @@ async def test_an_unanswered_call_is_confirmed_by_overlapping_ones() -> None:
         async with asyncio.timeout(3):
             await entry.third.wait()
         assert not entry.release.is_set()
+
+
+async def test_a_verdict_is_settled_only_by_calls_launched_since_then() -> None:
+    """What an observer saw while it doubted itself counts no more after it (simulator, seed 5)."""
+    entry = Entry()
+    async with watching(entry) as (entries, changed):
+        await until(lambda: entries.settled_since(float("-inf")) and entry.calls > 1, changed)
+        moment = clock.now()
+        assert not entries.settled_since(moment)
+        entries.stir("fra")
+        async with asyncio.timeout(3):
+            while not entries.settled_since(moment):  # noqa: ASYNC110 - nothing rings when a verdict is borne out
+                await asyncio.sleep(0)
+        assert entries.settled_since(moment)

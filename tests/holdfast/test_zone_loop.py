@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from core_builders import DOWN, all_say, regions, zone
@@ -16,6 +16,7 @@ from holdfast.core.values import Verdict
 from holdfast.desired import Desired
 from holdfast.fleet import VoteShell
 from holdfast.fleet_register import Register
+from holdfast.fleet_told import Told
 from holdfast.levers.base import OriginReading
 from holdfast.levers.memory import MemoryLever, Origins
 from holdfast.loop import Senses, ZoneLoop
@@ -34,6 +35,7 @@ class Alone:
             name: Origins({r: OriginReading(r, enabled=True, epoch=epoch) for r in EU.members}) for name in LEVERS
         }
         self.verdicts: dict[str, Verdict] = {}
+        self.explain: Callable[[], object] = lambda: None
         desired = Desired()
         desired.put_zone(EU)
         for region in regions(EU).values():
@@ -46,12 +48,14 @@ class Alone:
             senses=Senses(
                 own=lambda: all_say(EU, self.verdicts),
                 peers=peers.Peers(clients={}, namespace=NS, clock=clock.now, on_missed=lambda _: None),
+                told=Told,
             ),
             levers=lambda _zone, _regions: drivers,
             clock=clock.now,
             wall=lambda: "2026-01-01T00:00:00Z",
             metrics=telemetry.Metrics(),
             on_entry=lambda _zone, _entry: None,
+            on_plan=lambda _view, _plan: self.explain(),
             on_news=lambda _zone, _region, _reason: None,
             on_view=lambda: None,
         )
@@ -117,3 +121,15 @@ async def test_a_mark_that_nobody_of_ours_wrote_does_not_carry_the_epoch_away() 
         await until(alone.known)
         assert alone.vote.epoch() == 1
         assert alone.loop.book.epoch_seen() == 0
+
+
+async def test_an_explanation_that_fails_stops_no_decision() -> None:
+    async with leading() as alone:
+
+        def fail() -> None:
+            raise ValueError("the ring is full of sand")
+
+        alone.explain = fail
+        await until(alone.known)
+        alone.verdicts = {"fra": DOWN}
+        await until(lambda: alone.written("edge") and alone.written("second"), seconds=3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -89,9 +90,10 @@ class Range:
                 levers=lambda _zone, _regions: {"edge": lever},
                 accounts=no_accounts,
                 keys=keys,
+                paused="",
                 record=record,
                 clock=clock.now,
-                wall=lambda: f"{time.time():.3f}",
+                wall=lambda: f"{dt.datetime.fromtimestamp(time.time(), tz=dt.UTC):%Y-%m-%dT%H:%M:%S.%f}"[:23] + "Z",
                 wall_s=time.time,
                 dice=random.Random(name + pod),
             ),

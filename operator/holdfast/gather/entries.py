@@ -10,11 +10,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from holdfast.core import evidence
-from holdfast.core.values import Probe, Verdict
+from holdfast.core.values import Observation, Probe, Region, Verdict, Zone
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,17 @@ class _Watch:
     due: float
     in_flight: dict[int, float] = field(default_factory=dict)
     calls: int = 0
+    settled_at: float = float("-inf")  # when the call was launched that last bore the verdict out
     stirred: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+def watched(regions: Mapping[str, Region], zones: Collection[Zone]) -> dict[str, Watched]:
+    """Every region of the fleet, probed as the most impatient of its zones wants it."""
+    found = {}
+    for name, region in regions.items():
+        probes = [zone.probe for zone in zones if name in zone.members]
+        found[name] = Watched(name, region.host, min(probes, key=lambda p: p.interval_s, default=Probe()))
+    return found
 
 
 class Entries:
@@ -83,9 +93,29 @@ class Entries:
             watch.due = self._clock()
             watch.stirred.set()
 
+    def observations(self, observer: str, *, self_doubt: bool) -> list[Observation]:
+        """What this region says of every entry now."""
+        now = self._clock()
+        return [
+            Observation(
+                observer=observer,
+                target=name,
+                verdict=history.verdict,
+                heard_age_s=0.0,
+                held_s=max(0.0, now - history.since),
+                self_doubt=self_doubt,
+                detail=history.detail,
+            )
+            for name, history in self.histories().items()
+        ]
+
     def histories(self) -> Mapping[str, evidence.History]:
         """The verdict on each region with how long it has stood."""
         return {name: watch.history for name, watch in self._watches.items()}
+
+    def settled_since(self, moment: float) -> bool:
+        """Whether every verdict was borne out by a call launched since then."""
+        return all(watch.settled_at >= moment for watch in self._watches.values())
 
     def suspicious(self) -> bool:
         """Whether any region is down or on its way there: a reason to listen to the peers more often."""
@@ -128,9 +158,11 @@ class Entries:
 
     async def _one(self, watch: _Watch, number: int) -> None:
         result = await self._call(watch.watched)
-        watch.in_flight.pop(number, None)
+        launched_at = watch.in_flight.pop(number)
         before, now = watch.history, self._clock()
         watch.history, confirm_at = evidence.observe(before, result, now=now, probe=watch.watched.probe)
+        if confirm_at is None:
+            watch.settled_at = max(watch.settled_at, launched_at)
         if confirm_at is not None:
             watch.due = min(watch.due, confirm_at)
         if watch.history.verdict is not before.verdict:
