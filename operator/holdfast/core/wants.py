@@ -32,8 +32,8 @@ INCIDENTS = (Cause.LOST, Cause.WITHDRAWN, Cause.DEGRADED)
 def moves(view: View) -> Iterator[Move]:
     """Every wished move. What must not be anywhere goes first; returns come before losses, which they make bearable."""
     for name in view.zone.members:
-        if not needless(Cause.ILLEGAL, name, view) and (why := _speaks(Cause.ILLEGAL, name, view)):
-            yield Move(name, Turn.OUT, Cause.ILLEGAL, why)
+        if not view.legal(name) and not needless(Cause.ILLEGAL, name, view):
+            yield Move(name, Turn.OUT, Cause.ILLEGAL, _residency(name, view))
     yield from _returns(view)
     yield from _raises(view)
     yield from _losses(view)
@@ -93,38 +93,26 @@ def _raises(view: View) -> Iterator[Move]:
 
 def _losses(view: View) -> Iterator[Move]:
     for name in filter(view.legal, view.zone.members):
-        for cause in Cause:
-            if not needless(cause, name, view) and (why := _speaks(cause, name, view)):
+        for cause, why in _against(name, view):
+            if not needless(cause, name, view):
                 yield Move(name, Turn.OUT, cause, why)
 
 
-def _speaks(cause: Cause, region: str, view: View) -> Reason | None:
-    """Why this cause is against the region now."""
+def _against(region: str, view: View) -> Iterator[tuple[Cause, Reason]]:
+    """The causes that speak against a legal region now, the gravest first."""
     tally = view.tally(region)
-    match cause:
-        case Cause.ILLEGAL:
-            return None if view.legal(region) else _residency(region, view)
-        case Cause.LOST:
-            lost = tally.suspected and view.joined(region)
-            return Reason(reasons.REGION_LOST, tally.describe()) if lost else None
-        case Cause.ABSENT:
-            absent = tally.suspected and not view.joined(region)
-            return Reason(reasons.REGION_ABSENT, f"{tally.describe()}; it was never seen well") if absent else None
-        case Cause.FOUND_OFF:
-            return None
-        case Cause.WITHDRAWN:
-            asked = request(region, view)
-            return Reason(reasons.REGION_WITHDRAWN, f"{region} asks: {asked.reason.message}") if asked else None
-        case Cause.DEGRADED:
-            return Reason(reasons.REGION_DEGRADED, tally.describe_ill()) if tally.degraded else None
-        case Cause.HUMAN:
-            running = shift(region, cause, view)
-            return Reason(reasons.HUMAN_SHIFT, _told(running)) if running else None
-        case Cause.GAME_DAY:
-            running = shift(region, cause, view)
-            return Reason(reasons.GAME_DAY_SHIFT, _told(running)) if running else None
-        case _ as never:
-            assert_never(never)
+    if tally.suspected and view.joined(region):
+        yield Cause.LOST, Reason(reasons.REGION_LOST, tally.describe())
+    elif tally.suspected:
+        yield Cause.ABSENT, Reason(reasons.REGION_ABSENT, f"{tally.describe()}; it was never seen well")
+    if asked := request(region, view):
+        yield Cause.WITHDRAWN, Reason(reasons.REGION_WITHDRAWN, f"{region} asks: {asked.reason.message}")
+    if tally.degraded:
+        yield Cause.DEGRADED, Reason(reasons.REGION_DEGRADED, tally.describe_ill())
+    if running := shift(region, Cause.HUMAN, view):
+        yield Cause.HUMAN, Reason(reasons.HUMAN_SHIFT, _told(running))
+    if running := shift(region, Cause.GAME_DAY, view):
+        yield Cause.GAME_DAY, Reason(reasons.GAME_DAY_SHIFT, _told(running))
 
 
 def _silent(cause: Cause, region: str, view: View) -> Reason | None:
