@@ -54,7 +54,7 @@ class FleetAudit:
     def tell(self, source: str, entries: Iterable[Entry]) -> tuple[Entry, ...]:
         """Everything that one source, such as a zone's loop, decides and refuses this round; answers what is news."""
         now = tuple(entries)
-        found = audit.news(self.trail, now, before=self._round.get(source, ()))
+        found = audit.news(self.trail, now, before=self._round.get(source))
         self._round[source] = now
         if found:
             self.trail = audit.added(self.trail, found, at=self._wall(), by=self._region)
@@ -85,7 +85,10 @@ class FleetAudit:
         if kept.unreadable:
             log.warning("kept decisions that cannot be read", extra={"records": kept.unreadable})
             self._metrics.failures.labels("audit-unreadable").inc(kept.unreadable)
-        self._kept, self.trail = kept, audit.joined(kept, self.trail)
+        # What was told before anything was read may have been kept by an earlier pod: only what is news is added.
+        known = self._kept is not None
+        early = [each for each in self.trail.records if known or audit.news(kept, [each.entry], before=None)]
+        self._kept, self.trail = kept, audit.joined(kept, audit.Trail(tuple(early)))
         if self._unwritten():
             self._told.set()
 

@@ -106,8 +106,24 @@ async def test_a_restart_forgets_nothing():
         await until(lambda: desk.kept() == [OUT])
     async with running(desk.pod()) as anew:
         await until(lambda: bool(anew.trail.records))
+        assert anew.tell("zone-eu", [OUT]) == ()
         anew.tell("zone-eu", [BACK])
         await until(lambda: desk.kept() == [OUT, BACK])
+
+
+async def test_a_restart_writes_nothing_even_if_it_decides_before_it_has_read():
+    desk = Desk()
+    async with running(desk.pod()) as pod:
+        pod.tell("zone-eu", [OUT])
+        await until(lambda: desk.kept() == [OUT])
+    anew = desk.pod()
+    anew.tell("zone-eu", [OUT])
+    async with running(anew):
+        await until(lambda: anew.trail.records[0].at == "2026-11-21T14:00:01.000Z")
+        anew.tell("zone-eu", [OUT, BACK])
+        await until(lambda: len(desk.kept()) > 1)
+
+    assert desk.kept() == [OUT, BACK]
 
 
 async def test_what_another_pod_wrote_meanwhile_is_joined():

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +34,7 @@ MESSAGE_CHARS_MAX = 1024
 DETAIL_CHARS_MAX = 128
 WITNESSES_MAX = 32
 
+ACTS = (Outcome.DECIDED, Outcome.OVERRIDDEN)
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
@@ -54,9 +55,12 @@ class Trail:
     unreadable: int = 0
 
 
-def news(trail: Trail, entries: Iterable[Entry], *, before: Collection[Entry]) -> tuple[Entry, ...]:
-    """What of a round's entries is worth a record: what did not stand in the round before, and is not told already."""
-    stood = {_key(entry) for entry in before}
+def news(trail: Trail, entries: Iterable[Entry], *, before: Iterable[Entry] | None) -> tuple[Entry, ...]:
+    """What of a round's entries is worth a record: what did not stand in the round before, and is not told already.
+
+    `before` None: the first round after a start. Then what the trail says last about a thing is taken to stand.
+    """
+    stood = _last_words(trail) if before is None else {_key(entry) for entry in before}
     return tuple(entry for entry in entries if _key(entry) not in stood and not _told(entry, trail))
 
 
@@ -151,27 +155,21 @@ def parsed(content: Mapping[str, Any]) -> Record:
     return Record(str(content["at"]), str(content["by"]), entry)
 
 
-def _told(entry: Entry, trail: Trail) -> bool:
-    """A refusal is told once between two acts in its zone, or one that flickers would push the acts out of the ring.
+def _last_words(trail: Trail) -> set[tuple[str, ...]]:
+    return set({_topic(record.entry): _key(record.entry) for record in trail.records}.values())
 
-    A preference is told when it differs from the last one. An act is never told: it happens anew each time.
-    """
-    if _is_act(entry):
+
+def _told(entry: Entry, trail: Trail) -> bool:
+    """A refusal is told once between two acts in its zone, or one that flickers would push the acts out of the ring."""
+    if entry.outcome in (*ACTS, Outcome.PREFERRED):
         return False
     for record in reversed(trail.records):
-        if record.entry.zone != entry.zone:
-            continue
-        if entry.outcome is Outcome.PREFERRED and _topic(record.entry) == _topic(entry):
-            return _key(record.entry) == _key(entry)
-        if entry.outcome is not Outcome.PREFERRED and _is_act(record.entry):
-            return False
-        if _key(record.entry) == _key(entry):
-            return True
+        if record.entry.zone == entry.zone:
+            if record.entry.outcome in ACTS:
+                return False
+            if _key(record.entry) == _key(entry):
+                return True
     return False
-
-
-def _is_act(entry: Entry) -> bool:
-    return entry.outcome in (Outcome.DECIDED, Outcome.OVERRIDDEN)
 
 
 def _topic(entry: Entry) -> tuple[str, ...]:

@@ -81,11 +81,18 @@ def test_what_another_zone_does_makes_nothing_news():
     assert audit.news(trail(elsewhere), [HELD_BACK], before=()) == (HELD_BACK,)
 
 
-def test_a_preference_is_told_when_it_differs_from_the_last():
-    assert audit.news(trail(ORDER), [ORDER], before=()) == ()
-    assert audit.news(trail(ORDER, OUT), [ORDER], before=()) == ()
+def test_a_preference_is_told_each_time_it_is_taken_up():
+    assert audit.news(trail(ORDER), [ORDER], before=[ORDER]) == ()
     assert audit.news(trail(ORDER), [SPEC_ORDER], before=[ORDER]) == (SPEC_ORDER,)
-    assert audit.news(trail(ORDER, SPEC_ORDER), [ORDER], before=[SPEC_ORDER]) == (ORDER,)
+    assert audit.news(trail(ORDER), [ORDER], before=()) == (ORDER,)
+
+
+def test_after_a_start_the_last_word_of_the_record_is_taken_to_stand():
+    """A restart decides nothing, so it must write nothing."""
+    told = trail(SPEC_ORDER, ORDER, BACK, OUT)
+
+    assert audit.news(told, [ORDER, OUT], before=None) == ()
+    assert audit.news(told, [SPEC_ORDER, BACK], before=None) == (SPEC_ORDER, BACK)
 
 
 # The ring.
