@@ -104,19 +104,19 @@ class Fleet:
             clock=world.clock,
             dice=world.dice,
         )
-        self.peers = peers.Peers(
-            clients=world.peers,
-            namespace=world.namespace,
-            clock=world.clock,
-            on_missed=self._missed,
-            hurried=lambda: self.entries.suspicious(),
-        )
         self.entries = Entries(
             call=world.call,
             targets=self._targets,
             clock=world.clock,
             on_change=self._verdict_moved,
             dice=world.dice,
+        )
+        self.peers = peers.Peers(
+            clients=world.peers,
+            namespace=world.namespace,
+            clock=world.clock,
+            on_missed=self._missed,
+            hurried=self.entries.suspicious,
         )
         self.bridges = bridges.Bridges(
             desired=desired, compose=self._directive, keys=world.keys, clock=world.clock, metrics=metrics
