@@ -145,7 +145,7 @@ def _cordon_out(cordon: Cordon) -> dict[str, Any]:
         "reason": cordon.reason[:REASON_CHARS_MAX],
     }
     if cordon.remaining_s is not None:
-        written |= {"remaining": round(cordon.remaining_s, 1), "toldBy": cordon.told_by}
+        written |= {"remaining": _age_out(cordon.remaining_s), "toldBy": cordon.told_by}
     return written
 
 

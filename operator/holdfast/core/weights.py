@@ -7,7 +7,7 @@ take is shed in words. This module does not know why a region serves or does not
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from holdfast.core import reasons
 from holdfast.core.plans import Shed, View
@@ -25,7 +25,7 @@ def effective(view: View) -> tuple[dict[str, int], Shed | None]:
     standby = [name for name in view.able() or view.serving() if name not in weighted]
     chosen = weighted or dict.fromkeys(_apart(standby, view), 1)
     calls = sum(load.active_calls for name, load in view.loads.items() if name in view.zone.members)
-    room = _room([*chosen, *standby], view.loads)
+    room = _room({*chosen, *standby}, view.loads)
     if room is None:
         return _of_all(view, chosen), None
     placed = filled(calls, chosen, room)
@@ -59,7 +59,7 @@ def filled(calls: int, weights: Mapping[str, int], room: Mapping[str, int]) -> d
         ahead = proportional(calls - sum(full.values()), open_to)
         over = {name: room[name] for name, count in ahead.items() if count > room[name]}
         if not over:
-            return {**full, **ahead}
+            return {name: {**full, **ahead}[name] for name in weights}
         full |= over
         open_to = {name: weight for name, weight in open_to.items() if name not in over}
 
@@ -86,17 +86,17 @@ def _weighted(view: View, names: Iterable[str], *, share: int | None = None) -> 
 
 
 def _apart(standby: list[str], view: View) -> list[str]:
-    """Those that do not fail with a region that is out, if there are any."""
-    out = {view.regions[name].failure_domain for name in view.zone.members if name in view.regions} - {
-        view.regions[name].failure_domain for name in view.serving()
-    }
-    return [name for name in standby if view.regions[name].failure_domain not in out] or standby
+    """Those that share no failure domain with a region that is out, if there are any. "" is shared with nobody."""
+    able = view.able()
+    out = [known for name, known in view.regions.items() if name in view.zone.members and name not in able]
+    struck = {known.failure_domain for known in out} - {""}
+    return [name for name in standby if view.regions[name].failure_domain not in struck] or standby
 
 
-def _room(names: Iterable[str], loads: Mapping[str, Load]) -> dict[str, int] | None:
-    """None while the load of any of them is unknown, or none has pods: then there is nothing to reckon with."""
+def _room(names: Collection[str], loads: Mapping[str, Load]) -> dict[str, int] | None:
+    """None while the load of any of them is unknown, or they have no pods: then there is nothing to reckon with."""
     known = {name: loads[name] for name in names if name in loads}
-    if len(known) < len(set(names)) or not any(load.ready_pods for load in known.values()):
+    if len(known) < len(names) or (known and not any(load.ready_pods for load in known.values())):
         return None
     return {name: load.capacity if load.ready_pods else 0 for name, load in known.items()}
 
