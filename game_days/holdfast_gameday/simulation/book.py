@@ -22,7 +22,6 @@ class Reading:
     enabled: bool | None
     share: int | None
     at: float
-    epoch: int
 
 
 @dataclass(slots=True)
@@ -34,6 +33,7 @@ class Book:
     readings: dict[tuple[str, str], Reading] = field(default_factory=dict)
     _again_at: dict[str, float] = field(default_factory=dict)
     _delay_s: dict[str, float] = field(default_factory=dict)
+    _epoch: int = 0
     _spent: dict[str, deque[float]] = field(default_factory=dict)
 
     def states(self) -> tuple[OriginState, ...]:
@@ -44,21 +44,23 @@ class Book:
         )
 
     def epoch_seen(self) -> int:
-        return max((each.epoch for each in self.readings.values() if each.epoch <= FLOOR_MAX), default=0)
+        """The highest epoch read in our marks: what was once there can only grow."""
+        return self._epoch
 
     def forget(self) -> None:
         for key, reading in self.readings.items():
-            self.readings[key] = Reading(None, None, reading.at, reading.epoch)
+            self.readings[key] = Reading(None, None, reading.at)
 
     def unknown(self, lever: str, region: str) -> None:
-        before = self.readings.get((lever, region))
-        self.readings[lever, region] = Reading(None, None, self.clock(), before.epoch if before else 0)
+        self.readings[lever, region] = Reading(None, None, self.clock())
 
     def answered(self, lever: str, region: str, answer: Answer) -> None:
         """A reading came in, or an error that makes the origin unknown and the lever one to leave alone."""
         if answer.origin is not None:
             origin = answer.origin
-            self.readings[lever, region] = Reading(origin.enabled, origin.share, self.clock(), origin.epoch)
+            self.readings[lever, region] = Reading(origin.enabled, origin.share, self.clock())
+            if self._epoch < origin.epoch <= FLOOR_MAX:
+                self._epoch = origin.epoch
             self._again_at.pop(lever, None)
             self._delay_s.pop(lever, None)
             return
@@ -75,6 +77,11 @@ class Book:
 
     def asked(self, lever: str) -> None:
         self._spent.setdefault(lever, deque()).append(self.clock())
+
+    def affords_looking(self, lever: str) -> bool:
+        """Looking for its own sake leaves enough for what must be written."""
+        budget = self.left(lever)
+        return budget.left > 2 * budget.reserve
 
     def left(self, lever: str) -> Budget:
         """What the vendor still takes from us, a third of it kept for failover."""

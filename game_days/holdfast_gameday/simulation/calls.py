@@ -10,13 +10,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from holdfast.core.values import Load
+from holdfast_gameday.simulation.topology import CALLS_PER_POD
 
 if TYPE_CHECKING:
     from holdfast_gameday.simulation.world import World
 
 EVERY_S = 5.0
 MEAN_CALL_S = 180.0
-CALLS_PER_POD = 10
 SETUPS_PER_POD_S = 2.0
 COLLAPSES_AT = 3.0
 COLLAPSE_S = 20.0

@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from holdfast.core import reasons, status
-from holdfast.core.plans import Move, Plan, SetOrigin, Step, StoreMemory, Turn, View
+from holdfast.core.plans import Move, Plan, ReadBack, SetOrigin, Step, StoreMemory, Turn, View
 from holdfast.core.values import Cause, Intent, RegionMemory
 from holdfast_gameday.faults import Fault, Group, Kind
 from holdfast_gameday.invariants import Invariant, Violation
+from holdfast_gameday.simulation.liveness import Liveness
 from holdfast_gameday.simulation.vendors import Change, Origin
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 NEVER_AT = float("-inf")
 KNOWN_AFTER_S = 20.0
 REREAD_WITHIN_S = 45.0
+STATUS_EVERY_S = 20.0
 CLOCK_TOLERANCE = 0.95
 DWELLS = (Cause.LOST, Cause.FOUND_OFF, Cause.WITHDRAWN, Cause.DEGRADED)
 FORGETFUL = (Kind.GARBLED, Kind.LEASE_DELETED, Kind.RESTORED)
@@ -44,6 +46,10 @@ class Judge:
         self._foreign_at: dict[str, float] = {}
         self._ill_since: dict[str, float] = {}
         self._stored: dict[str, RegionMemory] = {}
+        self._well_since: dict[str, float] = {}
+        self.liveness = Liveness(world)
+        self.false_moves = 0
+        self._status_due = 0.0
 
     def breach(self, invariant: Invariant, what: str) -> None:
         if len(self.violations) < VIOLATIONS_MAX:
@@ -58,6 +64,7 @@ class Judge:
             self.active.append(fault)
         self.last_edge_at = self.world.engine.now
         self.world.sometimes[f"fault {fault.kind.word}"] += 1
+        self.liveness.struck(fault)
 
     def healed(self, fault: Fault) -> None:
         self.active.remove(fault)
@@ -93,6 +100,12 @@ class Judge:
         if plan.shed:
             self.world.sometimes["shed"] += 1
             story.tell_change(now, operator.name, "shed", plan.shed.reason.message)
+        if now >= self._status_due:
+            self._status_due = now + STATUS_EVERY_S
+            self._truthful(operator, view, plan)
+
+    def acted(self, operator: Operator, view: View, plan: Plan) -> None:
+        """The status as it is told after a plan was run."""
         self._truthful(operator, view, plan)
 
     def sends(self, operator: Operator, step: SetOrigin) -> None:
@@ -105,8 +118,12 @@ class Judge:
 
     def ran(self, step: Step, *, done: bool) -> None:
         if isinstance(step, StoreMemory) and done:
+            self._false_moves(dict(step.memory))
             self._stored = dict(step.memory)
+            self.liveness.stored(self._stored)
             self.world.sometimes["memory stored"] += 1
+        elif isinstance(step, ReadBack) and done and step.expected is False:
+            self.liveness.read_back(step.region)
 
     def committed(self, lever: str, region: str, before: Origin, after: Origin, change: Change | None) -> None:
         now = self.world.engine.now
@@ -136,9 +153,6 @@ class Judge:
         if abs(calls.total() - calls.started) > 1e-6 * calls.started:
             self.breach(Invariant.ONCE, f"{calls.started:.6f} calls began, {calls.total():.6f} are accounted for")
 
-    def ended(self) -> None:
-        """What is judged once all has been well for a while."""
-
     # I3.
 
     def _one_holder(self) -> None:
@@ -156,6 +170,10 @@ class Judge:
     def _note_health(self) -> None:
         now = self.world.engine.now
         for name, entry in self.world.entries.items():
+            if entry.well(now):
+                self._well_since.setdefault(name, now)
+            else:
+                self._well_since.pop(name, None)
             if entry.answers(now):
                 self._ill_since.pop(name, None)
             else:
@@ -246,12 +264,20 @@ class Judge:
         """A region that nothing ails is not moved, as long as the faults elsewhere blind no quorum of observers."""
         if move.cause not in (Cause.LOST, Cause.DEGRADED) or not self.world.truly_well(move.region):
             return
-        self.world.sometimes["false move"] += 1
         faults = [fault for fault in self.world.schedule.faults if fault.at_s <= self.world.engine.now]
         named = {name for fault in faults for name in (fault.target, fault.other)}
         blind = {fault.target for fault in faults if fault.kind.group in (Group.PROBE, Group.NETWORK, Group.PROCESS)}
         if move.region not in named and len(blind) < view.tally(move.region).needed:
             self.breach(Invariant.ISOLATION, f"{move.region} is taken out, which no fault has touched")
+
+    def _false_moves(self, memory: dict[str, RegionMemory]) -> None:
+        """Counted, not forbidden: a region taken out for its health that has been well for a while."""
+        for name, known in memory.items():
+            before = self._stored.get(name, RegionMemory()).standing
+            new = [cause for cause in known.standing if cause not in before and cause in (Cause.LOST, Cause.DEGRADED)]
+            if new and self.world.engine.now - self._well_since.get(name, self.world.engine.now) > KNOWN_AFTER_S:
+                self.false_moves += 1
+                self.world.sometimes["false move"] += 1
 
     # I11.
 

@@ -55,6 +55,7 @@ class _Watch:
     due: float = 0.0
     in_flight: list[float] = field(default_factory=list)
     armed: int = 0
+    asleep: bool = False
     formed_cut_off: bool = False
 
 
@@ -73,6 +74,7 @@ class Eyes:
         clock: Callable[[], float],
         on_turn: Callable[[str, evidence.History], None],
         awake: Callable[[], bool],
+        calm: Callable[[], bool],
     ) -> None:
         self._me = ("op", observer)
         self._probe = probe
@@ -83,6 +85,7 @@ class Eyes:
         self._clock = clock
         self._on_turn = on_turn
         self._awake = awake
+        self._calm = calm
         self.sight = Sight()
         self._watches = {name: _Watch(evidence.History(since=clock())) for name in entries}
         for name in self._watches:
@@ -103,7 +106,18 @@ class Eyes:
         """Something else looks wrong with this region: probe now."""
         if region in self._watches:
             self._watches[region].due = self._engine.now
+            self._watches[region].asleep = False
             self._arm(region, 0.0)
+
+    def rouse(self) -> None:
+        """Something broke or healed somewhere. Until now nothing could have changed what a sleeping watch saw."""
+        now = self._engine.now
+        for region, watch in self._watches.items():
+            if watch.asleep:
+                watch.asleep = False
+                while watch.due <= now:
+                    watch.due += self._probe.interval_s * self._dice.uniform(1 - JITTER, 1 + JITTER)
+                self._arm(region, watch.due - now)
 
     def stop(self) -> None:
         """The process is gone; whatever is still in flight finds nobody."""
@@ -126,7 +140,19 @@ class Eyes:
         if self._launch_at(watch) <= now + 1e-9:
             self._launch(region, watch)
         if region in self._watches and watch.armed == number:
+            watch.asleep = self._dull(region, watch)
+            if watch.asleep:
+                return
             self._arm(region, max(self._launch_at(watch) - now, 0.01))
+
+    def _dull(self, region: str, watch: _Watch) -> bool:
+        """Whether the next probes will tell what the last twelve told, until something changes."""
+        history, here = watch.history, ("entry", region)
+        if watch.in_flight or any(history.recent) or not self._calm():
+            return False
+        saw_well = history.verdict is history.streak is Verdict.UP and not watch.formed_cut_off
+        unhindered = self._network.clear(self._me, here) and not (self.sight.slow or self.sight.blind)
+        return saw_well and unhindered and self._entries[region].well(self._engine.now)
 
     def _launch_at(self, watch: _Watch) -> float:
         """As the shell has it: in turn, or as an overlapping confirmation of one that hangs."""

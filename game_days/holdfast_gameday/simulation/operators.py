@@ -32,13 +32,13 @@ REREAD_AFTER_TAKEOVER_S = (5.0, 15.0)
 REREAD_EVERY_S = 30.0
 
 # How often a round comes when nothing stirs. The shell's is quicker; any pace is one that a real machine could have.
-LEADS_EVERY_S = (3.5, 5.0)
-LEADS_HURRIED_S = (0.3, 0.8)
-FOLLOWS_EVERY_S = (20.0, 30.0)
-FOLLOWS_HURRIED_S = (4.0, 6.0)
-
-VOTES_EVERY_S = {"leads": 1.0, "follows": 2.5}
-VOTES_HURRIED_S = 0.2
+LEADS_EVERY_S = (4.5, 6.5)
+LEADS_HURRIED_S = (0.5, 1.0)
+FOLLOWS_EVERY_S = (40.0, 60.0)
+FOLLOWS_HURRIED_S = (8.0, 12.0)
+LEADER_RENEWS_S = 2.0
+FOLLOWER_READS_S = 1.5  # times the number of Leases there are to read
+VOTES_HURRIED_S = 0.3
 LOADS_COUNT_FOR_S = 10.0
 REFERENCES = 4
 
@@ -67,6 +67,7 @@ class Operator:
             clock=self.clock,
             on_turn=self._turned,
             awake=self.awake,
+            calm=world.calm,
         )
         self.book = Book(self.clock, world.topology.write_budget)
         line = Line(world.engine, world.network, world.clusters, world.calm, world.duplicated)
@@ -81,10 +82,11 @@ class Operator:
         self._rereads: list[float] = []
         self._nap: Callable[[], None] | None = None
         self._encoded: tuple[float, str] = (-1.0, "")
+        self._beats = 0
 
     def start(self) -> None:
         play(self._loop(), self.when_awake)
-        self._beat_votes()
+        self._tick_votes()
 
     def die(self) -> None:
         self.dead = True
@@ -128,17 +130,23 @@ class Operator:
 
     def hurry(self) -> None:
         """Something broke or healed somewhere: from now on at a quicker pace, with no other knowledge of it."""
-        self.world.engine.after(self.dice.uniform(0.0, VOTES_HURRIED_S), lambda: self.when_awake(self.vote.tick))
+        self.world.engine.after(self.dice.uniform(0.0, VOTES_HURRIED_S), lambda: self.when_awake(self._tick_votes))
+        self.eyes.rouse()
 
     def leads(self) -> bool:
         return self.vote.fence() is not None
 
-    def _beat_votes(self) -> None:
-        if self.dead:
+    def _tick_votes(self) -> None:
+        self._beats += 1
+        self._beat_votes(self._beats)
+
+    def _beat_votes(self, beats: int) -> None:
+        """One series of ticks; a newer one takes its place."""
+        if self.dead or beats != self._beats:
             return
         self.when_awake(self.vote.tick)
-        calm_s = VOTES_EVERY_S["leads" if self.leads() else "follows"]
-        self.world.engine.after(calm_s if self.world.calm() else VOTES_HURRIED_S, self._beat_votes)
+        calm_s = LEADER_RENEWS_S if self.leads() else FOLLOWER_READS_S * len(self.zone.voters)
+        self.world.engine.after(calm_s if self.world.calm() else VOTES_HURRIED_S, lambda: self._beat_votes(beats))
 
     def _loop(self) -> Story:
         yield self.world.engine.sleep(self.dice.uniform(0.0, 0.5))
@@ -184,6 +192,8 @@ class Operator:
         if view.fence is not None:
             yield from self._reread(view)
             yield from self._act(plan)
+            if plan.steps:
+                self.world.judge.acted(self, self._look(), plan)
 
     def _decide(self, view: View) -> Plan:
         plan = failover.decide(view, self.clock())
@@ -286,6 +296,10 @@ class Operator:
         self._record_at = self.clock()
         self._encoded = (-1.0, "")
 
+    def remembered(self) -> Mapping[str, RegionMemory]:
+        """What this operator takes the fleet's mind to be."""
+        return self._record.regions
+
     def _aged(self) -> memory.Record:
         return memory.aged(self._record, self.clock() - self._record_at)
 
@@ -299,7 +313,7 @@ class Operator:
         self._rereads = self._rereads[1:] or [now + REREAD_EVERY_S]
         for region in view.zone.members:
             for lever in view.levers_of(region):
-                if self.book.may_ask(lever):
+                if self.book.may_ask(lever) and self.book.affords_looking(lever):
                     yield from self._read(lever, region)
 
     def _act(self, plan: Plan) -> Story:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from holdfast_gameday.invariants import Violation
 from holdfast_gameday.simulation import schedule
+from holdfast_gameday.simulation.liveness import Loss
 from holdfast_gameday.simulation.schedule import Schedule
 from holdfast_gameday.simulation.world import World
 
@@ -24,6 +25,9 @@ class Outcome:
     digest: str
     sometimes: Counter[str]
     violations: tuple[Violation, ...]
+    losses: tuple[Loss, ...]
+    false_moves: int
+    rest_after_s: float
 
     @property
     def passed(self) -> bool:
@@ -56,4 +60,7 @@ def judge(world: World) -> Outcome:
         digest=world.story.digest(),
         sometimes=world.sometimes,
         violations=tuple(world.judge.violations),
+        losses=tuple(world.judge.liveness.losses),
+        false_moves=world.judge.false_moves,
+        rest_after_s=world.judge.liveness.rest_after_s or 0.0,
     )

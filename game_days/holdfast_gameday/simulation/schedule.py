@@ -78,14 +78,11 @@ def _fault(kind: Kind, fleet: Topology, dice: random.Random, at_s: float) -> Fau
     target, other = _whom(kind, fleet, dice)
     level_of, longest_s = MANNERS.get(kind, (_none, 180.0))
     for_s = dice.uniform(10.0, longest_s) if longest_s else 0.0
-    return Fault(
-        kind,
-        target,
-        round(at_s, 1),
-        round(min(for_s, CALM_FROM_S - at_s - 1.0), 1),
-        other,
-        round(level_of(dice), 3),
-    )
+    level = round(level_of(dice), 3)
+    if kind is Kind.LOCK_OUT:
+        for_s = level
+    for_s = round(min(for_s, CALM_FROM_S - at_s - 1.0), 1)
+    return Fault(kind, target, round(at_s, 1), for_s, other, for_s if kind is Kind.LOCK_OUT else level)
 
 
 def _whom(kind: Kind, fleet: Topology, dice: random.Random) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from holdfast.core.values import Carrier, Guards, Lever, Region, Zone, ZoneRegio
 
 REGIONS = ("fra", "ams", "par", "dub", "mad", "waw", "mil", "sto", "hel")
 WITNESS = "iad"
+CALLS_PER_POD = 10
 DOMAINS = ("hetzner", "leaseweb", "ovh", "aws", "gcp")
 RESIDENCY = "eu"
 
@@ -25,7 +26,10 @@ BY_NAME = {name: (regions, witnesses) for name, regions, witnesses, _ in SHAPES}
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """A fleet of one zone. `pods` a region has, `calls` the zone carries when all is well."""
+    """A fleet of one zone. `pods` a region has, `calls` the zone carries when all is well.
+
+    `fullness` of the fullest region is below what the headroom leaves, so that a whole fleet has room.
+    """
 
     name: str
     zone: Zone
@@ -46,7 +50,7 @@ def draw(dice: random.Random) -> Topology:
         levers=dice.choice((1, 2)),
         carriers=dice.choice((1, 2)),
         pods=dice.choice((6, 8, 12)),
-        calls=dice.choice((40, 100, 160)),
+        fullness=dice.choice((0.25, 0.5, 0.7)),
         write_budget=dice.choice((1200, 1200, 60)),
     )
 
@@ -61,7 +65,7 @@ def build(
     levers: int = 1,
     carriers: int = 1,
     pods: int = 8,
-    calls: int = 100,
+    fullness: float = 0.5,
     write_budget: int = 1200,
 ) -> Topology:
     count, witnesses = BY_NAME[name]
@@ -91,6 +95,8 @@ def build(
         )
         for index, region in enumerate(zone.voters)
     }
+    weights = [region.weight for region in zone.regions]
+    calls = int(fullness * pods * CALLS_PER_POD * sum(weights) / max(weights))
     return Topology(name, zone, regions, pods, calls, write_budget)
 
 

@@ -119,7 +119,8 @@ class Vote:
             if not leading:
                 self._stored.clear()
             self._host.led()
-        self._look_who_waits()
+        if self._waiting:
+            self._look_who_waits()
 
     def confirm(self) -> Wait:
         """Renew now; answers whether a majority acknowledged a renewal sent after this."""

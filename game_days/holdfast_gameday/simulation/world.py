@@ -29,7 +29,8 @@ from holdfast_gameday.simulation.stores import Cluster
 from holdfast_gameday.simulation.story import Story
 from holdfast_gameday.simulation.vendors import Answer, Change, Origin, Vendor
 
-HURRY_S = 15.0
+HURRY_S = 12.0
+HURRY_AFTER_VERDICT_S = 4.0
 
 
 class World:
@@ -72,8 +73,11 @@ class World:
         self._tick()
 
     def run(self) -> None:
-        self.engine.run(self.schedule.calm_from_s + self.schedule.calm_s)
-        self.judge.ended()
+        self.engine.run(self.schedule.calm_from_s)
+        self.judge.liveness.rest()
+
+    def leader(self) -> Operator | None:
+        return next((operator for operator in self.operators.values() if operator.awake() and operator.leads()), None)
 
     def calm(self) -> bool:
         return self.engine.now > self.hurried_until
@@ -181,12 +185,15 @@ class World:
         self.story.tell(self.engine.now, operator.name, words)
 
     def verdict_turned(self, operator: Operator, region: str, history: evidence.History) -> None:
+        if history.verdict is Verdict.DOWN:
+            self.judge.liveness.seen_down(operator.name, region)
         words = f"sees {region} {history.verdict.value}"
         self.story.tell(self.engine.now, operator.name, f"{words} ({history.detail})" if history.detail else words)
-        self.hurried_until = max(self.hurried_until, self.engine.now + HURRY_S / 2)
-        for name, other in self.operators.items():
-            delay_s = 0.0 if name == operator.name else self.dice.uniform(0.05, 1.0)
-            self.engine.after(delay_s, self._stirring(other))
+        self.hurried_until = max(self.hurried_until, self.engine.now + HURRY_AFTER_VERDICT_S)
+        leader = self.leader()
+        if leader is not None:
+            delay_s = 0.0 if leader is operator else self.dice.uniform(0.05, 1.0)
+            self.engine.after(delay_s, self._stirring(leader))
 
     def ran(self, operator: Operator, step: Step, *, done: bool) -> None:
         self.judge.ran(step, done=done)
@@ -254,4 +261,6 @@ class World:
             if name in self.calls.live and self.operators[name].awake():
                 mouth.beat = replace(mouth.beat, load=self.calls.load(name))
         self.judge.looked()
+        if self.leader() is None:
+            self.hurried_until = max(self.hurried_until, self.engine.now + EVERY_S)
         self.engine.after(EVERY_S, self._tick)
