@@ -3,56 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
-from fleet_apiserver import FakeApiServer
 from fleet_range import until
+from lease_faults import PATH, Booth, standing
 
-from holdfast import clock
-from holdfast.fleet import EPOCH_ANNOTATION, MEMORY_ANNOTATION, VoteShell
-from holdfast.fleet_register import Register
-
-NS = "holdfast-system"
-PATH = f"/apis/coordination.k8s.io/v1/namespaces/{NS}/leases/vote"
-
-
-class Booth:
-    """Three clusters with one vote each."""
-
-    def __init__(self) -> None:
-        self.servers = [FakeApiServer(name) for name in ("fra", "ams", "iad")]
-        self.memory = "first"
-
-    def candidate(self, me: str) -> VoteShell:
-        return VoteShell(
-            name="vote",
-            me=me,
-            region=me,
-            voters=[server.name for server in self.servers],
-            registers=[Register(server.client(), namespace=NS, name="vote") for server in self.servers],
-            annotations=lambda: {MEMORY_ANNOTATION: self.memory},
-            on_change=lambda: None,
-            clock=clock.now,
-            dice=random.Random(me),
-        )
-
-
-    def holders(self) -> list[str]:
-        """Who holds each cluster's vote."""
-        return [server.objects.get(PATH, {"spec": {}})["spec"].get("holderIdentity", "") for server in self.servers]
-
-
-@asynccontextmanager
-async def standing(*votes: VoteShell) -> AsyncIterator[dict[str, asyncio.Task[None]]]:
-    tasks = {vote._me: asyncio.create_task(vote.run()) for vote in votes}
-    try:
-        yield tasks
-    finally:
-        for task in tasks.values():
-            task.cancel()
-        await asyncio.gather(*tasks.values(), return_exceptions=True)
+from holdfast.fleet import EPOCH_ANNOTATION, MEMORY_ANNOTATION
 
 
 async def test_one_of_three_candidates_leads_and_the_others_know_whom() -> None:
@@ -70,7 +25,7 @@ async def test_one_hanging_cluster_does_not_cost_leadership() -> None:
     vote = booth.candidate("fra")
     async with standing(vote):
         await until(lambda: booth.holders() == ["fra", "fra", "fra"])
-        booth.servers[0].mode = "hang"
+        booth.each()[0].mode = "hang"
         assert await vote.confirm()
         await until(lambda: "fra" in vote.failures())
         assert vote.fence()
@@ -81,7 +36,7 @@ async def test_a_leader_cut_off_from_the_majority_stands_down_by_itself() -> Non
     vote = booth.candidate("fra")
     async with standing(vote):
         await until(vote.fence)
-        for server in booth.servers[1:]:
+        for server in booth.each()[1:]:
             server.mode = "hang"
         took_s = await until(lambda: vote.fence() is None, seconds=5)
         assert took_s <= 3.5
@@ -92,10 +47,10 @@ async def test_a_store_is_in_a_majority_before_it_is_acknowledged() -> None:
     vote = booth.candidate("fra")
     async with standing(vote):
         await until(vote.fence)
-        booth.servers[2].mode = "down"
+        booth.each()[2].mode = "down"
         booth.memory = "second"
         assert await vote.store()
-        stored = [server.objects[PATH]["metadata"]["annotations"][MEMORY_ANNOTATION] for server in booth.servers[:2]]
+        stored = [server.objects[PATH]["metadata"]["annotations"][MEMORY_ANNOTATION] for server in booth.each()[:2]]
         assert stored == ["second", "second"]
 
 
@@ -104,7 +59,7 @@ async def test_a_store_without_a_majority_is_refused() -> None:
     vote = booth.candidate("fra")
     async with standing(vote):
         await until(vote.fence)
-        for server in booth.servers[1:]:
+        for server in booth.each()[1:]:
             server.mode = "hang"
         assert not await vote.store()
 
@@ -114,7 +69,7 @@ async def test_a_renewal_whose_answer_is_lost_does_not_lock_us_out_of_our_own_le
     vote = booth.candidate("fra")
     async with standing(vote):
         await until(vote.fence)
-        for server in booth.servers:
+        for server in booth.each():
             server.hang_after_write = True
         assert await vote.confirm(), "renewed again from what the Lease had become"
         await until(lambda: vote.fence() and vote.last_ack_age_s() < 0.5, seconds=3)
@@ -139,10 +94,10 @@ async def test_who_ends_while_a_renewal_is_under_way_gives_its_votes_back_all_th
     vote = booth.candidate("fra")
     async with standing(vote) as tasks:
         await until(lambda: booth.holders() == ["fra", "fra", "fra"])
-        for server in booth.servers:
+        for server in booth.each():
             server.hang_after_write = True
         vote.renew()
-        await until(lambda: not any(server.hang_after_write for server in booth.servers))
+        await until(lambda: not any(server.hang_after_write for server in booth.each()))
         tasks["fra"].cancel()
         await asyncio.gather(tasks["fra"], return_exceptions=True)
         assert booth.holders() == ["", "", ""]
@@ -151,7 +106,7 @@ async def test_who_ends_while_a_renewal_is_under_way_gives_its_votes_back_all_th
 async def test_the_charts_labels_on_a_lease_survive_our_writes() -> None:
     """Helm deletes on upgrade what no longer bears its label, and with the Lease would go its epoch."""
     booth = Booth()
-    for server in booth.servers:
+    for server in booth.each():
         server.objects[PATH] = {
             "metadata": {"name": "vote", "resourceVersion": "1", "labels": {"app.kubernetes.io/managed-by": "Helm"}},
             "spec": {},
@@ -159,18 +114,18 @@ async def test_the_charts_labels_on_a_lease_survive_our_writes() -> None:
     vote = booth.candidate("fra")
     async with standing(vote):
         await until(lambda: booth.holders() == ["fra", "fra", "fra"])
-    labels = [server.objects[PATH]["metadata"].get("labels") for server in booth.servers]
+    labels = [server.objects[PATH]["metadata"].get("labels") for server in booth.each()]
     assert labels == [{"app.kubernetes.io/managed-by": "Helm"}] * 3
 
 
 async def test_a_lease_whose_epoch_cannot_be_counted_on_from_is_not_taken() -> None:
     """Sixteen digits are nobody's epoch of ours: the next one might not be readable to the others."""
     booth = Booth()
-    for server in booth.servers[:2]:
+    for server in booth.each()[:2]:
         metadata = {"name": "vote", "resourceVersion": "1", "annotations": {EPOCH_ANNOTATION: "9" * 16}}
         server.objects[PATH] = {"metadata": metadata, "spec": {}}
     vote = booth.candidate("fra")
     async with standing(vote):
-        await until(lambda: all(len(server.requests) >= 2 for server in booth.servers))
-        assert [server.writes() for server in booth.servers] == [[], [], []]
+        await until(lambda: all(len(server.requests) >= 2 for server in booth.each()))
+        assert [server.writes() for server in booth.each()] == [[], [], []]
         assert vote.fence() is None
