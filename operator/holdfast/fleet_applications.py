@@ -27,7 +27,7 @@ Accounts = Callable[[Zone, Carrier], TwilioApplications]
 
 
 class ApplicationLoop:
-    """The applications of one zone. `serving` is empty while the zone's standing is not known yet."""
+    """The applications of one zone. `wanted`: the fallback of the zone's plan, None when there is none."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class ApplicationLoop:
         desired: Desired,
         accounts: Accounts,
         leading: Callable[[], bool],
-        serving: Callable[[], tuple[str, ...]],
+        wanted: Callable[[], fallback.Fallback | None],
         stones: Callable[[], Iterable[copies.Tombstone]],
         clock: Callable[[], float],
         metrics: Metrics,
@@ -45,7 +45,7 @@ class ApplicationLoop:
         self._desired = desired
         self._accounts = accounts
         self._leading = leading
-        self._serving = serving
+        self._wanted = wanted
         self._stones = stones
         self._clock = clock
         self._metrics = metrics
@@ -70,8 +70,8 @@ class ApplicationLoop:
     async def round(self, zone: Zone) -> None:
         """Look at every agent of the zone once; what was seen right lately costs nothing."""
         regions = self._desired.regions
-        chosen = fallback.choose(zone, regions=regions, serving=self._serving())
-        if chosen is None:
+        chosen = self._wanted()
+        if chosen is None or chosen.region not in regions:
             return
         for entry in self._desired.agents_of(zone.name):
             for carrier in carriers_of(entry, zone):

@@ -249,7 +249,7 @@ class Fleet:
             desired=self._desired,
             accounts=world.accounts,
             leading=lambda: vote.fence() is not None,
-            serving=lambda: loop.view.serving() if loop.view else (),
+            wanted=lambda: loop.plan.fallback,
             stones=self.copies.stones,
             clock=world.clock,
             metrics=self._metrics,

@@ -6,7 +6,7 @@ import httpx
 from fleet_vendors import FakeTwilio
 
 from holdfast import telemetry
-from holdfast.core import copies
+from holdfast.core import copies, fallback
 from holdfast.core.agents import AgentSpec, Attempt, Number, Persona
 from holdfast.core.values import AgentRef, Carrier, Region, Zone, ZoneRegion
 from holdfast.desired import AgentEntry, Desired
@@ -54,7 +54,7 @@ class Desk:
             desired=self.desired,
             accounts=lambda _zone, _carrier: account,
             leading=lambda: self.leading,
-            serving=lambda: self.serving,
+            wanted=lambda: fallback.choose(ZONE, regions=self.desired.regions, serving=self.serving),
             stones=lambda: self.stones,
             clock=lambda: self.now,
             metrics=telemetry.Metrics(),
