@@ -22,7 +22,7 @@ kind never waits for a milder one's to end.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import accumulate
@@ -228,9 +228,9 @@ class Attempts:
         """The entries that may be tried in a region at all, whatever their health."""
         return tuple([line for line in self.lines if not _forbidden(line, self, region)])
 
-    def blamable(self) -> frozenset[str]:
-        """Whose illness may change the order."""
-        return frozenset([name for line in self.lines for name in (line.provider, line.key)])
+    def ailing(self, sick: frozenset[str]) -> list[AttemptLine]:
+        """The entries whose provider or key is among the sick."""
+        return [line for line in self.lines if line.provider in sick or line.key in sick]
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,11 +268,11 @@ def orders(
     Regions in which the same is ill share one answer.
     """
     suspects = frozenset[str]().union(*sick_in.values())
-    touched = [(ref, own, names) for ref, own in agents.items() if not suspects.isdisjoint(names := own.blamable())]
-    everywhere: list[_Touched] = []
-    local: list[_Touched] = []
-    for entry in touched:
-        (local if any(line.regions for line in entry[1].lines) else everywhere).append(entry)
+    everywhere: dict[AgentRef, Attempts] = {}
+    local: dict[AgentRef, Attempts] = {}
+    for ref, attempts in agents.items():
+        if attempts.ailing(suspects):
+            (local if any(line.regions for line in attempts.lines) else everywhere)[ref] = attempts
     shared: dict[frozenset[str], dict[AgentRef, tuple[str, ...]]] = {}
     answer: dict[str, Mapping[AgentRef, tuple[str, ...]]] = {}
     for region, sick in sick_in.items():
@@ -282,13 +282,12 @@ def orders(
     return answer
 
 
-_Touched = tuple[AgentRef, Attempts, frozenset[str]]
-
-
-def _unusual(agents: Iterable[_Touched], sick: frozenset[str], region: str) -> dict[AgentRef, tuple[str, ...]]:
+def _unusual(
+    agents: Mapping[AgentRef, Attempts], sick: frozenset[str], region: str
+) -> dict[AgentRef, tuple[str, ...]]:
     unusual = {}
-    for ref, attempts, blamable in agents:
-        if not sick.isdisjoint(blamable):
+    for ref, attempts in agents.items():
+        if attempts.ailing(sick):
             lines = attempts.permitted(region)
             usual = _preferred(lines)
             names = _arranged(lines, usual, sick)
