@@ -96,6 +96,17 @@ def test_a_minority_is_released_at_once():
     assert state.fence(10.3) is None
 
 
+def test_a_candidate_takes_no_vote_that_has_borne_its_own_epoch():
+    """Somebody led by that vote under this very epoch, for all that we know, and released it."""
+    state, _ = drive(
+        newcomer(), (10.0, Tick()), (10.1, read("fra")), (10.1, read("ams")), (10.15, read("iad", epoch=5)),
+        (10.2, Acked("fra", 10.1, LeaseView("me", "2", 5))),
+    )
+    state, commands = drive(state, (10.3, Refused("ams", LeaseView("other", "2", 5))))
+    assert commands == (Release("fra", "2"),)
+    assert isinstance(state.phase, Follower)
+
+
 def test_a_vote_whose_answer_was_lost_is_given_back_when_it_shows():
     """The write took effect, the answer did not come: the next read finds our own name."""
     state, _ = drive(
