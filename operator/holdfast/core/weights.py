@@ -43,8 +43,11 @@ def effective(view: View) -> tuple[dict[str, int], Shed | None]:
 
 
 def expected(region: str, view: View, *, share: int) -> int:
-    """The calls that a region would get at this share of its weight, were the others to stay as they are."""
-    weights = {**_weighted(view, view.able()), **_weighted(view, (region,), share=share)}
+    """The calls that a region would get at this share of its weight, once the others have their whole weight.
+
+    Were the others counted at their present step, two regions that come back together would each wait for the other.
+    """
+    weights = {**_weighted(view, view.able(), share=100), **_weighted(view, (region,), share=share)}
     if region not in weights:
         return 0
     calls = sum(load.active_calls for name, load in view.loads.items() if name in view.zone.members)

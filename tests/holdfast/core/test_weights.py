@@ -241,3 +241,11 @@ def test_a_view_is_left_as_it_was():
     before = dict(seen.loads)
     weights.effective(seen)
     assert seen.loads == before
+
+
+def test_two_regions_that_come_back_together_do_not_wait_for_each_other():
+    """Each is reckoned against the other's whole weight (found by the simulator, seed 12)."""
+    both = {name: cordoned(stands=False, step=0) for name in ("fra", "ams")}
+    seen = view(memory=both, loads=full(fra=(50, 50), ams=(50, 50)))
+
+    assert weights.expected("fra", seen, share=25) == 20
