@@ -73,3 +73,14 @@ def test_without_a_drain_there_is_none_and_unknown_regions_are_left_out():
     told = directives.directive("ams", zone(), regions={"ams": REGIONS["ams"]}, standing=Standing(("ams",)))
     said = directives.message(told, version=1)
     assert (said["drain"], said["buddy"], [line["name"] for line in said["regions"]]) == (None, None, ["ams"])
+
+
+def test_the_weights_in_force_stand_for_those_of_the_policy():
+    """A region on its way back, or full, is given fewer calls by the answer to a webhook, too."""
+    told = directives.directive("fra", zone(), regions=REGIONS, standing=Standing(ALL, weights={"ams": 2}))
+    assert [(line.name, line.weight) for line in told.regions] == [("fra", 50), ("ams", 2)]
+
+
+def test_a_weight_of_0_in_force_is_0():
+    told = directives.directive("fra", zone(), regions=REGIONS, standing=Standing(ALL, weights={"fra": 0, "ams": 9}))
+    assert [line.weight for line in told.regions] == [0, 9]

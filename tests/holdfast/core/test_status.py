@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from core_builders import DOWN, UNKNOWN, origins, said, view, zone
+import pytest
+from core_builders import DEGRADED, DOWN, UNKNOWN, cordoned, joined, origins, regions, said, view, zone
 
 from holdfast.core import failover, fallback, reasons, status
-from holdfast.core.plans import Plan
+from holdfast.core.plans import CarrierMove, Plan, Refusal, Turn, View
 from holdfast.core.status import Condition, Load
-from holdfast.core.values import Intent, OriginState, Reason, RegionMemory
+from holdfast.core.values import OriginState, Reason, RegionMemory
 
-CORDONED = {"fra": RegionMemory(Intent.CORDONED, 9.0, 1, "2 of 2 observers see fra down")}
+CORDONED = joined(zone(), fra=cordoned(ago_s=9.0, reason="2 of 2 observers see fra down"))
 
 
 def told(condition: Condition) -> tuple[bool | None, str]:
@@ -17,88 +18,197 @@ def told(condition: Condition) -> tuple[bool | None, str]:
     return condition.status, condition.reason.code
 
 
-def region(seen, plan: Plan | None = None) -> dict[str, Condition]:
+def said_of(condition: Condition) -> tuple[bool | None, str, str]:
+    return condition.status, condition.reason.code, condition.reason.message
+
+
+def region(seen: View, plan: Plan | None = None) -> dict[str, Condition]:
     return {each.type: each for each in status.region("fra", seen, plan=plan or Plan())}
 
 
 def test_a_zone_is_ready_while_a_region_that_serves_is_seen_up():
-    assert told(status.ready(view(verdicts={"fra": DOWN}))) == (True, reasons.READY)
-    assert told(status.ready(view(verdicts={"fra": DOWN, "ams": DOWN}))) == (False, reasons.NO_REGION_SERVES)
-    assert told(status.ready(view(verdicts={"fra": UNKNOWN, "ams": UNKNOWN}))) == (None, reasons.NO_REGION_SERVES)
+    assert status.ready(view()) == Condition("Ready", True, Reason(reasons.READY, "new calls go to fra, ams"))
+    assert said_of(status.ready(view(verdicts={"fra": DOWN}))) == (True, reasons.READY, "new calls go to ams")
+    assert told(status.ready(view(verdicts={"fra": DEGRADED, "ams": DOWN}))) == (True, reasons.READY)
+
+
+def test_it_is_not_when_all_are_down_and_unknown_when_nobody_says_so():
+    words = "no region of zone eu is both meant to serve and seen up"
+    assert said_of(status.ready(view(verdicts={"fra": DOWN, "ams": DOWN}))) == (False, reasons.NO_REGION_SERVES, words)
+    assert said_of(status.ready(view(verdicts={"fra": UNKNOWN, "ams": UNKNOWN}))) == (
+        None, reasons.NO_REGION_SERVES, words,
+    )
+    assert told(status.ready(view(verdicts={"fra": DOWN, "ams": UNKNOWN}))) == (False, reasons.NO_REGION_SERVES)
+
+
+def test_a_zone_without_a_legal_region_is_not_ready():
+    seen = view(regions=regions(zone(), abroad=["fra", "ams"]))
+    assert told(status.ready(seen)) == (False, reasons.NO_REGION_SERVES)
 
 
 def test_a_quorum_is_held_by_a_leader():
-    assert told(status.quorum(zone(), leader="ams")) == (True, reasons.LEADER_ELECTED)
-    assert told(status.quorum(zone(), leader=None)) == (False, reasons.NO_MAJORITY)
+    assert status.quorum(zone(), leader="ams") == Condition(
+        "QuorumHeld", True, Reason(reasons.LEADER_ELECTED, "ams leads zone eu")
+    )
+    assert said_of(status.quorum(zone(), leader=None)) == (
+        False, reasons.NO_MAJORITY, "nobody holds 2 of 3 votes; routing is held as it is"
+    )
 
 
 def test_two_voters_are_told_to_name_a_witness():
-    assert told(status.quorum(zone(witnesses=()), leader="ams")) == (False, reasons.NO_WITNESS)
+    assert status.quorum(zone(witnesses=()), leader="ams") == Condition("QuorumHeld", False, Reason(
+        reasons.NO_WITNESS, "fra and ams have no majority without each other: name a witness"
+    ))
 
 
 def test_ready_for_loss_when_the_others_have_room_for_the_largest():
-    loads = {"fra": Load(2, 40, 60), "ams": Load(2, 10, 40)}
-    assert told(status.ready_for_loss(zone(), loads=loads)) == (False, reasons.ENOUGH_PODS)
+    loads = {"fra": Load(2, 40, 60), "ams": Load(1, 10, 40), "mars": Load(9, 999, 999)}
+    assert status.ready_for_loss(zone(), loads=loads) == Condition("NotReadyForLoss", False, Reason(
+        reasons.ENOUGH_PODS, "without fra (40 calls) 1 ready pods have room for 40 calls"
+    ))
     loads["ams"] = Load(2, 10, 39)
-    assert told(status.ready_for_loss(zone(), loads=loads)) == (True, reasons.NOT_ENOUGH_PODS)
+    assert said_of(status.ready_for_loss(zone(), loads=loads)) == (
+        True, reasons.NOT_ENOUGH_PODS, "without fra (40 calls) 2 ready pods have room for 39 calls"
+    )
+
+
+def test_the_largest_is_the_one_with_most_calls():
+    of = zone(("fra", "ams", "iad"), ())
+    loads = {"fra": Load(2, 10, 5), "ams": Load(3, 40, 7), "iad": Load(4, 20, 30)}
+    assert said_of(status.ready_for_loss(of, loads=loads)) == (
+        True, reasons.NOT_ENOUGH_PODS, "without ams (40 calls) 6 ready pods have room for 35 calls"
+    )
 
 
 def test_not_ready_for_loss_without_another_ready_pod_even_when_nobody_calls():
     assert told(status.ready_for_loss(zone(), loads={"fra": Load(2, 0, 100)})) == (True, reasons.NOT_ENOUGH_PODS)
-    assert told(status.ready_for_loss(zone(("fra",)), loads={})) == (True, reasons.ONE_REGION)
-    assert told(status.ready_for_loss(zone(), loads={})) == (None, reasons.NOT_ENOUGH_PODS)
+    assert said_of(status.ready_for_loss(zone(("fra",)), loads={})) == (
+        True, reasons.ONE_REGION, "the zone has one region: its loss is survived at the carrier only"
+    )
+    assert said_of(status.ready_for_loss(zone(), loads={})) == (
+        None, reasons.NOT_ENOUGH_PODS, "no region tells its load"
+    )
 
 
 def test_a_lever_that_does_not_answer_is_named():
-    assert told(status.levers_reachable(zone(), failing={})) == (True, reasons.LEVER_ANSWERS)
-    failing = status.levers_reachable(zone(), failing={"edge": "429, back in 300 s", "foreign": "x"})
-    assert (failing.status, failing.reason.message) == (False, "edge: 429, back in 300 s")
+    assert status.levers_reachable(zone(), failing={}) == Condition(
+        "LeverReachable", True, Reason(reasons.LEVER_ANSWERS, "every lever answers")
+    )
+    of = zone(levers=("edge", "second", "third"))
+    failing = status.levers_reachable(of, failing={"third": "timeout", "edge": "429, back in 300 s", "foreign": "x"})
+    assert failing == Condition("LeverReachable", False, Reason(
+        reasons.LEVER_UNREACHABLE, "edge: 429, back in 300 s; third: timeout"
+    ))
+
+
+def test_a_region_has_these_four_conditions():
+    assert list(region(view())) == ["Ready", "Reachable", "RouteInSync", "ActionHeld"]
 
 
 def test_a_cordoned_region_tells_why_in_the_words_of_the_decision():
-    ready = region(view(memory=CORDONED))["Ready"]
-    assert (ready.status, ready.reason) == (False, Reason(reasons.REGION_CORDONED, "2 of 2 observers see fra down"))
-    assert told(region(view())["Ready"]) == (True, reasons.READY)
+    assert said_of(region(view(memory=CORDONED))["Ready"]) == (
+        False, reasons.REGION_CORDONED, "2 of 2 observers see fra down"
+    )
+    healed = joined(zone(), fra=cordoned(stands=False, reason="2 of 2 observers see fra up"))
+    assert said_of(region(view(memory=healed))["Ready"]) == (True, reasons.READY, "2 of 2 observers see fra up")
+
+
+def test_without_such_words_it_is_told_plainly():
+    assert said_of(region(view())["Ready"]) == (True, reasons.READY, "fra takes calls")
+    assert said_of(region(view(memory=joined(zone(), fra=cordoned())))["Ready"]) == (
+        False, reasons.REGION_CORDONED, "fra takes no new calls"
+    )
+
+
+def test_a_region_abroad_never_takes_calls_whatever_is_remembered_of_it():
+    seen = region(view(regions=regions(zone(), abroad=["fra"])))
+    assert told(seen["Ready"]) == (False, reasons.REGION_CORDONED)
+    assert said_of(seen["RouteInSync"]) == (False, reasons.ROUTE_DIFFERS, "not yet off at edge")
 
 
 def test_reachable_is_true_false_or_unknown():
-    assert told(region(view())["Reachable"]) == (True, reasons.READY)
-    assert told(region(view(verdicts={"fra": DOWN}))["Reachable"]) == (False, reasons.REGION_LOST)
-    assert told(region(view(observations=[said("ams", "fra", DOWN)]))["Reachable"]) == (None, reasons.NOT_CONFIRMED)
+    assert said_of(region(view())["Reachable"]) == (True, reasons.READY, "2 of 2 observers see fra up")
+    assert said_of(region(view(verdicts={"fra": DOWN}))["Reachable"]) == (
+        False, reasons.REGION_LOST, "2 of 2 observers see fra down, 2 are needed (ams; iad)"
+    )
+    assert said_of(region(view(observations=[said("ams", "fra", DOWN)]))["Reachable"]) == (
+        None, reasons.NOT_CONFIRMED, "0 of 2 observers see fra up"
+    )
 
 
-def test_a_route_is_in_sync_only_when_it_was_read_to_be():
-    def in_sync(seen) -> tuple[bool | None, str]:
-        return told(region(seen)["RouteInSync"])
-
-    assert in_sync(view()) == (True, reasons.READ_BACK)
-    assert in_sync(view(memory=CORDONED)) == (False, reasons.ROUTE_DIFFERS)
-    assert in_sync(view(routes=origins(zone(), off=["fra"]))) == (False, reasons.ROUTE_DIFFERS)
-    assert in_sync(view(memory=CORDONED, routes=origins(zone(), off=["fra"]))) == (True, reasons.READ_BACK)
-    assert in_sync(view(routes=[])) == (None, reasons.ROUTE_UNKNOWN)
-    assert in_sync(view(zone(levers=()))) == (None, reasons.NO_ORIGIN)
+@pytest.mark.parametrize(
+    ("seen", "status_is", "code", "words"),
+    [
+        (view(), True, reasons.READ_BACK, "on at edge, read back"),
+        (view(memory=CORDONED), False, reasons.ROUTE_DIFFERS, "not yet off at edge"),
+        (view(routes=origins(zone(), off=["fra"])), False, reasons.ROUTE_DIFFERS, "not yet on at edge"),
+        (view(memory=CORDONED, routes=origins(zone(), off=["fra"])), True, reasons.READ_BACK, "off at edge, read back"),
+        (view(zone(levers=("edge", "second")), routes=[]), None, reasons.ROUTE_UNKNOWN, "not read at edge, second"),
+        (view(zone(levers=())), None, reasons.NO_ORIGIN, "fra has no origin at any lever"),
+        (view(zone(levers=("edge", "second"))), True, reasons.READ_BACK, "on at edge, second, read back"),
+    ],
+    ids=["on", "to be off", "to be on", "off", "not read", "nowhere", "on at both"],
+)
+def test_a_route_is_in_sync_only_when_it_was_read_to_be(
+    seen: View, status_is: bool | None, code: str, words: str
+):
+    assert said_of(region(seen)["RouteInSync"]) == (status_is, code, words)
 
 
 def test_one_lever_that_differs_outweighs_another_that_is_unknown():
+    seen = view(zone(levers=("edge", "second")), routes=[OriginState("edge", "fra", False)])
+    assert said_of(region(seen)["RouteInSync"]) == (False, reasons.ROUTE_DIFFERS, "not yet on at edge")
+
+
+def test_every_lever_that_differs_is_named():
     of = zone(levers=("edge", "second"))
-    seen = view(of, routes=[OriginState("edge", "fra", False)])
-    assert told(region(seen)["RouteInSync"]) == (False, reasons.ROUTE_DIFFERS)
+    seen = view(of, routes=origins(of, off=["fra"]))
+    assert region(seen)["RouteInSync"].reason.message == "not yet on at edge, second"
+
+
+def test_a_share_that_is_not_as_wanted_is_not_in_sync():
+    of = zone(weighted=["edge"])
+    climbing = joined(of, fra=RegionMemory({}, 0))
+    whole = view(of, memory=climbing, routes=[OriginState("edge", "fra", True, share=100)])
+    assert said_of(region(whole)["RouteInSync"]) == (False, reasons.ROUTE_DIFFERS, "not yet on with 5 % at edge")
+    as_wanted = view(of, memory=climbing, routes=[OriginState("edge", "fra", True, share=5)])
+    assert told(region(as_wanted)["RouteInSync"]) == (True, reasons.READ_BACK)
 
 
 def test_what_a_guard_holds_back_is_shown_with_its_reason():
     seen = view(verdicts={"fra": DOWN}, fence=None)
-    held = region(seen, failover.decide(seen, 1.0))["ActionHeld"]
-    assert told(held) == (True, reasons.NO_QUORUM)
-    assert told(region(view())["ActionHeld"]) == (False, reasons.NOTHING_HELD)
+    assert said_of(region(seen, failover.decide(seen, 1.0))["ActionHeld"]) == (
+        True, reasons.NO_QUORUM, "this operator does not hold a majority of the votes"
+    )
+    assert said_of(region(view())["ActionHeld"]) == (
+        False, reasons.NOTHING_HELD, "no action on this region is held back"
+    )
+
+
+def test_what_is_held_elsewhere_or_of_a_carrier_is_not_shown_here():
+    seen = view(verdicts={"ams": DOWN}, fence=None)
+    carrier = Refusal(CarrierMove("fra", Turn.OUT, Reason("CarrierIll", "x")), Reason("Dwell", "y"))
+    plan = Plan(refusals=(carrier, *failover.decide(seen, 1.0).refusals))
+    assert told(region(seen, plan)["ActionHeld"]) == (False, reasons.NOTHING_HELD)
 
 
 def test_a_fallback_is_ready_when_read_back_and_apart():
     apart = fallback.Fallback("ams", apart=True, reason=Reason(reasons.SEPARATE_REGION, "apart"))
     alone = fallback.Fallback("fra", apart=False, reason=Reason(reasons.NO_OTHER_REGION, "alone"))
-    assert told(status.fallback_ready(apart, read_back=True)) == (True, reasons.SEPARATE_REGION)
-    assert told(status.fallback_ready(alone, read_back=True)) == (False, reasons.NO_OTHER_REGION)
-    assert told(status.fallback_ready(apart, read_back=False)) == (False, reasons.ROUTE_DIFFERS)
-    assert told(status.fallback_ready(apart, read_back=None)) == (None, reasons.ROUTE_UNKNOWN)
+    assert status.fallback_ready(apart, read_back=True) == Condition("FallbackReady", True, apart.reason)
+    assert status.fallback_ready(alone, read_back=True) == Condition("FallbackReady", False, alone.reason)
+    assert said_of(status.fallback_ready(apart, read_back=False)) == (
+        False, reasons.ROUTE_DIFFERS, "the carrier's application differs"
+    )
+    assert said_of(status.fallback_ready(apart, read_back=None)) == (
+        None, reasons.ROUTE_UNKNOWN, "the carrier was not read yet"
+    )
+
+
+def test_without_a_legal_region_there_is_nowhere_to_fall_back_to():
+    assert status.fallback_ready(None, read_back=True) == Condition("FallbackReady", False, Reason(
+        reasons.OUTSIDE_RESIDENCY, "no region of the zone may legally take calls, so there is nowhere to fall back to"
+    ))
 
 
 def test_rendered_conditions_keep_the_time_of_their_last_turn():
@@ -117,5 +227,8 @@ def test_rendered_conditions_keep_the_time_of_their_last_turn():
         ("Reachable", "Unknown", "2026-02-02T00:00:00Z"),
         ("Ready", "True", "2026-01-01T00:00:00Z"),
     ]
-    assert {each["observedGeneration"] for each in rendered} == {4}
+    assert rendered[0] == {
+        "type": "QuorumHeld", "status": "False", "reason": "NoMajority", "message": "b", "observedGeneration": 4,
+        "lastTransitionTime": "2026-02-02T00:00:00Z",
+    }
     assert len(rendered[1]["message"]) == status.MESSAGE_CHARS_MAX
