@@ -20,7 +20,6 @@ GAME_DAY_SHIFT = "GameDayShift"
 SHIFT_ENDED = "ShiftEnded"
 
 # What was done besides.
-ORIGIN_WRITTEN = "OriginWritten"
 CALLS_SHED = "CallsShed"
 
 # Why an action was refused, in the order in which the guards are asked.

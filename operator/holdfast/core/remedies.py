@@ -30,7 +30,6 @@ REMEDIES: Mapping[str, str] = MappingProxyType({
     reasons.GAME_DAY_SHIFT: "The rehearsal ends by its own time, is stopped, or an incident takes its place.",
     reasons.SHIFT_ENDED: NOTHING,
     # What was done besides.
-    reasons.ORIGIN_WRITTEN: "It is read back at the lever within seconds; while it differs it is written again.",
     reasons.CALLS_SHED: "More bridge pods become ready, or a region that is out comes back.",
     # Why an action was refused.
     reasons.NO_QUORUM: "This operator holds more than half of the votes; if another one leads, that one decides.",
