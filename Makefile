@@ -9,7 +9,7 @@ export PYTHONSAFEPATH := 1
 PHASE := game_days/phase.sh
 ARGS ?=
 
-.PHONY: help demo test check bench-idle bench-decide lab-up lab-down crds tools images setup preflight unit mutants mutation cluster system
+.PHONY: help demo test check bench-idle bench-decide bench-cli explain-page lab-up lab-down crds tools images setup preflight unit mutants mutation cluster system
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 14
@@ -52,6 +52,12 @@ bench-idle: preflight tools images  ## memory and CPU of a region without calls 
 
 bench-decide: setup  ## what it costs to decide for 5,000 and 20,000 agents at one moment (ARGS=--check)
 	@$(RUN) python -m holdfast_gameday.bench_decide $(ARGS)
+
+bench-cli: setup  ## how long the plugin takes to start (ARGS=--check)
+	@$(RUN) python -m holdfast_gameday.bench_cli $(ARGS)
+
+explain-page: setup  ## write the examples of docs/explain.md from the core's own decisions
+	@$(RUN) python tests/support/explain_page.py
 
 crds: setup  ## write crds/ and the chart's copies from the models
 	@$(RUN) python -m holdfast.api.generate

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from collections.abc import Sequence
-from pathlib import Path
 
 import click
 
@@ -66,7 +64,7 @@ def version(options: Options) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run it; answers the exit status. Nothing but an answer goes to standard output."""
-    name = PROGRAM if Path(sys.argv[0]).name.startswith("kubectl-") else "holdfast"
+    name = PROGRAM if os.path.basename(sys.argv[0]).startswith("kubectl-") else "holdfast"
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         answered = cli.main(words, prog_name=name, standalone_mode=False)
@@ -88,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return ExitStatus.FAILED
     except Exception as e:
         if "-v" in words or "--verbose" in words:
-            traceback.print_exc()
+            sys.excepthook(type(e), e, e.__traceback__)
         return _said(f"unexpected: {type(e).__name__}: {e}", f"{name} {' '.join(words)} -v", ExitStatus.FAILED)
 
 

@@ -14,6 +14,7 @@ from rich.text import Text
 from holdfast.cli.answer import Answer, Condition, Seen
 from holdfast.cli.console import STYLES
 from holdfast.core.audit import Record
+from holdfast.core.explain import Entry
 
 SHOWN = 2
 VERDICT_SIGNS = {"up": "ok", "down": "bad", "degraded": "warning"}
@@ -26,8 +27,8 @@ def show(answer: Answer, console: Console, *, signs: Mapping[str, str], verbose:
     _seen(answer, console, signs)
     kept = None if verbose else SHOWN
     _conditions([each for each in answer.conditions if verbose or _is_worth_a_row(each, answer)], console, signs)
-    _records("DECIDED", answer.decisions, console, kept=kept)
-    _records("REFUSED", answer.refusals if verbose else answer.telling_refusals, console, kept=kept)
+    _records("DECIDED", answer.decisions, answer, console, kept=kept)
+    _records("REFUSED", answer.refusals if verbose else answer.telling_refusals, answer, console, kept=kept)
     if answer.changes:
         _line(console, Text("WOULD-HAVE-TO-CHANGE", style="bold"))
         for code, remedy in answer.changes.items():
@@ -104,7 +105,8 @@ def _conditions(conditions: Sequence[Condition], console: Console, signs: Mappin
     _table(rows, console)
 
 
-def _records(title: str, records: Sequence[Record], console: Console, *, kept: int | None) -> None:
+def _records(title: str, records: Sequence[Record], answer: Answer, console: Console, *, kept: int | None) -> None:
+    """What was done, or not done."""
     if not records:
         return
     _line(console, Text(title, style="bold"))
@@ -114,9 +116,7 @@ def _records(title: str, records: Sequence[Record], console: Console, *, kept: i
         head = Text.assemble(
             f"{_second(record.at)}  by {record.by}{epoch}  ", (entry.action, "bold"), f"  {entry.outcome.value}"
         )
-        person = f"; overridden: {entry.override}" if entry.override else ""
-        wanted = f"; wanted because {entry.wanted.message}" if entry.wanted else ""
-        why = Text.assemble((entry.reason.code, "bold"), f": {entry.reason.message}{person}{wanted}")
+        why = _why(entry, said=answer.verdict.message)
         if console.is_terminal:
             _line(console, head, indent=2)
             _line(console, why, indent=6)
@@ -124,6 +124,17 @@ def _records(title: str, records: Sequence[Record], console: Console, *, kept: i
             _line(console, Text.assemble(head, "  ", why), indent=2)
     if kept is not None and len(records) > kept:
         _line(console, Text(f"… {len(records) - kept} more, by -v", style="dim"), indent=2)
+
+
+def _why(entry: Entry, *, said: str) -> Text:
+    """The reason, the person's words, and the wish; nothing that has been said already."""
+    message = "" if entry.reason.message == said else f": {entry.reason.message}"
+    parts = [Text.assemble((entry.reason.code, "bold"), message)]
+    if entry.override:
+        parts.append(Text(f"overridden: {entry.override}"))
+    if entry.wanted and entry.wanted.message not in entry.reason.message:
+        parts.append(Text(f"wanted because {entry.wanted.message}"))
+    return Text("; ").join(parts)
 
 
 def _second(at: str) -> str:

@@ -266,10 +266,11 @@ def test_on_a_terminal_words_are_folded_under_their_beginning(said, fleet, monke
     assert made.width == 60
     answer = _answer(fleet)
     render.show(answer, made, signs=console.SIGNS)
-    lines = out.getvalue().splitlines()
+    lines = [line.rstrip() for line in out.getvalue().splitlines()]
     assert max(map(len, lines)) <= 60
     assert "\x1b" not in out.getvalue()
-    assert any(line.startswith("      RegionLost: 2 of 2 observers") for line in lines)
+    assert "      Dwell: fra was moved less than 300 s ago; wanted" in lines
+    assert any(line.startswith("      because 2 of 2 observers see fra up") for line in lines)
 
 
 def _answer(_fleet):
