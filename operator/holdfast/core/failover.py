@@ -86,11 +86,11 @@ def _found_off(view: View) -> View:
     Somebody had a reason to turn it off. Only when no other region would be left on is it turned on at once.
     """
     for name in view.zone.members:
-        recorded = name in view.memory and not (view.rewound and not view.remembered(name).standing)
+        if name in view.memory and not (view.rewound and not view.remembered(name).standing):
+            continue
         others_on = any(state.enabled for state in view.origins if state.region != name)
         states = [view.enabled(lever, name) for lever in view.levers_of(name)]
-        all_off = bool(states) and all(enabled is False for enabled in states)
-        if not recorded and all_off and others_on:
+        if states and others_on and all(enabled is False for enabled in states):
             found = Cordon(stands=True, changed_ago_s=None, reason="found off, with no record of why")
             before = view.remembered(name)
             view = view.with_memory(name, replace(before, cordons={**before.cordons, Cause.FOUND_OFF: found}))
