@@ -43,6 +43,7 @@ def test_votes_are_taken_one_by_one_in_the_fixed_order_with_an_epoch_above_all_r
 def test_a_majority_makes_a_leader_from_before_the_requests_were_sent():
     state = leader()
     assert state.phase == Leader(5)
+    assert state.valid_until() == 10.1 + 3.3
     assert state.fence(13.3) == Fence("eu", 5, "me")
     assert state.fence(13.4) is None
     assert state.majority_acked_at() == 10.1
@@ -166,6 +167,7 @@ def test_one_failing_voter_does_not_end_a_leadership_of_the_others():
     state, _ = drive(state, (11.4, read("iad", epoch=4)), (12.4, Tick()), (12.5, Failed("ams")))
     state, _ = drive(state, (12.5, Acked("iad", 12.4, LeaseView("me", "2", 5))))
     assert state.phase == Leader(5)
+    assert state.valid_until() == 11.3 + 3.3
 
 
 def test_a_read_that_shows_our_name_extends_nothing():
@@ -174,6 +176,7 @@ def test_a_read_that_shows_our_name_extends_nothing():
     state, _ = drive(state, (10.4, Tick()), (11.4, Tick()), (11.5, Failed("fra")))
     state, _ = drive(state, (11.5, Acked("iad", 11.4, LeaseView("me", "9", 5))))
     assert state.phase == Leader(5)
+    assert state.valid_until() == 10.1 + 3.3
 
 
 def test_a_renewal_refused_with_our_own_name_is_repeated_from_the_new_stamp():
