@@ -60,8 +60,8 @@ def test_a_region_does_not_ask_for_some_of_its_agents():
 
 
 def test_an_agent_that_should_have_no_pods_and_has_no_calls_does_not_count():
-    assert code(withdrawals.wish(here(agent(0), agent(0, wanted_pods=0)))) == ASKS_FOR_PODS
-    assert code(withdrawals.wish(here(agent(0), agent(0, wanted_pods=0, calls=3)))) == reasons.ONLY_SOME_AGENTS
+    assert code(withdrawals.wish(here(agent(0, wanted_pods=1), agent(0, wanted_pods=0)))) == ASKS_FOR_PODS
+    assert code(withdrawals.wish(here(agent(0), agent(0, wanted_pods=0, calls=1)))) == reasons.ONLY_SOME_AGENTS
 
 
 def test_a_region_asks_when_nothing_works_here_that_works_elsewhere():
