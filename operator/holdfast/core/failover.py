@@ -22,11 +22,12 @@ from holdfast.core.plans import Move, Overridden, Plan, Refusal, StoreMemory, Tu
 from holdfast.core.values import NEVER_S, Cause, Cordon, Fence, RegionMemory
 
 FLAPS_FORGIVEN_AFTER_DWELLS = 12
+SHIFT_DRIFT_S = 10.0  # clocks on walls differ by less, and a rewritten end by more
 
 
 def decide(view: View, now: float) -> Plan:
     """`now` is on the clock on which `wake_at` will be read; every other time is an age."""
-    after, moves, refusals, overridden = _make_up_mind(_joined(_found_off(view)))
+    after, moves, refusals, overridden = _make_up_mind(_reshifted(_joined(_found_off(view))))
     choice = carriers.decide(view)
     spread, shed = weights.effective(view)
     plan = Plan(
@@ -102,6 +103,22 @@ def _joined(view: View) -> View:
     for name in view.zone.members:
         if not view.joined(name) and view.legal(name) and view.tally(name).well:
             view = view.with_memory(name, RegionMemory())
+    return view
+
+
+def _reshifted(view: View) -> View:
+    """A shift that is told with another end, or in another cluster, than it began with goes by what is told now."""
+    for name in view.zone.members:
+        remembered = view.remembered(name)
+        for cause in guards.ON_PURPOSE:
+            running = wants.shift(name, cause, view)
+            if running is None or cause not in remembered.standing:
+                continue
+            cordon = remembered.cordons[cause]
+            drift_s = abs((cordon.remaining_s or 0.0) - running.remaining_s)
+            if drift_s > SHIFT_DRIFT_S or cordon.told_by != running.told_by:
+                told = replace(cordon, remaining_s=running.remaining_s, told_by=running.told_by)
+                view = view.with_memory(name, replace(remembered, cordons={**remembered.cordons, cause: told}))
     return view
 
 

@@ -177,15 +177,17 @@ def last_serving(action: Action, view: View) -> Reason | None:
 
 
 def never_empty(action: Action, view: View) -> Reason | None:
-    """At each lever concerned, an origin must remain that is read to be on and whose region is seen up."""
+    """An origin must remain that is read to be on and whose region is seen up: at the lever that is written, and for
+    a move at one lever at least. A lever that cannot be read holds its own writes, not those of the others.
+    """
     if not _takes_out(action):
         return None
     levers = (action.lever,) if isinstance(action, SetOrigin) else view.levers_of(action.region)
     left = _left(action, view)
-    for lever in levers:
-        if not any(view.enabled(lever, name) for name in left):
-            return Reason(reasons.NEVER_EMPTY, f"lever {lever} would have no origin left that is on and well")
-    return None
+    emptied = [lever for lever in levers if not any(view.enabled(lever, name) for name in left)]
+    if len(emptied) < max(len(levers), 1):
+        return None
+    return Reason(reasons.NEVER_EMPTY, f"lever {emptied[0]} would have no origin left that is on and well")
 
 
 def min_serving(action: Action, view: View) -> Reason | None:

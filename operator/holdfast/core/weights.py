@@ -19,10 +19,12 @@ COARSE = 20  # Weights that follow the room are told in steps of a twentieth, or
 def effective(view: View) -> tuple[dict[str, int], Shed | None]:
     """The weight of every region of the zone as the answer to a webhook should use it, and what must be turned away.
 
-    When no serving region is seen up the weights stay as if all were: who cannot see must not empty a route.
+    A region of which nobody says anything keeps its weight, and when all are spoken against each does: who cannot see
+    must not empty a route.
     """
-    weighted = _weighted(view, view.able() or view.serving())
-    standby = [name for name in view.able() or view.serving() if name not in weighted]
+    serving = [name for name in view.serving() if view.tally(name).seen_up or not view.tally(name).against]
+    weighted = _weighted(view, serving or view.serving())
+    standby = [name for name in serving or view.serving() if name not in weighted]
     chosen = weighted or dict.fromkeys(_apart(standby, view), 1)
     calls = sum(load.active_calls for name, load in view.loads.items() if name in view.zone.members)
     room = _room({*chosen, *standby}, view.loads)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from core_builders import DEGRADED, DOWN, UNKNOWN, UP, all_say, cordoned, joined, origins, said, view, zone
 
@@ -92,8 +94,31 @@ def test_no_person_takes_the_last_region_out():
 
 
 def test_a_cordon_that_runs_changes_nothing():
-    plan = decided(view(memory=OUT_BY_PERSON, routes=FRA_OFF, shifts=(PERSON,)))
+    plan = decided(view(memory=OUT_BY_PERSON, routes=FRA_OFF, shifts=(replace(PERSON, remaining_s=550.0),)))
     assert (plan.steps, plan.moves, plan.refusals, plan.wake_at) == ((), (), (), 590.0)
+
+
+@pytest.mark.parametrize(
+    ("told", "remembered"),
+    [
+        (replace(PERSON, remaining_s=550.1), (550.1, "ams")),
+        (replace(PERSON, remaining_s=529.9), (529.9, "ams")),
+        (replace(PERSON, remaining_s=540.0, told_by="iad"), (540.0, "iad")),
+    ],
+    ids=["extended", "shortened", "told elsewhere"],
+)
+def test_a_cordon_that_is_told_anew_goes_by_what_is_told_now(told: Shift, remembered: tuple[float, str]):
+    """Or the silence of the cluster it is told in would end it at the time it first had."""
+    plan = decided(view(memory=OUT_BY_PERSON, routes=FRA_OFF, shifts=(told,)))
+    cordon = stored(plan)["fra"].cordons[Cause.HUMAN]
+    assert (cordon.remaining_s, cordon.told_by) == remembered
+    assert (cordon.changed_ago_s, cordon.flaps, cordon.reason) == (60.0, 1, "new switches")
+    assert plan.moves == ()
+
+
+def test_a_cordon_that_is_over_is_not_kept_by_another_told_for_the_region():
+    memory = joined(zone(), fra=cordoned(Cause.HUMAN, 60.0, stands=False))
+    assert decided(view(memory=memory, shifts=(replace(PERSON, by=Cause.GAME_DAY),))).moves != ()
 
 
 @pytest.mark.parametrize("memory", [OUT_BY_PERSON, OUT_BY_REHEARSAL], ids=["person", "rehearsal"])

@@ -294,10 +294,15 @@ WHAT_IS_LEFT: dict[str, Case] = {
     "what is left is on but about to be turned off": (
         guards.never_empty, TURN_OFF, view(memory=AMS_OUT), reasons.NEVER_EMPTY,
     ),
-    "every lever of a move is asked": (
-        guards.never_empty, out(),
-        view(zone(levers=("edge", "second")), routes=origins(zone())),
-        Reason(reasons.NEVER_EMPTY, "lever second would have no origin left that is on and well"),
+    "one lever that cannot be read does not hold a move": (
+        guards.never_empty, out(), view(zone(levers=("edge", "second")), routes=origins(zone())), None,
+    ),
+    "a move that would empty every lever is held": (
+        guards.never_empty, out(), view(zone(levers=("edge", "second")), routes=[]),
+        Reason(reasons.NEVER_EMPTY, "lever edge would have no origin left that is on and well"),
+    ),
+    "a region without levers empties none": (
+        guards.never_empty, out(), view(zone(levers=())), None,
     ),
     "a write asks its own lever only": (
         guards.never_empty, TURN_OFF, view(zone(levers=("edge", "second")), routes=origins(zone())), None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from core_builders import DOWN, UNKNOWN, cordoned, joined, region, regions, view, zone
+from core_builders import DOWN, UNKNOWN, UP, cordoned, joined, region, regions, said, view, zone
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -249,3 +249,18 @@ def test_two_regions_that_come_back_together_do_not_wait_for_each_other():
     seen = view(memory=both, loads=full(fra=(50, 50), ams=(50, 50)))
 
     assert weights.expected("fra", seen, share=25) == 20
+
+
+def test_a_region_of_which_nobody_says_anything_keeps_its_weight():
+    """Silent observers must not move calls (found by the simulator: two regions, one operator gone)."""
+    of = zone(("fra", "ams"), ())
+    told = [said("fra", "ams", UP), said("ams", "fra", UP, heard_age_s=60.0)]
+
+    assert weights.effective(view(of, observations=told))[0] == {"fra": 50, "ams": 50}
+
+
+def test_a_region_that_somebody_speaks_against_and_nobody_for_gets_nothing():
+    of = zone(("fra", "ams", "iad"), ("lon",))
+    told = [said("fra", "ams", UP), said("ams", "fra", DOWN), said("fra", "iad", UP)]
+
+    assert weights.effective(view(of, observations=told))[0] == {"fra": 0, "ams": 50, "iad": 50}
