@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
+import sys
 import time
+from pathlib import Path
 
 import stage_fixture
 from stage_fixture import dial, dial_into, over, stage, until
 
 from holdfast_gameday.installation import Installation
-from holdfast_gameday.lab import names
+from holdfast_gameday.lab import names, paths
 from holdfast_gameday.lab.commands import LabError
 from holdfast_gameday.practice import NUMBERS
+from holdfast_gameday.runner import Stage
 from holdfast_gameday.world.callers import Outcome
 from holdfast_gameday.world.callers_script import Ask, Chat, Goodbye, Listen, Step, Tell
 
@@ -201,6 +205,14 @@ async def test_describe_tells_why_a_region_is_cordoned(stage):
 
     assert "cordon" in text.lower()
     assert "iad" in text  # who saw it
+
+
+async def test_explain_answers_while_the_region_it_is_asked_about_is_down(stage):
+    told = await _explain(stage, "fra")
+
+    assert "RegionLost" in told
+    assert "2 of 2 observers see fra down" in told
+    assert "Could not read fra" in told
     await _back(stage, "fra")
 
 
@@ -231,3 +243,17 @@ async def test_a_deleted_agent_leaves_nothing_behind_in_any_region(stage):
         await until(clean, within_s=60, what=f"{name} has nothing of the agent")
     account, _ = stage.range.twilio.state.find_number(NUMBERS["eu"])
     await until(lambda: not account.applications, within_s=30, what="the carrier has no application of the agent")
+
+
+async def _explain(stage: Stage, *words: str) -> str:
+    """What the plugin prints to somebody whose present cluster is ams."""
+    access = stage.installation.regions["ams"]
+    plugin = await asyncio.create_subprocess_exec(
+        Path(sys.executable).with_name("kubectl-holdfast"),
+        f"--kubeconfig={access.kubeconfig}", "--context=ams", "explain", *words,
+        env={**os.environ, "PATH": f"{paths.binaries()}:{os.environ['PATH']}"},
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )
+    async with asyncio.timeout(15):
+        said, _ = await plugin.communicate()
+    return said.decode()
