@@ -35,7 +35,8 @@ def show(answer: Answer, console: Console, *, signs: Mapping[str, str], verbose:
             _line(console, Text.assemble((code, "bold"), f": {remedy}"), indent=2)
     for what, why in answer.unread.items():
         _line(console, Text(f"Could not read {what}: {why}", style=STYLES["warning"]))
-    _line(console, Text.assemble(("next: ", "bold"), answer.next_command))
+    # Never folded, or it would not work when it is pasted.
+    console.print(Text.assemble(("next: ", "bold"), answer.next_command), soft_wrap=True)
 
 
 def held(seconds: float | None) -> str:
@@ -112,29 +113,27 @@ def _records(title: str, records: Sequence[Record], answer: Answer, console: Con
     _line(console, Text(title, style="bold"))
     for record in records[:kept]:
         entry = record.entry
-        epoch = f" (epoch {entry.epoch})" if entry.epoch else ""
-        head = Text.assemble(
-            f"{_second(record.at)}  by {record.by}{epoch}  ", (entry.action, "bold"), f"  {entry.outcome.value}"
-        )
+        by = f"{record.by} (epoch {entry.epoch})" if entry.epoch else record.by
+        head = Text.assemble(f"{_second(record.at)}  ", (entry.reason.code, "bold"), f"  {entry.action}  by {by}")
+        head.append("" if entry.outcome.name == title else f", {entry.outcome.value}")
         why = _why(entry, said=answer.verdict.message)
-        if console.is_terminal:
+        if console.is_terminal and why:
             _line(console, head, indent=2)
-            _line(console, why, indent=6)
+            _line(console, Text(why), indent=6)
         else:
-            _line(console, Text.assemble(head, "  ", why), indent=2)
+            _line(console, Text.assemble(head, f": {why}" if why else ""), indent=2)
     if kept is not None and len(records) > kept:
         _line(console, Text(f"… {len(records) - kept} more, by -v", style="dim"), indent=2)
 
 
-def _why(entry: Entry, *, said: str) -> Text:
+def _why(entry: Entry, *, said: str) -> str:
     """The reason, the person's words, and the wish; nothing that has been said already."""
-    message = "" if entry.reason.message == said else f": {entry.reason.message}"
-    parts = [Text.assemble((entry.reason.code, "bold"), message)]
+    parts = [] if entry.reason.message == said else [entry.reason.message]
     if entry.override:
-        parts.append(Text(f"overridden: {entry.override}"))
+        parts.append(f"a person said: {entry.override}")
     if entry.wanted and entry.wanted.message not in entry.reason.message:
-        parts.append(Text(f"wanted because {entry.wanted.message}"))
-    return Text("; ").join(parts)
+        parts.append(f"wanted because {entry.wanted.message}")
+    return "; ".join(parts)
 
 
 def _second(at: str) -> str:

@@ -168,7 +168,8 @@ def _changes(
     since = decisions[0].at if decisions else ""
     codes += [record.entry.reason.code for record in refusals if record.at >= since and verdict.sign != "ok"]
     if decisions:
-        codes = [code for code in codes if code != reasons.NO_QUORUM]
+        # That others could not decide, or that a guard was overridden, asks for nothing any more.
+        codes = [code for code in codes if code not in (reasons.NO_QUORUM, decisions[0].entry.overrode)]
     known_codes = [code for code in dict.fromkeys(codes) if code in remedies.REMEDIES]
     return {code: remedies.of(code) for code in known_codes if remedies.of(code) != remedies.NOTHING}
 

@@ -94,6 +94,11 @@ class Entry:
         return self.outcome not in (Outcome.REFUSED, Outcome.HELD)
 
     @property
+    def overrode(self) -> str:
+        """The guard that a person kept from refusing this."""
+        return self.guard if self.outcome is Outcome.OVERRIDDEN else ""
+
+    @property
     def remedy(self) -> str:
         """What would have to change."""
         return remedies.of(self.reason.code)

@@ -72,7 +72,7 @@ def test_a_refusal_names_the_guard_and_says_why_the_action_was_wanted():
 
     assert (entry.outcome, entry.guard, entry.reason, entry.wanted) == (Outcome.REFUSED, "Dwell", DWELL, BACK.reason)
     assert entry.action == "lift the cordon of fra (lost)"
-    assert not entry.done
+    assert (entry.done, entry.overrode) == (False, "")
 
 
 @pytest.mark.parametrize(
@@ -90,6 +90,7 @@ def test_an_override_is_told_in_the_guards_words_and_the_persons():
 
     assert (entry.outcome, entry.guard, entry.reason) == (Outcome.OVERRIDDEN, "Dwell", DWELL)
     assert (entry.wanted, entry.override) == (BACK.reason, "the vendor confirmed the repair")
+    assert entry.overrode == "Dwell"
     assert entry.done
 
 
