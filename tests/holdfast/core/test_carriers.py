@@ -99,6 +99,14 @@ def test_observers_that_have_fallen_silent_do_not_count():
     )
 
 
+def test_a_silent_observer_is_named_only_when_his_word_could_have_been_enough():
+    silent = say("twilio", UP, UP, DOWN, heard_age_s=3.1)[2:]
+    assert refused(decide(say("twilio", DOWN, UP) + silent, TELNYX_WELL)) == [reasons.STALE_EVIDENCE]
+    of_five = replace(policy(), witnesses=("iad", "lon", "par"))
+    assert refused(decide(say("twilio", DOWN, UP, UP), TELNYX_WELL, of=of_five)) == [reasons.STALE_EVIDENCE]
+    assert refused(decide(say("twilio", DOWN, UP, UP), TELNYX_WELL)) == [reasons.NOT_CONFIRMED]
+
+
 @pytest.mark.parametrize("known", [{"fence": None}, {"last_ack_age_s": 3.3}])
 def test_without_a_majority_nothing_is_moved_and_nothing_dated(known: dict[str, object]):
     found = decide(say("twilio", DOWN, DOWN, DOWN), TELNYX_WELL, memory=back(None), **known)
