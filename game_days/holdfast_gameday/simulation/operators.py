@@ -85,8 +85,14 @@ class Operator:
         self._beats = 0
 
     def start(self) -> None:
-        play(self._loop(), self.when_awake)
-        self._tick_votes()
+        """A witness keeps a Lease and watches the entries, but it holds no keys of the zone: it never stands."""
+        if self.stands:
+            play(self._loop(), self.when_awake)
+            self._tick_votes()
+
+    @property
+    def stands(self) -> bool:
+        return self.name in self.zone.members
 
     def die(self) -> None:
         self.dead = True
@@ -130,7 +136,8 @@ class Operator:
 
     def hurry(self) -> None:
         """Something broke or healed somewhere: from now on at a quicker pace, with no other knowledge of it."""
-        self.world.engine.after(self.dice.uniform(0.0, VOTES_HURRIED_S), lambda: self.when_awake(self._tick_votes))
+        if self.stands:
+            self.world.engine.after(self.dice.uniform(0.0, VOTES_HURRIED_S), lambda: self.when_awake(self._tick_votes))
         self.eyes.rouse()
 
     def leads(self) -> bool:
