@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from holdfast.core import admission
 from holdfast.core.values import Load
 from holdfast_gameday.simulation.topology import CALLS_PER_POD
 
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 
 EVERY_S = 5.0
 MEAN_CALL_S = 180.0
-SETUPS_PER_POD_S = 2.0
 COLLAPSES_AT = 3.0
+"""So many times the set-ups that a region is made for, in one second, take it down."""
 COLLAPSE_S = 20.0
 
 
@@ -38,6 +39,7 @@ class Calls:
         self.finished = self.shed = self.carried = 0.0
         self.collapses = 0
         self._then = world.engine.now
+        self._carried: dict[str, float] = {}
 
     def load(self, region: str) -> Load:
         active = int(self.live[region] + 0.5)
@@ -75,24 +77,38 @@ class Calls:
                 self.live[name] = 0.0
 
     def _take(self, takers: dict[str, int], coming: float, passed_s: float) -> None:
+        """Those who wait come back at the pace of `admission`, or all at once; new ones as they come."""
         total = sum(takers.values())
+        loads = {name: self.load(name) for name in takers}
+        rates = admission.rates(loads, takers)
         waiting = self.waiting
         for name, weight in takers.items():
-            rate = self.pods[name] * SETUPS_PER_POD_S
-            wave = waiting * weight / total
-            if self._paced:
-                wave = min(wave, rate * passed_s)
-            elif wave > rate * COLLAPSES_AT * min(passed_s, 1.0):
-                self._world.entries[name].overloaded_until = self._world.engine.now + COLLAPSE_S
-                self.collapses += 1
+            rate, wanted = rates.get(name, 0.0), waiting * weight / total
+            if not self._paced and wanted > rate * COLLAPSES_AT:
+                self._collapse(name)
                 continue
             room = max(self.pods[name] * CALLS_PER_POD - self.live[name], 0.0)
-            taken = min(wave, room)
+            taken = min(self._wave(name, wanted, rate, passed_s) if self._paced else wanted, room)
             self.waiting -= taken
             self.carried += taken
-            self.live[name] += taken
             fresh = min(coming * weight / total, room - taken)
-            self.live[name] += fresh
+            self.live[name] += taken + fresh
             self.shed += coming * weight / total - fresh
-        if self.waiting < 1e-9:
-            self.waiting = 0.0
+
+    def _wave(self, name: str, wanted: float, rate: float, passed_s: float) -> float:
+        """How many may come in this time; the last fraction of a call comes with the last wave."""
+        count = int(wanted + 0.999)
+        if not count:
+            return 0.0
+        wave = admission.wave(
+            count, room=self.load(name).room, rate=rate, elapsed_s=passed_s, carried=self._carried.get(name, 0.0)
+        )
+        self._carried[name] = wave.carried
+        return min(float(wave.admitted), wanted)
+
+    def _collapse(self, name: str) -> None:
+        """More set-ups than it can answer: it answers nobody, probes included."""
+        self._world.entries[name].overloaded_until = self._world.engine.now + COLLAPSE_S
+        self.collapses += 1
+        self._world.sometimes["collapse"] += 1
+        self._world.something_changed()

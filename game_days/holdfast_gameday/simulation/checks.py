@@ -86,6 +86,12 @@ class Judge:
         self._fits(view, plan)
         for move in plan.moves:
             self._moved(operator, view, plan, move)
+        for carrier_move in plan.carrier_moves:
+            words = f"carrier {carrier_move.carrier} {carrier_move.turn.value}"
+            self.world.sometimes[f"moved {carrier_move.turn.value} carrier"] += 1
+            self.world.story.tell(self.world.engine.now, operator.name, f"decides {words}")
+        for overridden in plan.overridden:
+            self.world.sometimes[f"overridden {overridden.guard.code}"] += 1
 
     def published(self, operator: Operator, view: View, plan: Plan) -> None:
         story, now = self.world.story, self.world.engine.now
@@ -97,6 +103,9 @@ class Judge:
         for refusal in plan.refusals:
             self.world.sometimes[f"refused {refusal.reason.code}"] += 1
         story.tell_change(now, operator.name, "weights", " ".join(f"{k}={v}" for k, v in plan.weights.items()))
+        standby = [region.name for region in view.zone.regions if region.weight == 0 and plan.weights.get(region.name)]
+        if standby:
+            self.world.sometimes["standby used"] += 1
         if plan.shed:
             self.world.sometimes["shed"] += 1
             story.tell_change(now, operator.name, "shed", plan.shed.reason.message)
@@ -118,12 +127,15 @@ class Judge:
 
     def ran(self, step: Step, *, done: bool) -> None:
         if isinstance(step, StoreMemory) and done:
+            self._reached(dict(step.memory))
             self._false_moves(dict(step.memory))
             self._stored = dict(step.memory)
             self.liveness.stored(self._stored)
             self.world.sometimes["memory stored"] += 1
-        elif isinstance(step, ReadBack) and done and step.expected is False:
-            self.liveness.read_back(step.region)
+        elif isinstance(step, ReadBack) and done:
+            self.world.sometimes["unknown read" if step.expected is None else "write read back"] += 1
+            if step.expected is False:
+                self.liveness.read_back(step.region)
 
     def committed(self, lever: str, region: str, before: Origin, after: Origin, change: Change | None) -> None:
         now = self.world.engine.now
@@ -269,6 +281,15 @@ class Judge:
         blind = {fault.target for fault in faults if fault.kind.group in (Group.PROBE, Group.NETWORK, Group.PROCESS)}
         if move.region not in named and len(blind) < view.tally(move.region).needed:
             self.breach(Invariant.ISOLATION, f"{move.region} is taken out, which no fault has touched")
+
+    def _reached(self, memory: dict[str, RegionMemory]) -> None:
+        """Paths that show only in what is remembered."""
+        for name, known in memory.items():
+            before = self._stored.get(name)
+            if before and before.step is not None and known.step is None and not known.standing:
+                self.world.sometimes["ramp completed"] += 1
+            if len(known.standing) > 1:
+                self.world.sometimes["two causes at once"] += 1
 
     def _false_moves(self, memory: dict[str, RegionMemory]) -> None:
         """Counted, not forbidden: a region taken out for its health that has been well for a while."""

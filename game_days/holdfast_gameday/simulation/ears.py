@@ -8,26 +8,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from holdfast.core import evidence
-from holdfast.core.values import NEVER_S, Load, Observation, Reason, Tier, Verdict, Withdrawal
+from holdfast.core.values import NEVER_S, Load, Observation, Tier, Verdict, Withdrawal
 
 LAG_S = (0.1, 1.0)
 FIRST_BEAT_S = (0.3, 1.3)
 MISSED_AFTER_S = (1.8, 2.6)
 FRESH_LAG_S = 0.1
 LIE_HELD_S = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A region's wish to be withdrawn, as its heartbeat carries it."""
-
-    reason: Reason
-    agents: int
-    of_agents: int
-    ill: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +28,7 @@ class Beat:
     histories: Mapping[str, evidence.History] = field(default_factory=dict)
     doubt: bool = False
     load: Load | None = None
-    asked: Asked | None = None
+    asked: Withdrawal | None = None
     others: Mapping[str, tuple[Tier, Verdict]] = field(default_factory=dict)
     lies: Mapping[str, Verdict] = field(default_factory=dict)
 
@@ -129,5 +119,5 @@ def observations(observer: str, beat: Beat, *, age_s: float, passed_s: float) ->
 def withdrawals(told: Mapping[str, Beat], heard: Mapping[str, float]) -> Iterator[Withdrawal]:
     """What the regions ask for themselves, each with the age of its voice."""
     for region, beat in told.items():
-        if (asked := beat.asked) is not None:
-            yield Withdrawal(region, asked.reason, heard[region], asked.agents, asked.of_agents, asked.ill)
+        if beat.asked is not None:
+            yield replace(beat.asked, heard_age_s=heard[region])

@@ -145,8 +145,9 @@ def _manner(manner: Manner) -> Deed:
     return deed
 
 
-def _lock_out(world: World, fault: Fault, _by: int) -> None:
-    world.vendors[fault.target].locked_until = world.engine.now + min(fault.level, LOCK_OUT_S)
+def _lock_out(world: World, fault: Fault, by: int) -> None:
+    if by > 0:
+        world.vendors[fault.target].locked_until = world.engine.now + min(fault.level, LOCK_OUT_S)
 
 
 # Processes.

@@ -130,7 +130,7 @@ class Liveness:
         at_rest_from, written = world.engine.now, world.judge.writes
         world.engine.run(max(at_rest_from + NO_WRITES_FOR_S, calm_from_s + world.schedule.calm_s))
         if world.judge.writes > written and not missing:
-            words = f"{world.judge.writes - written} writes after all was as wanted, {self.rest_after_s:.0f} s after the end"
+            words = f"{world.judge.writes - written} writes after all was as wanted"
             world.judge.breach(Invariant.SETTLES, words)
 
     def _patience_s(self) -> float:

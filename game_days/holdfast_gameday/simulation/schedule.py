@@ -44,6 +44,10 @@ def draw(seed: int) -> Schedule:
     kinds = [kind for kind in Kind if kind.group in groups and _possible(kind, fleet)]
     kinds = dice.sample(kinds, min(len(kinds), dice.randint(3, 7)))
     faults = _clean_loss(fleet, dice) if dice.random() < 0.5 else []
+    if dice.random() < 0.1:
+        # A region that is not there yet when the zone first names it.
+        absent = Fault(Kind.ENTRY_DOWN, dice.choice(fleet.zone.members), 0.0, round(dice.uniform(20.0, 60.0), 1))
+        faults.append(absent)
     clean_until_s = max((fault.until_s + QUIET_AROUND_CLEAN_LOSS_S for fault in faults), default=FIRST_FAULT_S)
     wanted = dice.randint(4, 9)
     while len(faults) < wanted or len({fault.kind for fault in faults}) < 2:

@@ -37,6 +37,7 @@ class Topology:
     pods: int
     calls: int
     write_budget: int
+    attempts: int
 
 
 def draw(dice: random.Random) -> Topology:
@@ -52,6 +53,7 @@ def draw(dice: random.Random) -> Topology:
         pods=dice.choice((6, 8, 12)),
         fullness=dice.choice((0.25, 0.5, 0.7)),
         write_budget=dice.choice((1200, 1200, 60)),
+        attempts=dice.choice((1, 2)),
     )
 
 
@@ -67,6 +69,7 @@ def build(
     pods: int = 8,
     fullness: float = 0.5,
     write_budget: int = 1200,
+    attempts: int = 1,
 ) -> Topology:
     count, witnesses = BY_NAME[name]
     members = REGIONS[:count]
@@ -97,7 +100,7 @@ def build(
     }
     weights = [region.weight for region in zone.regions]
     calls = int(fullness * pods * CALLS_PER_POD * sum(weights) / max(weights))
-    return Topology(name, zone, regions, pods, calls, write_budget)
+    return Topology(name, zone, regions, pods, calls, write_budget, attempts)
 
 
 def _place(index: int, region: str, count: int, *, standby: bool) -> ZoneRegion:

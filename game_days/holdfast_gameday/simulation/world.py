@@ -166,10 +166,8 @@ class World:
         """A beat with what the operator's region adds to it, and the lies that are told in its name."""
         name = operator.name
         load = self.calls.load(name) if name in self.calls.live else None
-        asked = self.local.asked(name) if name in self.calls.live else None
-        return replace(
-            beat, load=load, asked=asked, others=self.local.others(name), lies=self._lies.get(name, {})
-        )
+        others, lies = self.local.others(name), self._lies.get(name, {})
+        return replace(beat, load=load, asked=self.local.asked(name), others=others, lies=lies)
 
     def leadership_turned(self, operator: Operator) -> None:
         leads = operator.leads()
@@ -257,6 +255,7 @@ class World:
 
     def _tick(self) -> None:
         self.calls.advance()
+        self.local.advance()
         for name, mouth in self.mouths.items():
             if name in self.calls.live and self.operators[name].awake():
                 mouth.beat = replace(mouth.beat, load=self.calls.load(name))
