@@ -10,6 +10,7 @@ import contextlib
 import time
 from dataclasses import dataclass, field
 
+from holdfast_gameday import faults
 from holdfast_gameday.installation import ZONE_OF, Installation
 from holdfast_gameday.lab import names
 from holdfast_gameday.lab.commands import LabError
@@ -130,11 +131,11 @@ class Drama:
 
     async def _strike(self) -> None:
         fault = self._scenario.fault
-        strike = self._lab.kill if fault.kind == "kill" else self._lab.blackhole
+        strike = self._lab.kill if fault.kind is faults.Kind.KILL else self._lab.blackhole
         self._seen.fault = FaultTime(monotonic=time.monotonic(), unix=time.time())
         self._happened = True
         self._mark_dead(fault.region)
-        self._note(f"{fault.region}: {fault.kind}", who="game day")
+        self._note(f"{fault.region}: {fault.kind.word}", who="game day")
         await strike(fault.region)
 
     def _mark_dead(self, region: str) -> None:

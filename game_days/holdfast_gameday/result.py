@@ -10,6 +10,7 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from holdfast_gameday.invariants import Invariant
 from holdfast_gameday.scenario import Expectations
 
 
@@ -75,6 +76,7 @@ class Claim(_Part):
     wanted: str
     seen: str
     held: bool
+    invariant: str = Field(default="", description="the short name of what it claims, as the simulator checks it too")
 
 
 class GameDayResult(_Part):
@@ -147,6 +149,7 @@ def _none_lost(expect: Expectations, calls: tuple[CallResult, ...]) -> Claim:
         wanted=f"{expect.dropped} dropped",
         seen=f"{dropped} dropped of {len(calls)}",
         held=dropped <= expect.dropped,
+        invariant=Invariant.CALLS_KEPT.code,
     )
 
 
@@ -166,6 +169,7 @@ def _read_back(expect: Expectations, seconds: float | None) -> Claim:
         wanted=f"≤ {expect.read_back_seconds:g} s after the fault",
         seen="not seen" if seconds is None else f"{seconds:.1f} s",
         held=seconds is not None and seconds <= expect.read_back_seconds,
+        invariant=Invariant.DETECTS.code,
     )
 
 
@@ -187,4 +191,5 @@ def _residency(residency: Residency) -> Claim:
         wanted="no breach",
         seen=f"{breaches} breaches in {residency.connections} connections",
         held=residency.held,
+        invariant=Invariant.RESIDENCY.code,
     )

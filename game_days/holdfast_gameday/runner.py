@@ -168,7 +168,7 @@ def _judge(
         scenario=name,
         title=scenario.title,
         zone=scenario.policy,
-        fault=scenario.fault.kind,
+        fault=scenario.fault.kind.word,
         fault_region=scenario.fault.region,
         operators_off=options.operators_off,
         started=stage.started,

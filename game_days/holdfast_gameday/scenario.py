@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
+
+from holdfast_gameday.faults import LIVE, Kind
 
 
 class ScenarioInvalid(Exception):
@@ -43,8 +45,18 @@ class Bystanders(_Part):
     count: Annotated[int, Field(ge=1, le=100)]
 
 
+def _live(word: object) -> object:
+    """The word of a kind that a game day can do to real clusters; the vocabulary is that of the simulator."""
+    if isinstance(word, Kind):
+        return word
+    kinds = {kind.word: kind for kind in LIVE}
+    if word not in kinds:
+        raise ValueError(f"{word!r} is none of {', '.join(kinds)}")
+    return kinds[str(word)]
+
+
 class Fault(_Part):
-    kind: Literal["kill", "blackhole"]
+    kind: Annotated[Kind, BeforeValidator(_live), PlainSerializer(lambda kind: kind.word)]
     region: Name
 
 

@@ -70,15 +70,17 @@ class Liveness:
             self._open = replace(self._open, detected_s=self._since())
 
     def stored(self, memory: dict[str, RegionMemory]) -> None:
-        if self._open and self._open.decided_s is None and self._open.region in memory:
-            if Cause.LOST in memory[self._open.region].standing:
-                self._open = replace(self._open, decided_s=self._since())
+        if self._open is None or self._open.decided_s is not None:
+            return
+        if Cause.LOST in memory.get(self._open.region, RegionMemory()).standing:
+            self._open = replace(self._open, decided_s=self._since())
 
     def read_back(self, region: str) -> None:
-        if self._open and self._open.region == region and self._open.effective_s is None:
-            if not any(vendor.origins[region].enabled for vendor in self._world.vendors.values()):
-                self._open = replace(self._open, effective_s=self._since())
-                self.losses.append(self._open)
+        if self._open is None or self._open.region != region or self._open.effective_s is not None:
+            return
+        if not any(vendor.origins[region].enabled for vendor in self._world.vendors.values()):
+            self._open = replace(self._open, effective_s=self._since())
+            self.losses.append(self._open)
 
     def _since(self) -> float:
         return self._world.engine.now - self._open.struck_at if self._open else 0.0
