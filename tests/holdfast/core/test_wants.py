@@ -180,7 +180,10 @@ SILENT = {
     "one whose operator was never heard": view(memory=stands(Cause.WITHDRAWN), heard_ago_s={}),
     "a voice of long ago asks nothing": view(withdrawals=(Withdrawal("fra", ILL, 3.1),)),
     "a shift that ran out": view(shifts=(Shift("fra", Cause.HUMAN, 0.0, ""),)),
-    "a cordon that runs": view(memory=stands(Cause.HUMAN), shifts=(HUMAN,)),
+    "a cordon that runs and is told": view(memory=stands(Cause.HUMAN, told_by="ams"), shifts=(HUMAN,)),
+    "a shift in its last half second": view(
+        memory=stands(Cause.HUMAN, told_by="ams"), shifts=(Shift("fra", Cause.HUMAN, 0.5, "", "ams"),)
+    ),
     "a cordon whose teller fell silent": view(
         memory=stands(Cause.HUMAN, remaining_s=0.1, told_by="ams"), heard_ago_s={"ams": 3.1}
     ),

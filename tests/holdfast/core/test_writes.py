@@ -213,3 +213,16 @@ def test_keys_are_unique_for_each_epoch_lever_region_and_word():
 
 def test_an_unknown_region_is_turned_on_if_it_is_meant_to_serve():
     assert asked(view(verdicts={"fra": UNKNOWN}, routes=origins(zone(), off=["fra"]))) == [("fra", "edge", True)]
+
+
+def test_a_region_whose_share_was_just_written_is_not_leaned_on_either():
+    routes = [OriginState("edge", "fra", True, share=100), OriginState("edge", "ams", True, share=5)]
+    wanted = writes.steps(view(WEIGHTED, memory=joined(zone(), fra=cordoned()), routes=routes), FENCE)
+    assert [step.key for step in wanted.steps if isinstance(step, SetOrigin)] == ["eu/7/edge/ams/on"]
+    assert [refusal.reason.code for refusal in wanted.refusals] == [reasons.NEVER_EMPTY]
+
+
+def test_every_override_of_a_plan_is_told():
+    named = tuple(Override(name, reasons.BUDGET, 60.0, "now") for name in ("fra", "ams"))
+    seen = view(routes=origins(zone(), off=["fra", "ams"]), budgets={"edge": Budget(0)}, overrides=named)
+    assert [each.override for each in writes.steps(seen, FENCE).overridden] == list(named)
