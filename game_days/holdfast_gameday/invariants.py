@@ -23,6 +23,8 @@ class Invariant(Enum):
     TRUTHFUL = ("I11", "a status that says a route is in sync is true")
     ISOLATION = ("I13", "what no fault has touched is neither moved nor delayed")
     ONCE = ("I14", "each effect happens once for one intent")
+    QUORUM = ("D1", "no region is moved for its health against what a quorum sees, or without one")
+    ORDERS = ("D2", "what a person holds is held, an order lifts the guard it names, an incident ends a rehearsal")
     SETTLES = ("L1", "after the last fault all is as wanted within a minute and its dwells; then nothing is written")
     DETECTS = ("L3", "a region lost in plain sight of a quorum is found, decided and taken out in time")
 
