@@ -9,7 +9,7 @@ export PYTHONSAFEPATH := 1
 PHASE := game_days/phase.sh
 ARGS ?=
 
-.PHONY: help demo test check bench-idle bench-decide bench-cli explain-page lab-up lab-down crds tools images setup preflight unit mutants mutation cluster system
+.PHONY: help demo test check bench-idle bench-decide bench-cli explain-page lab-up lab-down crds tools images setup preflight unit core mutants mutation cluster system
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 14
@@ -28,6 +28,9 @@ check: setup  ## style, types, layers, generated files
 
 unit: setup  ## the tests that need neither a cluster nor root
 	@$(RUN) pytest -m "not cluster and not system" $(ARGS)
+
+core: setup  ## the decision core's own tests, which must reach every branch of it
+	@$(RUN) pytest tests/holdfast/core -q --cov=holdfast.core --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100 $(ARGS)
 
 cluster: preflight tools  ## the tests against one real kube-apiserver
 	@$(RUN) pytest -m cluster $(ARGS)

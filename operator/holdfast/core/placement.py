@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from holdfast.core.place import MOUNT, OPERATOR_PORT, Place, agent_json, carrier_name, operator_token
-from holdfast.core.values import AgentRef
+from holdfast.core.values import AgentRef, Zone
 
 Manifest = dict[str, Any]
 
@@ -287,7 +287,7 @@ def network_policy(place: Place) -> Manifest:
             to_redis["to"] = [_pods(operator, "holdfast-redis")]
         egress.append(to_redis)
     if place.zone is not None:
-        egress.append({**_outside(place), "ports": [_tcp(port) for port in _tls_ports(place)]})
+        egress.append({**_outside(place), "ports": [_tcp(port) for port in _tls_ports(place, place.zone)]})
     return {
         **_object(place, "networking.k8s.io/v1", "NetworkPolicy"),
         "spec": {
@@ -319,10 +319,9 @@ def _outside(place: Place) -> dict[str, Any]:
     return {"to": blocks}
 
 
-def _tls_ports(place: Place) -> list[int]:
+def _tls_ports(place: Place, zone: Zone) -> list[int]:
     """443, and whatever port the URL of a gateway, a tool or the agent's carrier names."""
+    carrier = carrier_name(place.spec, zone, place.ref.namespace)
     urls = [attempt.base_url for attempt in place.spec.attempts] + [tool.url for tool in place.spec.tools]
-    if place.zone is not None:
-        carrier = carrier_name(place.spec, place.zone, place.ref.namespace)
-        urls += [each.api_url for each in place.zone.carriers if each.name == carrier]
+    urls += [each.api_url for each in zone.carriers if each.name == carrier]
     return sorted({443, *(port for url in urls if (port := urlsplit(url).port) is not None)})

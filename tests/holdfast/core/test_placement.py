@@ -2,6 +2,7 @@
 
 import base64
 import json
+from dataclasses import replace
 
 import pytest
 from api_objects import AGENT, POLICY, REGIONS, changed, stored
@@ -251,3 +252,53 @@ def test_the_entrys_address_can_be_narrowed():
 
     assert rule["from"][0] == {"ipBlock": {"cidr": "10.0.0.0/8"}}
     assert rule["from"][1]["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "holdfast-system"}
+
+
+def egress(where: place.Place) -> list[dict]:
+    return by_kind(where)["NetworkPolicy"]["spec"]["egress"]
+
+
+def test_an_agent_without_numbers_uses_the_first_carrier_of_its_tenant():
+    here = site()
+    bare = replace(here, spec=replace(here.spec, numbers=()))
+    assert place.agent_json(bare)["carrier"]["name"] == "twilio-eu"
+
+    other = replace(bare, ref=AgentRef("elsewhere", "front-desk"))
+    assert place.agent_json(other)["carrier"] == {"name": "", "kind": "none"}
+
+
+def test_an_attempt_without_a_key_names_no_file():
+    here = site()
+    open_to_all = replace(here.spec.attempts[0], key=None)
+    (written,) = place.agent_json(replace(here, spec=replace(here.spec, attempts=(open_to_all,))))["attempts"]
+    assert not {"keyFile", "keySource"} & set(written)
+
+
+def test_a_redis_of_the_users_own_is_reached_at_its_port_wherever_it_is():
+    release = replace(RELEASE, redis_url="rediss://redis.example.com:6380/0")
+    assert {"ports": [{"port": 6380, "protocol": "TCP"}]} in egress(site(release=release))
+
+
+def test_without_redis_no_way_leads_to_one():
+    ports = [each["port"] for rule in egress(site(release=replace(RELEASE, redis_url=""))) for each in rule["ports"]]
+    assert 6379 not in ports
+
+
+def test_the_clusters_own_ranges_are_left_out_of_the_outside_each_in_its_family():
+    release = replace(RELEASE, cluster_ranges=("10.0.0.0/8", "fd00::/8"))
+    assert egress(site(release=release))[-1]["to"] == [
+        {"ipBlock": {"cidr": "0.0.0.0/0", "except": ["10.0.0.0/8"]}},
+        {"ipBlock": {"cidr": "::/0", "except": ["fd00::/8"]}},
+    ]
+    assert egress(site(release=replace(RELEASE, cluster_ranges=("10.0.0.0/8",))))[-1]["to"] == [
+        {"ipBlock": {"cidr": "0.0.0.0/0", "except": ["10.0.0.0/8"]}},
+        {"ipBlock": {"cidr": "::/0"}},
+    ]
+
+
+def test_the_port_of_a_gateway_and_of_a_carrier_is_open_beside_443():
+    here = site()
+    gateway = replace(here.spec.attempts[0], base_url="wss://gateway.example.com:8443/v1")
+    zone = replace(here.zone, carriers=(replace(here.zone.carriers[0], api_url="https://carrier.example.com:9443"),))
+    opened = egress(replace(here, zone=zone, spec=replace(here.spec, attempts=(gateway,))))[-1]["ports"]
+    assert [each["port"] for each in opened] == [443, 8443, 9443]
