@@ -14,6 +14,7 @@ from holdfast.core.values import Cause, Intent, RegionMemory
 from holdfast_gameday.faults import Fault, Group, Kind
 from holdfast_gameday.invariants import Invariant, Violation
 from holdfast_gameday.simulation.liveness import Liveness
+from holdfast_gameday.simulation.second_opinion import SecondOpinion
 from holdfast_gameday.simulation.vendors import Change, Origin
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Judge:
         self.liveness = Liveness(world)
         self.false_moves = 0
         self._status_due = 0.0
+        self._second_opinion = SecondOpinion(self.breach)
 
     def breach(self, invariant: Invariant, what: str) -> None:
         if len(self.violations) < VIOLATIONS_MAX:
@@ -80,6 +82,7 @@ class Judge:
                 self.breach(Invariant.FENCED, f"{operator.name} plans steps without a fence")
             return
         self._note_health()
+        self._second_opinion.judge(view, plan)
         self._holds_when_all_ill(view, plan)
         self._leaves_somebody(view, plan)
         self._stays_legal(view, plan)
