@@ -76,12 +76,14 @@ def ramp_step_s(view: View) -> float:
 
 
 def no_quorum(_action: Action | CarrierMove, view: View) -> Reason | None:
+    """Only whoever holds a majority of the votes changes anything."""
     if authority(view):
         return None
     return Reason(reasons.NO_QUORUM, "this operator does not hold a majority of the votes")
 
 
 def paused(_action: Action | CarrierMove, view: View) -> Reason | None:
+    """While a person holds the fleet or the policy nothing moves, but what lies outside the residency still goes."""
     if view.paused:
         return Reason(reasons.PAUSED, f"the fleet is paused: {view.paused}")
     if view.zone.paused:
@@ -123,6 +125,7 @@ def observer_doubts(action: Action, view: View) -> Reason | None:
 
 
 def not_confirmed(action: Action, view: View) -> Reason | None:
+    """More than half of all configured observers must say so, whether they are heard or not."""
     if not _testified(action) or _confirmed(action, view):
         return None
     return Reason(reasons.NOT_CONFIRMED, _said(action, view))
@@ -171,6 +174,7 @@ def everything_ill(action: Action, view: View) -> Reason | None:
 
 
 def last_serving(action: Action, view: View) -> Reason | None:
+    """The last region that serves stays, whatever is said of it."""
     if not _takes_out(action) or any(name != action.region for name in view.serving()):
         return None
     return Reason(reasons.LAST_SERVING, f"{action.region} is the last serving region of zone {view.zone.name}")
@@ -191,6 +195,7 @@ def never_empty(action: Action, view: View) -> Reason | None:
 
 
 def min_serving(action: Action, view: View) -> Reason | None:
+    """As many regions as the policy asks for stay in service, and are seen up."""
     left, wanted = _left(action, view), view.zone.guards.min_serving
     if not _takes_out(action) or len(left) >= wanted:
         return None
@@ -199,7 +204,7 @@ def min_serving(action: Action, view: View) -> Reason | None:
 
 
 def max_cordoned(action: Action, view: View) -> Reason | None:
-    """Does not bind for a region confirmed lost: taking calls away from it costs nothing."""
+    """No more regions are out than the policy allows; one confirmed lost goes all the same, since it serves nobody."""
     if not isinstance(action, Move) or not _from_the_living(action, view):
         return None
     cordoned = len(view.zone.members) - len(view.serving())
@@ -222,6 +227,7 @@ def capacity(action: Action, view: View) -> Reason | None:
 
 
 def rewound_history(action: Action, view: View) -> Reason | None:
+    """A memory that is older than our own marks at the levers proves no dwell."""
     if not view.rewound or not _must_dwell(action, view):
         return None
     message = f"the memory of zone {view.zone.name} is older than our marks at the levers, as after a restored backup"
@@ -229,6 +235,7 @@ def rewound_history(action: Action, view: View) -> Reason | None:
 
 
 def unknown_history(action: Action, view: View) -> Reason | None:
+    """A move of unknown age counts as made just now."""
     if not _must_dwell(action, view) or _moved_ago_s(action, view) is not None:
         return None
     return Reason(reasons.UNKNOWN_HISTORY, f"when {action.region} was last moved is unknown, which counts as just now")
