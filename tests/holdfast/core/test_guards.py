@@ -307,6 +307,10 @@ WHAT_IS_LEFT: dict[str, Case] = {
     "a write asks its own lever only": (
         guards.never_empty, TURN_OFF, view(zone(levers=("edge", "second")), routes=origins(zone())), None,
     ),
+    "and does not lean on another": (
+        guards.never_empty, TURN_OFF, view(zone(levers=("edge", "second")), routes=origins(zone(levers=("second",)))),
+        Reason(reasons.NEVER_EMPTY, "lever edge would have no origin left that is on and well"),
+    ),
     "another origin is on": (guards.never_empty, TURN_OFF, view(verdicts=LOST), None),
     "turning on empties nothing": (guards.never_empty, TURN_ON, view(routes=[]), None),
     "coming back empties nothing": (guards.never_empty, back(), view(routes=[]), None),

@@ -156,7 +156,7 @@ def test_and_no_other(named: Override):
 
 
 def test_the_right_override_is_found_among_others():
-    named = (breaking(reasons.DWELL), breaking(reasons.CAPACITY, "ams"), breaking(reasons.CAPACITY))
+    named = (breaking(reasons.DWELL), breaking(reasons.CAPACITY, "ams"), breaking(reasons.CAPACITY, remaining_s=0.5))
     assert code(out("fra", Cause.HUMAN), view(THREE, loads=FULL, overrides=named)) is None
 
 
