@@ -21,7 +21,6 @@ from holdfast.core import evidence, guards, reasons
 from holdfast.core.plans import CarrierMove, Refusal, Turn, View
 from holdfast.core.values import NEVER_S, Cordon, Reason, Tier, Verdict
 
-FLAPS_FORGIVEN_AFTER_DWELLS = 12
 OUR_FAULTS = frozenset({400, 401, 403, 404, 429})
 
 
@@ -196,9 +195,7 @@ def _moved(move: CarrierMove, case: Case) -> Cordon:
     before = case.memory.get(move.carrier, Cordon(stands=False, changed_ago_s=NEVER_S))
     if move.turn is Turn.BACK:
         return replace(before, stands=False, changed_ago_s=0.0, reason=move.reason.message)
-    calm_s = NEVER_S if before.changed_ago_s is None else before.changed_ago_s
-    forgiven = calm_s >= FLAPS_FORGIVEN_AFTER_DWELLS * case.view.zone.dwell_s
-    return Cordon(True, 0.0, flaps=1 if forgiven else before.flaps + 1, reason=move.reason.message)
+    return Cordon(True, 0.0, flaps=guards.flaps(before, case.view), reason=move.reason.message)
 
 
 def _dated(cordon: Cordon) -> Cordon:

@@ -21,7 +21,6 @@ from holdfast.core import carriers, fallback, guards, wants, weights, writes
 from holdfast.core.plans import Move, Overridden, Plan, Refusal, StoreMemory, Turn, View
 from holdfast.core.values import NEVER_S, Cause, Cordon, Fence, RegionMemory
 
-FLAPS_FORGIVEN_AFTER_DWELLS = 12
 SHIFT_DRIFT_S = 10.0  # clocks on walls differ by less, and a rewritten end by more
 
 
@@ -140,13 +139,11 @@ def _moved(move: Move, view: View) -> RegionMemory:
 
 
 def _struck(move: Move, before: Cordon, view: View) -> Cordon:
-    """Flaps grow when the same cause strikes again before a long calm."""
-    flaps = 1 if (before.changed_ago_s or 0.0) >= FLAPS_FORGIVEN_AFTER_DWELLS * view.zone.dwell_s else before.flaps + 1
     running = wants.shift(move.region, move.cause, view)
     return Cordon(
         stands=True,
         changed_ago_s=0.0,
-        flaps=flaps,
+        flaps=guards.flaps(before, view),
         reason=move.reason.message,
         remaining_s=running.remaining_s if running else None,
         told_by=running.told_by if running else "",

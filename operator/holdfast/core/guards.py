@@ -29,6 +29,7 @@ from holdfast.core.plans import Action, CarrierMove, Move, Overridden, SetOrigin
 from holdfast.core.values import NEVER_S, Cause, Cordon, Fence, Observation, Override, Reason, Tier, Verdict
 
 DOUBLINGS_MAX = 3
+FLAPS_FORGIVEN_AFTER_DWELLS = 12
 
 MILD = (Cause.WITHDRAWN, Cause.DEGRADED)
 ON_PURPOSE = (Cause.HUMAN, Cause.GAME_DAY)
@@ -65,6 +66,12 @@ def grown_s(cordon: Cordon | None, view: View) -> float:
     """The zone's dwell, doubled for each time that the cause of this cordon struck again soon after."""
     doublings = min(max((cordon.flaps if cordon else 0) - 1, 0), DOUBLINGS_MAX)
     return view.zone.dwell_s * float(2**doublings)
+
+
+def flaps(before: Cordon, view: View) -> int:
+    """How often a cause has struck, now that it strikes again. After a long calm it is counted anew."""
+    forgiven = (before.changed_ago_s or 0.0) >= FLAPS_FORGIVEN_AFTER_DWELLS * view.zone.dwell_s
+    return 1 if forgiven else before.flaps + 1
 
 
 def ramp_step_s(view: View) -> float:

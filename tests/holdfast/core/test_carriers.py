@@ -194,7 +194,7 @@ def test_each_fall_doubles_the_dwell_three_times_at_most(flaps: int, dwell_s: fl
     assert decide(well, TELNYX_WELL, memory=set_back(dwell_s, flaps)).moves
 
 
-@pytest.mark.parametrize(("calm_s", "flaps"), [(3_599.0, 3), (3_600.0, 1), (None, 1)])
+@pytest.mark.parametrize(("calm_s", "flaps"), [(3_599.0, 3), (3_600.0, 1), (None, 3)])
 def test_falls_are_forgiven_after_a_long_calm(calm_s: float | None, flaps: int):
     found = decide(say("twilio", DOWN, DOWN, DOWN), TELNYX_WELL, memory=back(calm_s, flaps=2))
     assert found.memory["twilio"].flaps == flaps
