@@ -8,8 +8,9 @@ RUN := $(UV) run --no-sync
 export PYTHONSAFEPATH := 1
 PHASE := game_days/phase.sh
 ARGS ?=
+SEEDS ?= 200
 
-.PHONY: help demo test check bench-idle bench-decide bench-cli explain-page lab-up lab-down crds tools images setup preflight unit core mutants mutation cluster system
+.PHONY: help demo test check sim sim-docs bench-idle bench-decide bench-cli explain-page lab-up lab-down crds tools images setup preflight unit core mutants mutation cluster system
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 14
@@ -31,6 +32,12 @@ unit: setup  ## the tests that need neither a cluster nor root
 
 core: setup  ## the decision core's own tests, which must reach every branch of it
 	@$(RUN) pytest tests/holdfast/core -q --cov=holdfast.core --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100 $(ARGS)
+
+sim: setup  ## simulated fleets, SEEDS=200 of them (a failing one prints how to replay it)
+	@$(RUN) holdfast-sim --seeds $(SEEDS) $(ARGS)
+
+sim-docs: setup  ## write docs/simulation.md and its pictures from a run of SEEDS seeds
+	@$(RUN) python -m holdfast_gameday.simulation.figures --seeds $(SEEDS) --write docs
 
 cluster: preflight tools  ## the tests against one real kube-apiserver
 	@$(RUN) pytest -m cluster $(ARGS)

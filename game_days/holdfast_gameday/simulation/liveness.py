@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from holdfast.core import guards
 from holdfast.core.plans import View
 from holdfast.core.values import Cause, RegionMemory
 from holdfast_gameday.faults import Fault, Kind
@@ -143,12 +142,13 @@ class Liveness:
             return REST_WITHIN_S
         dwells = [0.0]
         for name, remembered in view.memory.items():
-            dwells += [guards.dwell_s(name, cause, view) * SLACK for cause in remembered.standing]
+            dwells += [dwells.dwell_s(name, cause, view) * SLACK for cause in remembered.standing]
             if remembered.step is not None:
                 dwells.append(1.0)
         ramp_s = self._world.zone.dwell_s * SLACK + LOOKS_EVERY_S * len(self._world.zone.ramp)
         gray_s = GRAY_FORGOTTEN_S if any(view.tally(name).degraded for name in view.zone.members) else 0.0
-        return REST_WITHIN_S + max(dwells) + (ramp_s if max(dwells) else 0.0) + gray_s
+        asking_s = max(self._world.local.asks_for_s(name) for name in view.zone.members)
+        return REST_WITHIN_S + asking_s + max(dwells) + (ramp_s if max(dwells) else 0.0) + gray_s
 
     def _missing(self) -> list[str]:
         """What is not yet as it should be when nothing is wrong."""

@@ -87,6 +87,13 @@ class Local:
     def asked(self, region: str) -> Withdrawal | None:
         return self._regions[region].standing.told if region in self._regions else None
 
+    def asks_for_s(self, region: str) -> float:
+        """How long a region whose provider is well again may still ask: a breaker's cool-down, and its own calm."""
+        here = self._regions[region]
+        if here.standing.told is None:
+            return 0.0
+        return max(here.breaker.until - self._world.engine.now, 0.0) + withdrawals.CALM_S + RULE.window_s
+
     def advance(self) -> None:
         """A few seconds have passed in every region."""
         for name, here in self._regions.items():
