@@ -140,15 +140,15 @@ class Liveness:
         view = leader.view if leader else None
         if view is None:
             return REST_WITHIN_S
-        dwells = [0.0]
+        waits = [0.0]
         for name, remembered in view.memory.items():
-            dwells += [dwells.dwell_s(name, cause, view) * SLACK for cause in remembered.standing]
+            waits += [dwells.dwell_s(name, cause, view) * SLACK for cause in remembered.standing]
             if remembered.step is not None:
-                dwells.append(1.0)
+                waits.append(1.0)
         ramp_s = self._world.zone.dwell_s * SLACK + LOOKS_EVERY_S * len(self._world.zone.ramp)
         gray_s = GRAY_FORGOTTEN_S if any(view.tally(name).degraded for name in view.zone.members) else 0.0
         asking_s = max(self._world.local.asks_for_s(name) for name in view.zone.members)
-        return REST_WITHIN_S + asking_s + max(dwells) + (ramp_s if max(dwells) else 0.0) + gray_s
+        return REST_WITHIN_S + asking_s + max(waits) + (ramp_s if max(waits) else 0.0) + gray_s
 
     def _missing(self) -> list[str]:
         """What is not yet as it should be when nothing is wrong."""

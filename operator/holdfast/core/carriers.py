@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from holdfast.core import evidence, guards, reasons
+from holdfast.core import dwells, evidence, guards, reasons
 from holdfast.core.plans import CarrierMove, Refusal, Turn, View
 from holdfast.core.values import NEVER_S, Cordon, Reason, Tier, Verdict
 
@@ -80,7 +80,7 @@ class Case:
         return self.memory[carrier].changed_ago_s if carrier in self.memory else NEVER_S
 
     def dwell_s(self, carrier: str) -> float:
-        return guards.grown_s(self.memory.get(carrier), self.view)
+        return dwells.grown_s(self.memory.get(carrier), self.view)
 
     def testimony(self, move: CarrierMove) -> int:
         """How many speak for the move."""
@@ -195,7 +195,7 @@ def _moved(move: CarrierMove, case: Case) -> Cordon:
     before = case.memory.get(move.carrier, Cordon(stands=False, changed_ago_s=NEVER_S))
     if move.turn is Turn.BACK:
         return replace(before, stands=False, changed_ago_s=0.0, reason=move.reason.message)
-    return Cordon(True, 0.0, flaps=guards.flaps(before, case.view), reason=move.reason.message)
+    return Cordon(True, 0.0, flaps=dwells.flaps(before, case.view), reason=move.reason.message)
 
 
 def _dated(cordon: Cordon) -> Cordon:

@@ -15,7 +15,7 @@ This module does not know what was probed, nor what a verdict leads to.
 The two counts lie apart, so that a target at the edge of either does not swing. A failing one is counted once for
 each kind of failure: DOWN empties the count, so that a loss that is over is not taken for unreliability, and a count
 never keeps a streak from reaching DOWN. What follows cools down for each kind by itself: a region for each cause
-(`guards.dwell_s`), a provider for each kind of failure (`providers.Breaker`), a carrier by itself (`carriers.dwell`).
+(`dwells.dwell_s`), a provider for each kind of failure (`providers.Breaker`), a carrier by itself (`carriers.dwell`).
 """
 
 from __future__ import annotations

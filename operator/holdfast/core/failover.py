@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from holdfast.core import carriers, fallback, guards, wants, weights, writes
+from holdfast.core import carriers, dwells, fallback, guards, wants, weights, writes
 from holdfast.core.plans import Move, Overridden, Plan, Refusal, StoreMemory, Turn, View
 from holdfast.core.values import NEVER_S, Cause, Cordon, Fence, RegionMemory
 
@@ -143,7 +143,7 @@ def _struck(move: Move, before: Cordon, view: View) -> Cordon:
     return Cordon(
         stands=True,
         changed_ago_s=0.0,
-        flaps=guards.flaps(before, view),
+        flaps=dwells.flaps(before, view),
         reason=move.reason.message,
         remaining_s=running.remaining_s if running else None,
         told_by=running.told_by if running else "",
@@ -177,7 +177,7 @@ def _wake_at(view: View, now: float) -> float | None:
             if cordon.remaining_s is not None:
                 waits.append(cordon.remaining_s)
             elif cause in guards.DWELLS and well_for_s > 0:
-                waits.append(guards.dwell_s(name, cause, view) - min(cordon.changed_ago_s or 0.0, well_for_s))
+                waits.append(dwells.dwell_s(name, cause, view) - min(cordon.changed_ago_s or 0.0, well_for_s))
         if remembered.step is not None and not remembered.standing:
-            waits.append(guards.ramp_step_s(view) - min(remembered.stepped_ago_s or 0.0, well_for_s))
+            waits.append(dwells.ramp_step_s(view) - min(remembered.stepped_ago_s or 0.0, well_for_s))
     return now + min(ahead) if (ahead := [wait for wait in waits if wait > 0]) else None

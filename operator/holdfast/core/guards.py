@@ -22,14 +22,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeGuard
 
-from holdfast.core import reasons, room, wants
+from holdfast.core import dwells, reasons, room, wants
 from holdfast.core.evidence import HEARD_WITHIN_S
 from holdfast.core.lease import LEADERSHIP_S
 from holdfast.core.plans import Action, CarrierMove, Move, Overridden, SetOrigin, Turn, View
-from holdfast.core.values import NEVER_S, Cause, Cordon, Fence, Observation, Override, Reason, Tier, Verdict
-
-DOUBLINGS_MAX = 3
-FLAPS_FORGIVEN_AFTER_DWELLS = 12
+from holdfast.core.values import NEVER_S, Cause, Fence, Observation, Override, Reason, Tier, Verdict
 
 MILD = (Cause.WITHDRAWN, Cause.DEGRADED)
 ON_PURPOSE = (Cause.HUMAN, Cause.GAME_DAY)
@@ -55,28 +52,6 @@ def refuse(action: Action, view: View) -> tuple[Reason | None, tuple[Overridden,
 def authority(view: View) -> Fence | None:
     """The fence to write under; leadership ends with the age of its last majority, whoever else says what."""
     return view.fence if view.last_ack_age_s < LEADERSHIP_S else None
-
-
-def dwell_s(region: str, cause: Cause, view: View) -> float:
-    """How long a cause keeps a region where it is."""
-    return grown_s(view.remembered(region).cordons.get(cause), view)
-
-
-def grown_s(cordon: Cordon | None, view: View) -> float:
-    """The zone's dwell, doubled for each time that the cause of this cordon struck again soon after."""
-    doublings = min(max((cordon.flaps if cordon else 0) - 1, 0), DOUBLINGS_MAX)
-    return view.zone.dwell_s * float(2**doublings)
-
-
-def flaps(before: Cordon, view: View) -> int:
-    """How often a cause has struck, now that it strikes again. After a long calm it is counted anew."""
-    forgiven = (before.changed_ago_s or 0.0) >= FLAPS_FORGIVEN_AFTER_DWELLS * view.zone.dwell_s
-    return 1 if forgiven else before.flaps + 1
-
-
-def ramp_step_s(view: View) -> float:
-    """How long a region stays at one step of its ramp: the steps together last about one dwell."""
-    return view.zone.dwell_s / max(len(view.zone.ramp) - 1, 1)
 
 
 # The right to act.
@@ -252,7 +227,7 @@ def dwell(action: Action, view: View) -> Reason | None:
     """Opposite moves lie apart, and a region must have been well all that time before it comes back."""
     if not _must_dwell(action, view):
         return None
-    needed = dwell_s(action.region, action.cause, view)
+    needed = dwells.dwell_s(action.region, action.cause, view)
     if (_moved_ago_s(action, view) or 0.0) < needed:
         return Reason(reasons.DWELL, f"{action.region} was moved less than {needed:.0f} s ago")
     if action.turn is Turn.BACK and view.tally(action.region).well_for_s < needed:
@@ -264,7 +239,7 @@ def ramp(action: Action, view: View) -> Reason | None:
     """The next step is taken only after the last one has gone well for a while."""
     if not isinstance(action, Move) or action.turn is not Turn.RAISE:
         return None
-    needed, stepped_ago_s = ramp_step_s(view), view.remembered(action.region).stepped_ago_s or 0.0
+    needed, stepped_ago_s = dwells.ramp_step_s(view), view.remembered(action.region).stepped_ago_s or 0.0
     if min(stepped_ago_s, view.tally(action.region).well_for_s) >= needed:
         return None
     return Reason(reasons.RAMP, f"{action.region} takes {view.share(action.region)} % for {needed:.0f} s first")

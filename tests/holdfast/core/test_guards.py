@@ -53,6 +53,7 @@ def blamed(*seen: Observation, ill: tuple[str, ...] = ("openai",)) -> View:
     return view(observations=(*all_say(zone()), *seen), withdrawals=(asks(ill=ill),))
 
 
+GUARDS_TYPES = ["View", "Reason | None"]
 Case = tuple[guards.Guard, Move | SetOrigin, View, Reason | str | None]
 
 RIGHT_TO_ACT: dict[str, Case] = {
@@ -372,10 +373,12 @@ def test_no_two_claims_hide_each_other():
 
 
 def test_every_guard_of_the_module_is_asked():
-    named = {name for name, value in vars(guards).items() if getattr(value, "__module__", "") == guards.__name__}
-    answers = {"refuse", "authority", "dwell_s", "grown_s", "ramp_step_s"}
-    unasked = named - {guard.__name__ for guard in guards.GUARDS} - answers
-    assert {name for name in unasked if not name.startswith("_")} == set()
+    """A guard is what takes an action and a view and may give a reason."""
+    written = {
+        name for name, value in vars(guards).items()
+        if not name.startswith("_") and list(getattr(value, "__annotations__", {}).values())[1:] == GUARDS_TYPES
+    }
+    assert written == {guard.__name__ for guard in guards.GUARDS}
 
 
 def test_a_healthy_zone_under_a_leader_lets_a_lost_region_go():

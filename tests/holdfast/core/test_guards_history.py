@@ -239,19 +239,3 @@ CODES = {
 def test_guard(claim: str):
     guard, action, seen, words = {**CAPACITY, **HISTORY, **MEANS}[claim]
     assert guard(action, seen) == (None if words is None else Reason(CODES[guard], words))
-
-
-@pytest.mark.parametrize(
-    ("flaps", "dwell_s"), [(0, 300.0), (1, 300.0), (2, 600.0), (3, 1200.0), (4, 2400.0), (5, 2400.0), (50, 2400.0)]
-)
-def test_dwell_doubles_with_each_flap_up_to_eightfold(flaps: int, dwell_s: float):
-    assert guards.dwell_s("fra", Cause.LOST, out_for(Cause.LOST, 1.0, flaps)) == dwell_s
-
-
-def test_the_flaps_of_one_cause_do_not_lengthen_the_dwell_of_another():
-    assert guards.dwell_s("fra", Cause.DEGRADED, out_for(Cause.LOST, 1.0, 4)) == 300.0
-
-
-@pytest.mark.parametrize(("ramp", "step_s"), [((5, 25, 50, 100), 100.0), ((10, 100), 300.0), ((100,), 300.0)])
-def test_the_steps_of_a_ramp_together_last_one_dwell(ramp: tuple[int, ...], step_s: float):
-    assert guards.ramp_step_s(view(zone(ramp=ramp))) == step_s
