@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from holdfast.core import dwells
 from holdfast.core.plans import View
 from holdfast.core.values import Cause, RegionMemory
 from holdfast_gameday.faults import Fault, Kind
