@@ -64,6 +64,7 @@ class Kind(Enum):
     MARK_LOST = ("mark-lost", Group.STORE, "somebody takes our mark off the origin of {target} at {other}")
     GARBLED = ("garbled", Group.STORE, "the memory in the Lease of {target} is garbled")
     LEASE_DELETED = ("lease-deleted", Group.STORE, "somebody deletes the Lease of {target}")
+    LEASES_DELETED = ("leases-deleted", Group.STORE, "somebody deletes the Leases of {target} and of all the others")
     RESTORED = ("restored", Group.STORE, "the etcd of {target} is restored as of {level:.0f} s ago")
     RELABELLED = ("relabelled", Group.STORE, "{target} is relabelled into another jurisdiction")
 
@@ -83,6 +84,9 @@ class Kind(Enum):
         self.group = group
         self.sentence = sentence
 
+
+LEADER = "the leader"
+"""Stands for whoever leads at that moment, where a fault of a process says whom it strikes."""
 
 LIVE = (Kind.KILL, Kind.BLACKHOLE)
 """What a game day can do to real clusters so far."""

@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
         for number in seeds:
             print(_story(number))
     summary = Summary()
-    for outcome in _outcomes(seeds, processes=options.processes):
+    for outcome in outcomes(seeds, processes=options.processes):
         summary.add(outcome)
         if not outcome.passed:
             print(_failure(outcome, shrinking=len(summary.failed) <= SHRINK_MAX), flush=True)
@@ -72,7 +72,8 @@ def _seeds(options: argparse.Namespace) -> list[int]:
     return numbers
 
 
-def _outcomes(seeds: list[int], *, processes: int) -> Iterator[Outcome]:
+def outcomes(seeds: list[int], *, processes: int) -> Iterator[Outcome]:
+    """In the order of the seeds, whoever is done first."""
     if len(seeds) < 2 or processes < 2:
         yield from map(run.seed, seeds)
         return

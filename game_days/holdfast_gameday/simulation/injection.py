@@ -195,6 +195,11 @@ def _lease_deleted(world: World, fault: Fault, _by: int) -> None:
     world.clusters[fault.target].delete()
 
 
+def _leases_deleted(world: World, _fault: Fault, _by: int) -> None:
+    for cluster in world.clusters.values():
+        cluster.delete()
+
+
 def _restored(world: World, fault: Fault, _by: int) -> None:
     world.clusters[fault.target].restore(fault.level, world.engine.now)
 
@@ -294,6 +299,7 @@ DEEDS: dict[Kind, Deed] = {
     Kind.MARK_LOST: _mark_lost,
     Kind.GARBLED: _garbled,
     Kind.LEASE_DELETED: _lease_deleted,
+    Kind.LEASES_DELETED: _leases_deleted,
     Kind.RESTORED: _restored,
     Kind.RELABELLED: _relabelled,
     Kind.PROVIDER: _provider,

@@ -58,9 +58,8 @@ class Liveness:
         leader = self._world.leader()
         if fault.kind not in (Kind.KILL, Kind.BLACKHOLE) or leader is None or not self._clean(fault, leader):
             return
-        loss = Loss(
-            self._world.topology.name, fault.kind.word, fault.target, leader.name == fault.target, self._world.engine.now
-        )
+        world, its_leader = self._world, leader.name == fault.target
+        loss = Loss(world.topology.name, fault.kind.word, fault.target, its_leader, world.engine.now)
         self._open = loss
         self._world.sometimes["clean loss"] += 1
         self._world.engine.after(EFFECTIVE_WITHIN_S, lambda: self._due(loss))

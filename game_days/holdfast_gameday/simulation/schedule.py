@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from holdfast.core import reasons
-from holdfast_gameday.faults import Fault, Group, Kind
+from holdfast_gameday.faults import LEADER, Fault, Group, Kind
 from holdfast_gameday.simulation import topology
 from holdfast_gameday.simulation.topology import Topology
 
@@ -72,10 +72,32 @@ def _burst(kinds: list[Kind], fleet: Topology, dice: random.Random, from_s: floa
     drawn = [_fault(dice.choice(kinds), fleet, dice, start_s + dice.uniform(0.0, 6.0)) for _ in range(count)]
     ends_s = [fault.until_s for fault in drawn]
     dice.shuffle(ends_s)  # Swizzled: what broke first need not be mended first.
-    return [
+    swizzled = [
         replace(fault, for_s=round(max(end_s - fault.at_s, fault.for_s / 4, 1.0), 1)) if fault.for_s else fault
         for fault, end_s in zip(drawn, ends_s, strict=True)
     ]
+    return [*swizzled, *(other for fault in swizzled for other in _company(fault, fleet, dice))]
+
+
+def _company(fault: Fault, fleet: Topology, dice: random.Random) -> list[Fault]:
+    """What makes a fault bite: memory is only missed by the next leader, a guard only overridden while it binds."""
+
+    def beside(kind: Kind, target: str, before_s: float, for_s: float) -> Fault:
+        return Fault(kind, target, round(fault.at_s - before_s, 1), round(for_s, 1))
+
+    others = [name for name in fleet.zone.members if name != fault.target]
+    match fault.kind:
+        case Kind.GARBLED:
+            return [beside(Kind.RESTART, LEADER, 0.3, dice.uniform(8.0, 20.0))]
+        case Kind.LEASES_DELETED:
+            lost = beside(Kind.ENTRY_DOWN, dice.choice(fleet.zone.members), 25.0, dice.uniform(50.0, 90.0))
+            return [lost, beside(Kind.RESTART, LEADER, 0.3, dice.uniform(8.0, 20.0))]
+        case Kind.OVERRIDE:
+            return [beside(Kind.ENTRY_DOWN, fault.target, 20.0, dice.uniform(12.0, 18.0))]
+        case Kind.GAME_DAY if dice.random() < 0.4:
+            return [beside(Kind.ENTRY_DOWN, dice.choice(others), 12.0, dice.uniform(20.0, 40.0))]
+        case _:
+            return []
 
 
 def _fault(kind: Kind, fleet: Topology, dice: random.Random, at_s: float) -> Fault:
@@ -107,6 +129,8 @@ def _whom(kind: Kind, fleet: Topology, dice: random.Random) -> tuple[str, str]:
             return member, dice.choice(OVERRIDABLE)
         case Kind.CARRIER:
             return dice.choice(zone.carriers).name, ""
+        case Kind.PAUSE | Kind.RESTART if dice.random() < 0.4:
+            return LEADER, ""
         case _ if kind.group is Group.LEVER:
             return lever, ""
         case _ if kind.group in (Group.PROCESS, Group.PROBE) or kind in OF_VOTERS:
@@ -119,7 +143,9 @@ def _none(_dice: random.Random) -> float:
     return 0.0
 
 
-OF_VOTERS = (Kind.API_DOWN, Kind.API_READS_ONLY, Kind.GARBLED, Kind.LEASE_DELETED, Kind.RESTORED, Kind.LOSS)
+OF_VOTERS = (
+    Kind.API_DOWN, Kind.API_READS_ONLY, Kind.GARBLED, Kind.LEASE_DELETED, Kind.LEASES_DELETED, Kind.RESTORED, Kind.LOSS
+)
 
 # How strong, and for how long at most; a fault of no length is over as soon as it is done.
 MANNERS: dict[Kind, tuple[Callable[[random.Random], float], float]] = {
@@ -139,5 +165,6 @@ MANNERS: dict[Kind, tuple[Callable[[random.Random], float], float]] = {
     Kind.EDIT: (_none, 0.0),
     Kind.GARBLED: (_none, 0.0),
     Kind.LEASE_DELETED: (_none, 0.0),
+    Kind.LEASES_DELETED: (_none, 0.0),
     Kind.FREEZE: (_none, 90.0),
 }

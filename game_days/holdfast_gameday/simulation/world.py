@@ -13,7 +13,7 @@ from dataclasses import replace
 from holdfast.core import evidence
 from holdfast.core.plans import ReadBack, SetOrigin, Step, View
 from holdfast.core.values import Verdict
-from holdfast_gameday.faults import Fault
+from holdfast_gameday.faults import LEADER, Fault
 from holdfast_gameday.simulation import injection
 from holdfast_gameday.simulation.calls import EVERY_S, Calls
 from holdfast_gameday.simulation.checks import Judge
@@ -145,6 +145,10 @@ class World:
 
     def _plan(self, fault: Fault) -> None:
         def begin() -> None:
+            nonlocal fault
+            if fault.target == LEADER:
+                leader = self.leader()
+                fault = replace(fault, target=leader.name if leader else self.zone.members[0])
             self.story.tell(self.engine.now, "fault", fault.describe())
             self.judge.struck(fault)
             injection.apply(self, fault, 1)
