@@ -78,7 +78,7 @@ DEFECTS = (
     Defect(
         name="flaps-not-punished",
         harm="a region that falls every few minutes comes back after the same short dwell for ever",
-        module="guards",
+        module="dwells",
         text="return view.zone.dwell_s * float(2**doublings)",
         becomes="return view.zone.dwell_s",
     ),
@@ -118,25 +118,11 @@ DEFECTS = (
         becomes="    paused,\n",
     ),
     Defect(
-        name="rehearsal-outlives-the-incident",
-        harm="a region stays out for a rehearsal while its zone needs it",
-        module="wants",
-        text="if cause is Cause.GAME_DAY and (troubled := incident(view)):",
-        becomes="if cause is None and (troubled := incident(view)):",
-    ),
-    Defect(
         name="any-guard-overridden",
         harm="a typing error in a break-glass order takes the last serving region out",
         module="guards",
         text="return next(named, None) if code in reasons.OVERRIDABLE else None",
         becomes="return next(named, None)",
-    ),
-    Defect(
-        name="override-of-all-guards",
-        harm="an order that names one guard lifts the others with it",
-        module="guards",
-        text="if (each.region, each.guard) == (region, code) and each.remaining_s > 0",
-        becomes="if each.region == region and each.remaining_s > 0",
     ),
     Defect(
         name="shift-without-end",
@@ -151,19 +137,5 @@ DEFECTS = (
         module="guards",
         text="return move.turn is Turn.BACK and bool(tally.up) and not tally.against and _desperate(view)",
         becomes="return move.turn is Turn.BACK and bool(tally.up) and _desperate(view)",
-    ),
-    Defect(
-        name="no-desperate-return",
-        harm="with every region out, the zone waits for dwells and quorums while nobody is answered",
-        module="guards",
-        text="return not view.able()",
-        becomes="return False",
-    ),
-    Defect(
-        name="all-causes-one-cooldown",
-        harm="a region lost after a mild fault's long penalty is kept out as long as that",
-        module="guards",
-        text="return remembered.changed_ago_s if move.turn is Turn.OUT else",
-        becomes="return remembered.changed_ago_s if move.turn is not Turn.RAISE else",
     ),
 )

@@ -41,13 +41,6 @@ DEFECTS = (
         becomes="return ALWAYS",
     ),
     Defect(
-        name="vote-renewed-while-held",
-        harm="a follower waits for half a lease only, and leads before the old leader has stopped",
-        module="lease",
-        text="DURATION_S = 5.0",
-        becomes="DURATION_S = 1.5",
-    ),
-    Defect(
         name="deleted-lease-taken-for-released",
         harm="a Lease deleted by hand frees the vote of a leader who still leads",
         module="lease",
@@ -69,27 +62,6 @@ DEFECTS = (
         becomes="phase = Candidate(state.epoch_seen())",
     ),
     Defect(
-        name="votes-of-an-earlier-term-counted",
-        harm="votes won before a fall count in the next attempt, so that two lead",
-        module="lease",
-        text="votes = {cluster: replace(vote, acked_at=None) for cluster, vote in state.votes.items()}",
-        becomes="votes = dict(state.votes)",
-    ),
-    Defect(
-        name="marks-at-the-vendors-ignored",
-        harm="after a restored backup the leader stands below the epoch of its own marks, and every write is refused",
-        module="lease",
-        text="return max((self.floor, *(vote.epoch_seen for vote in self.votes.values())))",
-        becomes="return max((0, *(vote.epoch_seen for vote in self.votes.values())))",
-    ),
-    Defect(
-        name="authority-without-age",
-        harm="a leader whose majority is long silent still decides and acts",
-        module="guards",
-        text="return view.fence if view.last_ack_age_s < LEADERSHIP_S else None",
-        becomes="return view.fence",
-    ),
-    Defect(
         name="memory-stored-after-the-write",
         harm="a leader that dies in between leaves a region out of which nobody knows why or since when",
         module="failover",
@@ -109,20 +81,6 @@ DEFECTS = (
         module="memory",
         text='changed_ago_s=_age_in(entry["since"], age_s),',
         becomes="changed_ago_s=AGE_MAX_S,",
-    ),
-    Defect(
-        name="ages-stand-still",
-        harm="what is remembered does not grow older, so a shift outlives its time by every takeover",
-        module="memory",
-        text="remaining_s=None if remaining is None else _finite(remaining) - age_s,",
-        becomes="remaining_s=None if remaining is None else _finite(remaining),",
-    ),
-    Defect(
-        name="oldest-memory-wins",
-        harm="a Lease that missed the last store makes the fleet forget a cordon",
-        module="memory",
-        text="newest = max(readable,",
-        becomes="newest = min(readable,",
     ),
     Defect(
         name="garbled-memory-taken-for-empty",

@@ -41,20 +41,6 @@ DEFECTS = (
         becomes="down=(*groups[Verdict.DOWN], *groups[Verdict.UNKNOWN]),",
     ),
     Defect(
-        name="one-lost-probe-is-a-verdict",
-        harm="a single lost packet counts as a region down",
-        module="evidence",
-        text="return SUCCESSES_TO_RECOVER if verdict is Verdict.UP else 1 + probe.confirmations",
-        becomes="return SUCCESSES_TO_RECOVER if verdict is Verdict.UP else 1",
-    ),
-    Defect(
-        name="nobody-doubts-himself",
-        harm="a region that lost its own way out blames all the others",
-        module="evidence",
-        text="return outside_gone or everything_gone",
-        becomes="return False",
-    ),
-    Defect(
         name="own-testimony-counted",
         harm="a region that is cut off from its callers still votes that it is well",
         module="values",
