@@ -172,6 +172,7 @@ class _Moves:
             else:
                 self._back(move)
                 self.standing[move.region].discard(move.cause)
+                self._ramped(move)
 
     def _out(self, move: Move) -> None:
         if move.cause is Cause.ILLEGAL:
@@ -238,6 +239,15 @@ class _Moves:
             self._lies_apart(move, cordon.changed_ago_s if cordon else None)
             if self.view.rewound and not self._overridden(move, "RewoundHistory"):
                 self.breach(Invariant.DWELL, f"{region} comes back on a memory that was rewound")
+
+    def _ramped(self, move: Move) -> None:
+        """What comes back to serve begins at the first step of the ramp; what only now joins does not."""
+        stored = next((step.memory for step in self.plan.steps if isinstance(step, StoreMemory)), {})
+        ramped = move.turn is Turn.BACK and move.cause is not Cause.ABSENT and len(self.view.zone.ramp) > 1
+        if not ramped or self.standing[move.region] or move.region not in stored:
+            return
+        if stored[move.region].step != 0 and not stored[move.region].standing:
+            self.breach(Invariant.CAPACITY, f"{move.region} comes back at once to all of its calls")
 
     def _lies_apart(self, move: Move, ago_s: float | None) -> None:
         """A dwell from the opposite move, grown with each time the cause struck again; unknown is just now."""
