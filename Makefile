@@ -10,7 +10,7 @@ PHASE := game_days/phase.sh
 ARGS ?=
 SEEDS ?= 200
 
-.PHONY: help demo test check sim sim-docs bench-idle bench-decide bench-cli explain-page lab-up lab-down crds tools images setup preflight unit core mutants mutation cluster system
+.PHONY: help demo test check sim sim-docs bench-idle bench-decide bench-cli docs explain-page lab-up lab-down crds tools images setup preflight unit core mutants mutation cluster system
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 14
@@ -65,6 +65,9 @@ bench-decide: setup  ## what it costs to decide for 5,000 and 20,000 agents at o
 
 bench-cli: setup  ## how long the plugin takes to start (ARGS=--check)
 	@$(RUN) python -m holdfast_gameday.bench_cli $(ARGS)
+
+docs: setup explain-page  ## write what the pages of docs/ take from the code, and play every cut of docs/partitions.md
+	@$(RUN) python -m holdfast_gameday.pages $(ARGS)
 
 explain-page: setup  ## write the examples of docs/explain.md from the core's own decisions
 	@$(RUN) python tests/support/explain_page.py
