@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m holdfast_gameday.mutants", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these defects; all of them by default")
     parser.add_argument("--seeds", type=int, default=200, help="how many seeds the simulator tries (default 200)")
-    parser.add_argument("--from", type=int, default=1, dest="first", help="the first seed (default 1)")
+    parser.add_argument("--from", type=int, default=0, dest="first", help="the first seed (default 0)")
     parser.add_argument("--jobs", type=int, default=2, help="how many defects are tried at a time (default 2)")
     parser.add_argument("--list", action="store_true", help="say what the defects are, and stop")
     asked = parser.parse_args(arguments)

@@ -183,6 +183,8 @@ class _Moves:
             if (count := eyes.saying(region, *against)) < eyes.needed(region):
                 words = f"{region} is taken out on the word of {count}, {eyes.needed(region)} are needed"
                 self.breach(Invariant.QUORUM, words)
+        if move.cause is Cause.GAME_DAY and (troubled := list(self._troubled())):
+            self.breach(Invariant.ORDERS, f"{region} is taken out to rehearse, {', '.join(troubled)} in earnest")
         others = [name for name in self.view.zone.members if name != region]
         left = [name for name in self._able() if name != region]
         if others and not any(map(eyes.seen_up, others)):
@@ -271,10 +273,6 @@ class _Moves:
         for region in moved if held else ():
             if _legal(view, region):
                 self.breach(Invariant.ORDERS, f"{region} is moved while a person holds the fleet")
-        rehearsed = [move.region for move in self.plan.moves if (move.turn, move.cause) == (Turn.OUT, Cause.GAME_DAY)]
-        if rehearsed and (troubled := list(self._troubled())):
-            words = f"{', '.join(rehearsed)} is taken out to rehearse, {', '.join(troubled)} in earnest"
-            self.breach(Invariant.ORDERS, words)
         for each in self.plan.overridden:
             if each.guard.code not in OVERRIDABLE or each.guard.code != each.override.guard:
                 words = f"an order about {each.override.guard} lifted {each.guard.code} for {each.action.region}"
