@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING
 
 from holdfast.core import admission
 from holdfast.core.values import Load
-from holdfast_gameday.simulation.topology import CALLS_PER_POD
 
 if TYPE_CHECKING:
     from holdfast_gameday.simulation.world import World
 
 EVERY_S = 5.0
 MEAN_CALL_S = 180.0
-COLLAPSES_AT = 3.0
-"""So many times the set-ups that a region is made for, in one second, take it down."""
+COLLAPSES_AFTER_S = 1.0
+"""Set-ups that wait longer than the carrier's time to connect are asked for again, and then there are even more."""
 COLLAPSE_S = 20.0
 
 
@@ -30,6 +29,7 @@ class Calls:
         self._world = world
         self._paced = paced
         members = world.zone.members
+        self._per_pod = world.topology.calls_per_pod
         self.pods = dict.fromkeys(members, world.topology.pods)
         weights = {region.name: region.weight for region in world.zone.regions}
         total = sum(weights.values())
@@ -43,7 +43,7 @@ class Calls:
 
     def load(self, region: str) -> Load:
         active = int(self.live[region] + 0.5)
-        room = max(int(self.pods[region] * CALLS_PER_POD) - active, 0)
+        room = max(self.pods[region] * self._per_pod - active, 0)
         return Load(self.pods[region], active, room)
 
     def total(self) -> float:
@@ -84,10 +84,10 @@ class Calls:
         waiting = self.waiting
         for name, weight in takers.items():
             rate, wanted = rates.get(name, 0.0), waiting * weight / total
-            if not self._paced and wanted > rate * COLLAPSES_AT:
+            if not self._paced and wanted > rate * COLLAPSES_AFTER_S:
                 self._collapse(name)
                 continue
-            room = max(self.pods[name] * CALLS_PER_POD - self.live[name], 0.0)
+            room = max(self.pods[name] * self._per_pod - self.live[name], 0.0)
             taken = min(self._wave(name, wanted, rate, passed_s) if self._paced else wanted, room)
             self.waiting -= taken
             self.carried += taken

@@ -64,6 +64,9 @@ class Judge:
     def struck(self, fault: Fault) -> None:
         if fault.for_s:
             self.active.append(fault)
+        if fault.kind is Kind.LEASES_DELETED:
+            # With every Lease goes the count of epochs; what is written at the levers still binds, and is checked there.
+            self.epochs.clear()
         self.last_edge_at = self.world.engine.now
         self.world.sometimes[f"fault {fault.kind.word}"] += 1
         self.liveness.struck(fault)

@@ -330,6 +330,8 @@ class Operator:
                 continue
             done = yield from self._run(step)
             self.world.ran(self, step, done=done)
+            if self.dead:
+                return
             if done:
                 continue
             if isinstance(step, StoreMemory):

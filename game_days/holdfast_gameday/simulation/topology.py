@@ -38,6 +38,7 @@ class Topology:
     calls: int
     write_budget: int
     attempts: int
+    calls_per_pod: int = CALLS_PER_POD
 
 
 def draw(dice: random.Random) -> Topology:
@@ -70,6 +71,7 @@ def build(
     fullness: float = 0.5,
     write_budget: int = 1200,
     attempts: int = 1,
+    calls_per_pod: int = CALLS_PER_POD,
 ) -> Topology:
     count, witnesses = BY_NAME[name]
     members = REGIONS[:count]
@@ -99,8 +101,8 @@ def build(
         for index, region in enumerate(zone.voters)
     }
     weights = [region.weight for region in zone.regions]
-    calls = int(fullness * pods * CALLS_PER_POD * sum(weights) / max(weights))
-    return Topology(name, zone, regions, pods, calls, write_budget, attempts)
+    calls = int(fullness * pods * calls_per_pod * sum(weights) / max(weights))
+    return Topology(name, zone, regions, pods, calls, write_budget, attempts, calls_per_pod)
 
 
 def _place(index: int, region: str, count: int, *, standby: bool) -> ZoneRegion:

@@ -20,7 +20,7 @@ from holdfast_gameday.simulation.stores import Cluster
 # These four are the shell's; a test compares them.
 CALL_DEADLINE_S = 0.6
 STORE_DEADLINE_S = 1.5
-CONFIRM_DEADLINE_S = 0.8
+CONFIRM_DEADLINE_S = 1.2
 RETRY_S = (0.1, 0.5)
 
 
