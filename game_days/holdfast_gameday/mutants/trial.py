@@ -104,7 +104,7 @@ def _test(package: Path, defect: Defect | None, scratch: Path) -> tuple[str, str
 def _run(command: list[str], package: Path, scratch: Path) -> subprocess.CompletedProcess[str]:
     """Run from the tree, with the copy of the operator's package before the tree's."""
     environment = os.environ | {
-        "PYTHONPATH": str(package),
+        "PYTHONPATH": os.pathsep.join((str(package), str(ROOT / "game_days"))),
         "PYTHONDONTWRITEBYTECODE": "1",
         "HYPOTHESIS_STORAGE_DIRECTORY": str(scratch / "hypothesis"),
     }
