@@ -4,6 +4,7 @@ import pytest
 
 from holdfast_gameday.simulation import cuts, partitions, partitions_page
 from holdfast_gameday.simulation.cuts import AMS, FRA
+from holdfast_gameday.simulation.partitions import DWELL_S
 
 ROWS = [(shape, cut) for shape in cuts.SHAPES for cut in cuts.of(shape)]
 
@@ -35,6 +36,8 @@ def test_after_the_cut_somebody_leads_and_who_was_out_is_whole_again(shape, cut)
     healed = partitions.play(shape, cut).healed
 
     assert healed.leads != ""
+    ramps_s = {name: healed.whole_after_s[name] - back_s for name, back_s in healed.back_after_s.items()}
+    assert [name for name, ramp_s in ramps_s.items() if not DWELL_S - 1 < ramp_s < DWELL_S + 10] == []
     assert healed.whole_after_s.keys() == healed.back_after_s.keys() >= set(cut.out or ()) - _only_decided(shape, cut)
 
 
@@ -67,15 +70,15 @@ def test_no_two_rows_of_a_fleet_have_the_same_words():
 
 
 def test_a_row_says_what_each_side_does():
-    cut = next(cut for cut in cuts.of("2+witness") if cut.words == "fra and all others are parted")
+    cut = next(cut for cut in cuts.of("2+witness") if cut.words == "fra is parted from all others, callers reach all")
 
     assert partitions_page.row("2+witness", partitions.play("2+witness", cut)) == (
-        "fra and all others are parted",
-        "ams within 10 s, with 2 of 3 votes",
-        "fra within 10 s, `RegionLost`: 2 of 2 observers see fra down, 2 are needed; `NoQuorum` to fra",
+        "fra is parted from all others, callers reach all",
+        "ams within 10 s (2 of 3 votes)",
+        "fra within 10 s, `RegionLost`: 2 of 2 observers see fra down; `NoQuorum` to fra",
         "ams 100 %",
         "go on; those of fra may be fetched",
-        "fra back after a dwell at 5 %, whole after two dwells",
+        "fra back after a dwell",
     )
 
 

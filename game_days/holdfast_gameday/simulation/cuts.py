@@ -50,18 +50,24 @@ class Fleet:
 
 def of(shape: str) -> tuple[Cut, ...]:
     """Every cut of a fleet of this shape."""
+    return tuple(cut for group in groups(shape).values() for cut in group)
+
+
+def groups(shape: str) -> dict[str, tuple[Cut, ...]]:
+    """The same by what they strike at."""
     regions, witnesses = topology.BY_NAME[shape]
     members = topology.REGIONS[:regions]
     fleet = Fleet(members, members + (topology.WITNESS,) * witnesses)
-    return (
-        *_regions(fleet),
-        *_parts(fleet),
-        *_operators(fleet),
-        *_eyes(fleet),
-        *_vendor(fleet),
-        *(_witness() if witnesses else ()),
-        *(_sides(members) if regions > 3 else ()),
-    )
+    found = {
+        "a whole region": _regions(fleet),
+        "a part of a region": _parts(fleet),
+        "the operators among themselves": _operators(fleet),
+        "the eyes of one operator": _eyes(fleet),
+        "the vendor of the lever": _vendor(fleet),
+        "the witness": _witness() if witnesses else (),
+        "two sides that do not reach each other, callers reach both": _sides(members) if regions > 3 else (),
+    }
+    return {words: group for words, group in found.items() if group}
 
 
 def _regions(fleet: Fleet) -> tuple[Cut, ...]:
@@ -101,7 +107,7 @@ def _operators(fleet: Fleet) -> tuple[Cut, ...]:
     others = [voter for voter in fleet.voters if voter != FRA]
     all_pairs = [(one, other) for one, other in product(fleet.voters, fleet.voters) if one != other]
     away, home = [(FRA, other) for other in others], [(other, FRA) for other in others]
-    apart = Cut("fra and all others are parted", _pairs(Kind.SPLIT, away), NOBODY)
+    apart = Cut("fra is parted from all others, callers reach all", _pairs(Kind.SPLIT, away), NOBODY)
     if fleet.outlives_one:
         apart = Cut(apart.words, apart.faults, fleet.successors, (FRA,))
     return (

@@ -16,13 +16,16 @@ from holdfast_gameday.simulation.partitions import DWELL_S, Calls, Held, Out, Se
 
 BOUNDS_S = (10, 20, 30, 60, 120)
 HEAD = ("the cut", "who leads", "who is taken out, and why", "new calls", "calls in flight", "when it heals")
-DWELLS = {0: "at once", 1: "after a dwell", 2: "after two dwells", 3: "after three dwells"}
+DWELLS = ("at once", "after a dwell", "after two dwells")
 
 
 def table(shape: str) -> str:
     """Every cut of one fleet."""
-    rows = (row(shape, partitions.play(shape, cut)) for cut in cuts.of(shape))
-    return "\n".join((_line(HEAD), _line("---" for _ in HEAD), *map(_line, rows)))
+    lines = [_line(HEAD), _line("---" for _ in HEAD)]
+    for words, group in cuts.groups(shape).items():
+        lines.append(_line((f"**{words}**", *("" for _ in HEAD[1:]))))
+        lines += [_line(row(shape, partitions.play(shape, cut))) for cut in group]
+    return "\n".join(lines)
 
 
 def row(shape: str, seen: Seen) -> tuple[str, ...]:
@@ -35,11 +38,11 @@ def row(shape: str, seen: Seen) -> tuple[str, ...]:
 def _leads(seen: Seen, voters: int) -> str:
     if not seen.leads:
         return f"nobody: `{seen.condition.code}`"
-    votes = f"with {seen.votes} of {voters} votes"
+    votes = f"({seen.votes} of {voters} votes)"
     if seen.leads == FRA:
-        return f"fra, {votes}"
+        return f"fra {votes}"
     one = seen.leads if len(seen.cut.leads) == 1 else "one of the others"
-    return f"{one} within {_bound(seen.led_after_s or 0.0)} s, {votes}"
+    return f"{one} within {_bound(seen.led_after_s or 0.0)} s {votes}"
 
 
 def _out(seen: Seen) -> str:
@@ -61,7 +64,7 @@ def _how(out: tuple[Out, ...]) -> str:
     """When it took effect, and the first one's reason; those of the others differ in the name."""
     known = [each.off_after_s for each in out if each.off_after_s is not None]
     when = f" within {_bound(max(known))} s" if len(known) == len(out) else ", though still on at the lever"
-    return f"{when}, `{CODES[out[0].cause]}`: {_short(out[0].why)}"
+    return f"{when}, `{CODES[out[0].cause]}`: {_short(out[0].why).split(', ')[0]}"
 
 
 def _words(held: Held) -> str:
@@ -73,7 +76,7 @@ def _new_calls(shape: str, seen: Seen) -> str:
     if not routed:
         return "nobody answers"
     where = "as before" if routed == _usual(shape) else ", ".join(f"{name} {share} %" for name, share in routed.items())
-    return f"{where}; the carriers' fallback for what is offered to {deaf}" if deaf else where
+    return f"{where}, by the carriers' fallback instead of {deaf}" if deaf else where
 
 
 def _usual(shape: str) -> dict[str, int]:
@@ -91,19 +94,13 @@ def _in_flight(calls: Calls) -> str:
 
 
 def _heals(seen: Seen) -> str:
-    """Who leads then, and when the regions were back and whole."""
+    """Who leads then, and when the regions were back; the ramp that follows always lasts one dwell."""
     told = []
     if not seen.leads:
         told.append(f"a leader within {_bound(seen.healed.led_after_s)} s" if seen.healed.leads else "nobody leads")
-    if seen.healed.back_after_s:
-        names = _and(seen.healed.back_after_s)
-        back, whole = (_dwells(after.values()) for after in (seen.healed.back_after_s, seen.healed.whole_after_s))
-        told.append(f"{names} back {back} at 5 %, whole {whole}")
+    if back := seen.healed.back_after_s:
+        told.append(f"{_and(sorted(back))} back {DWELLS[round(max(back.values()) / DWELL_S)]}")
     return "; ".join(told) or "nothing to undo"
-
-
-def _dwells(after_s: Iterable[float]) -> str:
-    return DWELLS[round(max(after_s) / DWELL_S)]
 
 
 def _bound(seconds: float) -> int:
