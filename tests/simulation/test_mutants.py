@@ -7,7 +7,7 @@ import pytest
 
 from holdfast_gameday.mutants import __main__ as runner
 from holdfast_gameday.mutants import defect as defects
-from holdfast_gameday.mutants import sweep, trial
+from holdfast_gameday.mutants import page, sweep, trial
 from holdfast_gameday.mutants.catalogue import DEFECTS
 from holdfast_gameday.mutants.defect import OPERATOR, Defect, NotApplicable
 from holdfast_gameday.mutants.trial import Verdict
@@ -124,6 +124,17 @@ def test_a_run_of_some_defects_is_held_to_no_number():
 def test_a_run_fails_when_something_is_noticed_in_the_core_as_it_is(sound, capsys):
     assert runner.report(iter([sound, *_verdicts(20)]), complete=True) == 1
     assert capsys.readouterr().err.startswith("the core without a defect does not pass: ")
+
+
+def test_the_page_says_of_each_defect_whom_it_harms_and_who_noticed():
+    told = page.render(DEFECTS[:2], [*_verdicts(1, by_test=1)], seeds=200)
+
+    assert "puts 2 defects into a copy" in told
+    assert "the simulator alone noticed 1, the tests 1, nobody 0" in told
+    assert told.endswith(
+        f"| {DEFECTS[0].name} | {DEFECTS[0].harm} | simulator: I3 FENCED, seed 0 |\n"
+        f"| {DEFECTS[1].name} | {DEFECTS[1].harm} | test: test_lease::test_it |\n"
+    )
 
 
 def test_an_unknown_name_is_a_wrong_call(capsys):
