@@ -17,4 +17,4 @@ def test_a_line_of_prose_fits_a_screen(name):
     text = (pages.ROOT / name).read_text(encoding="utf-8")
     lines = pages.MARKED.sub("", text).splitlines()
 
-    assert [line for line in lines if len(line) > 135 and not line.startswith(("|", "!"))] == []
+    assert [line for line in lines if len(line) > 130 and not line.startswith(("|", "!"))] == []
