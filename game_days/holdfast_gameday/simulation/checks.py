@@ -65,7 +65,7 @@ class Judge:
         if fault.for_s:
             self.active.append(fault)
         if fault.kind is Kind.LEASES_DELETED:
-            # With every Lease goes the count of epochs; what is written at the levers still binds, and is checked there.
+            # The count of epochs is gone with the Leases; what is written at the levers binds still, and is judged there.
             self.epochs.clear()
         self.last_edge_at = self.world.engine.now
         self.world.sometimes[f"fault {fault.kind.word}"] += 1

@@ -76,7 +76,8 @@ def _burst(kinds: list[Kind], fleet: Topology, dice: random.Random, from_s: floa
         replace(fault, for_s=round(max(end_s - fault.at_s, fault.for_s / 4, 1.0), 1)) if fault.for_s else fault
         for fault, end_s in zip(drawn, ends_s, strict=True)
     ]
-    return [*swizzled, *(other for fault in swizzled for other in _company(fault, fleet, dice))]
+    company = [other for fault in swizzled for other in _company(fault, fleet, dice)]
+    return [*swizzled, *(each for each in company if each.until_s < CALM_FROM_S)]
 
 
 def _company(fault: Fault, fleet: Topology, dice: random.Random) -> list[Fault]:
@@ -88,12 +89,17 @@ def _company(fault: Fault, fleet: Topology, dice: random.Random) -> list[Fault]:
     others = [name for name in fleet.zone.members if name != fault.target]
     match fault.kind:
         case Kind.GARBLED:
-            return [beside(Kind.RESTART, LEADER, 0.3, dice.uniform(8.0, 20.0))]
+            back = beside(Kind.ENTRY_DOWN, dice.choice(fleet.zone.members), 32.0, 28.0)
+            return [back, beside(Kind.RESTART, LEADER, 0.3, dice.uniform(8.0, 20.0))]
         case Kind.LEASES_DELETED:
             lost = beside(Kind.ENTRY_DOWN, dice.choice(fleet.zone.members), 25.0, dice.uniform(50.0, 90.0))
             return [lost, beside(Kind.RESTART, LEADER, 0.3, dice.uniform(8.0, 20.0))]
         case Kind.OVERRIDE:
             return [beside(Kind.ENTRY_DOWN, fault.target, 20.0, dice.uniform(12.0, 18.0))]
+        case Kind.PROVIDER if fault.for_s > 60.0 and dice.random() < 0.5:
+            # Asked for while the fleet is held, and seen elsewhere before it is let go.
+            late = beside(Kind.PROVIDER, dice.choice(others), -26.0, 50.0)
+            return [beside(Kind.FREEZE, fault.target, -5.0, 48.0), late]
         case Kind.GAME_DAY if dice.random() < 0.4:
             return [beside(Kind.ENTRY_DOWN, dice.choice(others), 12.0, dice.uniform(20.0, 40.0))]
         case _:
