@@ -65,7 +65,8 @@ class Judge:
         if fault.for_s:
             self.active.append(fault)
         if fault.kind is Kind.LEASES_DELETED:
-            # The count of epochs is gone with the Leases; what is written at the levers binds still, and is judged there.
+            # The count of epochs is gone with the Leases. What is written at the levers binds still, and is
+            # judged there.
             self.epochs.clear()
         self.last_edge_at = self.world.engine.now
         self.world.sometimes[f"fault {fault.kind.word}"] += 1
