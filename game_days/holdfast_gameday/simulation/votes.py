@@ -105,7 +105,11 @@ class Vote:
         return self.state.memories(self._host.clock())
 
     def tick(self) -> None:
-        self.feed(lease.Tick())
+        """Time has passed. What the machine itself says would change nothing is not told to it."""
+        if self.state.floor != self.floor() or self._host.clock() >= lease.wakes_at(self.state):
+            self.feed(lease.Tick())
+        elif self._waiting:
+            self._look_who_waits()
 
     def feed(self, event: lease.Event) -> None:
         state = self.state if self.state.floor == self.floor() else replace(self.state, floor=self.floor())
