@@ -72,9 +72,11 @@ def told(view: View) -> str:
 def _loss(word_of_iad: Verdict) -> View:
     """Two regions and a witness; for ams, the entry of fra has closed its sockets."""
     fleet = topology.build("2+witness", fullness=0.3)
+    refused = "connection refused"
+    of_iad = (0.7, refused) if word_of_iad is Verdict.DOWN else (3600.0, "")
     said = (
-        Observation("ams", "fra", Verdict.DOWN, 0.0, held_s=0.9, detail="connection refused"),
-        Observation("iad", "fra", word_of_iad, 0.4, held_s=0.7 if word_of_iad is Verdict.DOWN else 3600.0),
+        Observation("ams", "fra", Verdict.DOWN, 0.0, held_s=0.9, detail=refused),
+        Observation("iad", "fra", word_of_iad, 0.4, held_s=of_iad[0], detail=of_iad[1]),
         Observation("iad", "ams", Verdict.UP, 0.4, held_s=3600.0),
     )
     return View(
@@ -97,8 +99,8 @@ def _seen(view: View) -> Iterable[str]:
                 yield f"{said.observer}: has fallen silent"
                 continue
             detail = f" ({said.detail})" if said.detail else ""
-            told_ago = f"told {said.heard_age_s:.1f} s ago"
-            yield f"{said.observer}: {name} {said.verdict} for {said.held_s:.1f} s{detail}, {told_ago}"
+            told_ago = f"told {said.heard_age_s:g} s ago"
+            yield f"{said.observer}: {name} {said.verdict} for {said.held_s:g} s{detail}, {told_ago}"
 
 
 def _decided(plan: Plan, view: View) -> Iterable[str]:
