@@ -48,13 +48,14 @@ def needless(cause: Cause, region: str, view: View) -> bool:
 
 
 def incident(view: View) -> str:
-    """The regions in trouble, in words; empty when a rehearsal may go on."""
-    troubled = [
-        name
-        for name in view.zone.members
-        if any(cause in INCIDENTS for cause in view.remembered(name).standing) or view.tally(name).ill
-    ]
-    return ", ".join(troubled)
+    """The regions in trouble, or not yet back at their whole weight, in words; empty when a rehearsal may go on."""
+    return ", ".join(name for name in view.zone.members if _troubled(name, view))
+
+
+def _troubled(region: str, view: View) -> bool:
+    remembered = view.remembered(region)
+    out = any(cause in INCIDENTS for cause in remembered.standing)
+    return out or remembered.step is not None or view.tally(region).ill
 
 
 def request(region: str, view: View) -> Withdrawal | None:

@@ -19,10 +19,10 @@ COARSE = 20  # Weights that follow the room are told in steps of a twentieth, or
 def effective(view: View) -> tuple[dict[str, int], Shed | None]:
     """The weight of every region of the zone as the answer to a webhook should use it, and what must be turned away.
 
-    A region of which nobody says anything keeps its weight, and when all are spoken against each does: who cannot see
-    must not empty a route.
+    A region keeps its weight until a quorum finds it down, and when all are found down each does: who cannot see, or is
+    alone in what he sees, must not empty a route.
     """
-    serving = [name for name in view.serving() if view.tally(name).seen_up or not view.tally(name).against]
+    serving = [name for name in view.serving() if not view.tally(name).lost]
     weighted = _weighted(view, serving or view.serving())
     standby = [name for name in serving or view.serving() if name not in weighted]
     chosen = weighted or dict.fromkeys(_apart(standby, view), 1)

@@ -312,3 +312,9 @@ def test_a_persons_cordon_does_not():
 )
 def test_an_incident_is_what_a_quorum_sees_or_a_cause_that_nobody_chose(seen: View, troubled: str):
     assert wants.incident(seen) == troubled
+
+
+def test_a_region_on_its_ramp_is_not_yet_out_of_its_incident():
+    """Its calls are still carried by the regions that a rehearsal might take out (found by the simulator, seed 26)."""
+    ramping = joined(zone(), fra=cordoned(stands=False, step=0))
+    assert wants.incident(view(memory=ramping)) == "fra"

@@ -259,23 +259,10 @@ def test_a_region_of_which_nobody_says_anything_keeps_its_weight():
     assert weights.effective(view(of, observations=told))[0] == {"fra": 50, "ams": 50}
 
 
-def test_a_region_that_somebody_speaks_against_and_nobody_for_gets_nothing():
+def test_one_voice_takes_no_weight_away_and_a_quorum_takes_all():
     of = zone(("fra", "ams", "iad"), ("lon",))
-    told = [said("fra", "ams", UP), said("ams", "fra", DOWN), said("fra", "iad", UP)]
+    one = [said("fra", "ams", UP), said("ams", "fra", DOWN), said("fra", "iad", UP)]
 
-    assert weights.effective(view(of, observations=told))[0] == {"fra": 0, "ams": 50, "iad": 50}
-
-
-def test_a_single_call_is_turned_away_in_words_or_finds_its_place():
-    alone = zone(("fra",), ("lon",))
-    assert shed(alone, full(fra=(1, 0)) | {"fra": Load(2, 2, -1)}) == Shed(
-        1, Reason(reasons.CALLS_SHED, "1 of 2 calls of zone eu have no room in fra")
-    )
-    assert spread(zone(), {"fra": Load(0, 1, 0), "ams": Load(2, 0, 9)}) == {"fra": 0, "ams": 20}
-    assert spread(STANDBY, {"fra": Load(0, 1, 0), "ams": Load(0, 0, 0), "iad": Load(2, 0, 9)}) == {
-        "fra": 0, "ams": 0, "iad": 20,
-    }
-
-
-def test_a_region_of_weight_1_is_no_standby():
-    assert spread(zone(weights={"fra": 1})) == {"fra": 1, "ams": 50}
+    two = [*one, said("lon", "fra", DOWN)]
+    assert weights.effective(view(of, observations=one))[0] == {"fra": 50, "ams": 50, "iad": 50}
+    assert weights.effective(view(of, observations=two))[0] == {"fra": 0, "ams": 50, "iad": 50}
