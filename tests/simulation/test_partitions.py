@@ -2,6 +2,8 @@
 
 import pytest
 
+from holdfast.core import reasons
+from holdfast.core.values import Cause
 from holdfast_gameday.simulation import cuts, partitions, partitions_page
 from holdfast_gameday.simulation.cuts import AMS, FRA
 from holdfast_gameday.simulation.partitions import DWELL_S
@@ -51,9 +53,11 @@ def test_when_every_entry_is_dead_the_last_one_stays(shape):
     """Which go first is chance; that all go is not possible."""
     everything = next(cut for cut in cuts.of(shape) if cut.out is None)
 
-    out = partitions.play(shape, everything).out
+    seen = partitions.play(shape, everything)
 
-    assert len(out) < len(partitions.fleet(shape).zone.members)
+    assert len(seen.out) < len(partitions.fleet(shape).zone.members)
+    assert {held.reason.code for held in seen.held} <= {reasons.EVERYTHING_ILL, reasons.OBSERVER_DOUBTS}
+    assert all(back_s < DWELL_S + 10 for back_s in seen.healed.back_after_s.values())
 
 
 @pytest.mark.parametrize("shape", cuts.SHAPES)
@@ -61,6 +65,15 @@ def test_the_same_cut_is_the_same_row_every_time(shape):
     cut = cuts.of(shape)[0]
 
     assert partitions.play.__wrapped__(shape, cut) == partitions.play.__wrapped__(shape, cut)
+
+
+@pytest.mark.parametrize(("shape", "cut"), ROWS, ids=_name)
+def test_a_region_goes_only_when_more_than_half_of_its_observers_see_it_down(shape, cut):
+    zone = partitions.fleet(shape).zone
+
+    for out in partitions.play(shape, cut).out:
+        assert out.cause is Cause.LOST
+        assert int(out.why.split()[0]) > len(zone.observers_of(out.region)) / 2
 
 
 def test_no_two_rows_of_a_fleet_have_the_same_words():
@@ -75,7 +88,7 @@ def test_a_row_says_what_each_side_does():
     assert partitions_page.row("2+witness", partitions.play("2+witness", cut)) == (
         "fra is parted from all others, callers reach all",
         "ams within 10 s (2 of 3 votes)",
-        "fra within 10 s, `RegionLost`: 2 of 2 observers see fra down; `NoQuorum` to fra",
+        "fra within 10 s, `RegionLost`: 2 of 2 observers see it down; `NoQuorum` to fra",
         "ams 100 %",
         "go on; those of fra may be fetched",
         "fra back after a dwell",

@@ -165,8 +165,11 @@ class _Watch:
                 calm_since = engine.now
 
     def led_after_s(self, since_s: float) -> float | None:
-        """How long after that time the present leader began; None: it led before, or there is none."""
-        began, name = self._led[-1]
+        """How long after that time the present leader began, nobody else having led since; None: it led before."""
+        name = self._led[-1][1]
+        before = [began for began, leader in self._led if leader not in ("", name)]
+        after = max(before, default=float("-inf"))
+        began = min(began for began, leader in self._led if leader == name and began > after)
         return began - since_s if name and began > since_s else None
 
     def _look(self) -> None:

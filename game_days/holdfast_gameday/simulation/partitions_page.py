@@ -32,7 +32,7 @@ def row(shape: str, seen: Seen) -> tuple[str, ...]:
     """One cut, cell by cell."""
     voters = len(partitions.fleet(shape).zone.voters)
     new_calls, in_flight = _new_calls(shape, seen), _in_flight(seen.calls)
-    return (seen.cut.words, _leads(seen, voters), _out(seen), new_calls, in_flight, _heals(seen))
+    return (seen.cut.words, _leads(seen, voters), _out(shape, seen), new_calls, in_flight, _heals(seen))
 
 
 def _leads(seen: Seen, voters: int) -> str:
@@ -45,13 +45,13 @@ def _leads(seen: Seen, voters: int) -> str:
     return f"{one} within {_bound(seen.led_after_s or 0.0)} s {votes}"
 
 
-def _out(seen: Seen) -> str:
+def _out(shape: str, seen: Seen) -> str:
     """Who is out, or what was wanted instead, and the words for it; then those to whom everything is refused."""
-    told = [f"{_and(each.region for each in seen.out)}{_how(seen.out)}"] if seen.out else []
+    if seen.cut.out is None:
+        return f"some at first, never all: then `{reasons.EVERYTHING_ILL}` or `{reasons.OBSERVER_DOUBTS}`"
+    told = [_how(shape, seen.out)] if seen.out else []
     led = [held for held in seen.held if held.operator == seen.leads]
-    if led and seen.cut.out != tuple(each.region for each in seen.out):
-        told.append(f"the others stay, {_words(led[0])}")
-    elif led:
+    if led and not seen.out:
         told.append(f"nobody, {_words(led[0])}")
     alone = dict.fromkeys(held.operator for held in seen.held if held.operator != seen.leads)
     if alone:
@@ -60,11 +60,14 @@ def _out(seen: Seen) -> str:
     return "; ".join(told) or "nobody: nothing looks ill"
 
 
-def _how(out: tuple[Out, ...]) -> str:
-    """When it took effect, and the first one's reason; those of the others differ in the name."""
+def _how(shape: str, out: tuple[Out, ...]) -> str:
+    """When it took effect, and why. How many more than needed had seen it by then is chance."""
     known = [each.off_after_s for each in out if each.off_after_s is not None]
     when = f" within {_bound(max(known))} s" if len(known) == len(out) else ", though still on at the lever"
-    return f"{when}, `{CODES[out[0].cause]}`: {_short(out[0].why).split(', ')[0]}"
+    observers = len(partitions.fleet(shape).zone.observers_of(out[0].region))
+    needed = observers // 2 + 1
+    seen_by = f"{needed} of {observers}" if needed == observers else f"{needed} or more of {observers}"
+    return f"{_and(each.region for each in out)}{when}, `{CODES[out[0].cause]}`: {seen_by} observers see it down"
 
 
 def _words(held: Held) -> str:
@@ -98,7 +101,9 @@ def _heals(seen: Seen) -> str:
     told = []
     if not seen.leads:
         told.append(f"a leader within {_bound(seen.healed.led_after_s)} s" if seen.healed.leads else "nobody leads")
-    if back := seen.healed.back_after_s:
+    if seen.cut.out is None:
+        told.append("who was out is back after a dwell or sooner")
+    elif back := seen.healed.back_after_s:
         told.append(f"{_and(sorted(back))} back {DWELLS[round(max(back.values()) / DWELL_S)]}")
     return "; ".join(told) or "nothing to undo"
 
