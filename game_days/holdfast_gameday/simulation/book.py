@@ -34,6 +34,7 @@ class Book:
     _again_at: dict[str, float] = field(default_factory=dict)
     _delay_s: dict[str, float] = field(default_factory=dict)
     _epoch: int = 0
+    _differed_s: dict[str, float] = field(default_factory=dict)
     _spent: dict[str, deque[float]] = field(default_factory=dict)
 
     def states(self) -> tuple[OriginState, ...]:
@@ -64,19 +65,32 @@ class Book:
             self._again_at.pop(lever, None)
             self._delay_s.pop(lever, None)
             return
-        before = self._delay_s.get(lever)
-        delay_s = FIRST_RETRY_S if before is None else min(before * 2, LAST_RETRY_S)
-        if not answer.retryable:
-            delay_s = LAST_RETRY_S
-        self._delay_s[lever] = delay_s
-        self._again_at[lever] = self.clock() + max(delay_s, answer.retry_after_s or 0.0)
+        self._leave_alone(lever, LAST_RETRY_S if not answer.retryable else 0.0, answer.retry_after_s or 0.0)
         self.unknown(lever, region)
+
+    def differs(self, lever: str, region: str) -> None:
+        """A read-back says other than what was written: whatever is done next, it is done later, and it is a read."""
+        self._delay_s[lever] = self._differed_s.get(lever, 0.0)
+        self._leave_alone(lever, 0.0, 0.0)
+        self._differed_s[lever] = self._delay_s[lever]
+        self.unknown(lever, region)
+
+    def _leave_alone(self, lever: str, least_s: float, asked_s: float) -> None:
+        """Twice as long each time, or as long as the vendor wants."""
+        before = self._delay_s.get(lever)
+        delay_s = max(FIRST_RETRY_S if not before else min(before * 2, LAST_RETRY_S), least_s)
+        self._delay_s[lever] = delay_s
+        self._again_at[lever] = self.clock() + max(delay_s, asked_s)
 
     def may_ask(self, lever: str) -> bool:
         return self.clock() >= self._again_at.get(lever, float("-inf"))
 
     def asked(self, lever: str) -> None:
         self._spent.setdefault(lever, deque()).append(self.clock())
+
+    def agrees(self, lever: str) -> None:
+        """A read-back says what was written."""
+        self._differed_s.pop(lever, None)
 
     def affords_looking(self, lever: str) -> bool:
         """Looking for its own sake leaves enough for what must be written."""

@@ -51,6 +51,7 @@ class Judge:
         self.liveness = Liveness(world)
         self.false_moves = 0
         self._status_due = 0.0
+        self._stale_until: dict[str, float] = {}
         self._second_opinion = SecondOpinion(self.breach)
 
     def breach(self, invariant: Invariant, what: str) -> None:
@@ -64,6 +65,8 @@ class Judge:
     def struck(self, fault: Fault) -> None:
         if fault.for_s:
             self.active.append(fault)
+        if fault.kind is Kind.STALE_READS:
+            self._stale_until[fault.target] = fault.until_s
         if fault.kind is Kind.LEASES_DELETED:
             # The count of epochs is gone with the Leases. What is written at the levers binds still, and is
             # judged there.
@@ -74,6 +77,8 @@ class Judge:
 
     def healed(self, fault: Fault) -> None:
         self.active.remove(fault)
+        if fault.kind is Kind.STALE_READS:
+            self._stale_until[fault.target] = self.world.engine.now
         self.last_edge_at = self.world.engine.now
 
     def leads(self, _operator: Operator) -> None:
@@ -189,7 +194,7 @@ class Judge:
     def _note_health(self) -> None:
         now = self.world.engine.now
         for name, entry in self.world.entries.items():
-            if entry.well(now):
+            if entry.well(now) and not self._cut_off(name):
                 self._well_since.setdefault(name, now)
             else:
                 self._well_since.pop(name, None)
@@ -197,6 +202,13 @@ class Judge:
                 self._ill_since.pop(name, None)
             else:
                 self._ill_since.setdefault(name, now)
+
+    def _cut_off(self, region: str) -> bool:
+        """Whether calls have trouble to get there, however well it is in itself."""
+        lossy = any(fault.kind is Kind.LOSS and fault.target == region for fault in self.active)
+        split = {fault.target for fault in self.active if fault.kind is Kind.SPLIT and fault.other == region}
+        split |= {fault.other for fault in self.active if fault.kind is Kind.SPLIT and fault.target == region}
+        return lossy or 2 * len(split) > len(self.world.zone.observers_of(region))
 
     def _leaves_one_on(self, lever: str, region: str) -> None:
         now, origins = self.world.engine.now, self.world.vendors[lever].origins
@@ -319,7 +331,8 @@ class Judge:
             for lever in view.levers_of(name):
                 vendor = self.world.vendors[lever]
                 age_s = view.origin(lever, name).read_age_s + 0.1
-                if vendor.changed_since(name, self.world.engine.now - age_s) or self._disturbed(lever):
+                read_at = self.world.engine.now - age_s
+                if vendor.changed_since(name, read_at) or read_at < self._stale_until.get(lever, NEVER_AT):
                     continue
                 if vendor.origins[name].enabled is not wanted:
                     words = f"{operator.name} says that {name} is in sync at {lever}, which it is not"

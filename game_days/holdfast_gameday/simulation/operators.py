@@ -348,9 +348,18 @@ class Operator:
                 if not self.book.may_ask(step.lever):
                     return False
                 enabled = yield from self._read(step.lever, step.region)
-                return enabled is not None and (step.expected is None or enabled is step.expected)
+                return enabled is not None and self._as_written(step, enabled=enabled)
             case _ as never:
                 assert_never(never)
+
+    def _as_written(self, step: ReadBack, *, enabled: bool) -> bool:
+        if step.expected is None:
+            return True
+        if enabled is step.expected:
+            self.book.agrees(step.lever)
+        else:
+            self.book.differs(step.lever, step.region)
+        return enabled is step.expected
 
     def _store(self, step: StoreMemory) -> Story:
         if self.vote.fence() != step.fence:
