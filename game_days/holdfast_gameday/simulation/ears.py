@@ -21,6 +21,16 @@ LIE_HELD_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
+class Other:
+    """A verdict on a target of another tier. `since` is simulated time, which only the simulator turns into an age."""
+
+    name: str
+    tier: Tier
+    verdict: Verdict
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
 class Beat:
     """What an operator tells. `at` is on its own clock, and so is what histories count from."""
 
@@ -29,7 +39,7 @@ class Beat:
     doubt: bool = False
     load: Load | None = None
     asked: Withdrawal | None = None
-    others: Mapping[str, tuple[Tier, Verdict]] = field(default_factory=dict)
+    others: tuple[Other, ...] = ()
     lies: Mapping[str, Verdict] = field(default_factory=dict)
 
 
@@ -103,7 +113,7 @@ class Ears:
         return heard.kept
 
 
-def observations(observer: str, beat: Beat, *, age_s: float, passed_s: float) -> list[Observation]:
+def observations(observer: str, beat: Beat, *, age_s: float, passed_s: float, now: float) -> list[Observation]:
     """A beat as the core is shown it. `passed_s`: since it was told, on the teller's clock."""
     at, doubt, lies = beat.at + passed_s, beat.doubt, beat.lies
     seen = [
@@ -112,7 +122,10 @@ def observations(observer: str, beat: Beat, *, age_s: float, passed_s: float) ->
         if target not in lies
     ]
     seen += [Observation(observer, target, verdict, age_s, LIE_HELD_S, doubt) for target, verdict in lies.items()]
-    seen += [Observation(observer, name, verdict, age_s, tier=tier) for name, (tier, verdict) in beat.others.items()]
+    seen += [
+        Observation(observer, other.name, other.verdict, age_s, now - other.since, doubt, tier=other.tier)
+        for other in beat.others
+    ]
     return seen
 
 

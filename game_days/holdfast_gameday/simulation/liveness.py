@@ -145,6 +145,7 @@ class Liveness:
             waits += [dwells.dwell_s(name, cause, view) * SLACK for cause in remembered.standing]
             if remembered.step is not None:
                 waits.append(1.0)
+        binding += [dwells.grown_s(cordon, view) * SLACK for cordon in view.carriers.values() if cordon.stands]
         ramp_s = self._world.zone.dwell_s * SLACK + LOOKS_EVERY_S * len(self._world.zone.ramp)
         gray_s = GRAY_FORGOTTEN_S if any(view.tally(name).degraded for name in view.zone.members) else 0.0
         asking_s = max(self._world.local.asks_for_s(name) for name in view.zone.members)
@@ -162,6 +163,7 @@ class Liveness:
             for name, known in memory.items()
             if known.standing
         ]
+        missing += [f"carrier {name} is out" for name, known in leader.carriers().items() if known.stands]
         missing += [f"{name} is at step {known.step}" for name, known in memory.items() if known.step is not None]
         for lever in world.zone.levers:
             for name, origin in world.vendors[lever.name].origins.items():

@@ -17,6 +17,7 @@ from holdfast.core.relays import Home, IceServer, Relay, Sight, Transport
 from holdfast.core.values import AgentRef, Reason, Tier, Verdict, Withdrawal
 from holdfast.core.withdrawals import AgentHere, LocalView, Standing
 from holdfast_gameday.invariants import Invariant
+from holdfast_gameday.simulation.ears import Other
 
 if TYPE_CHECKING:
     from holdfast_gameday.simulation.world import World
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 AGENTS = 4
 PODS_WANTED = 2
 PROVIDER = "realtime"
+UP, DOWN = Verdict.UP, Verdict.DOWN
 RULE = Rule()
 TRANSPORTS = (Transport.UDP, Transport.TLS)
 
@@ -53,6 +55,7 @@ class Local:
         self._world = world
         self._regions = {name: _Region() for name in world.zone.members}
         self._carriers: Counter[str] = Counter()
+        self._carriers_since: dict[str, float] = {}
         second = (AttemptLine("cascade", "cascade"),) if world.topology.attempts > 1 else ()
         self._attempts = Attempts((AttemptLine("realtime", PROVIDER), *second))
         self._relays = (
@@ -68,21 +71,23 @@ class Local:
 
     def carrier(self, carrier: str, *, ill: bool) -> None:
         self._carriers[carrier] += 1 if ill else -1
+        self._carriers_since[carrier] = self._world.engine.now
         for name in self._world.zone.voters:
             self._world.tell(name)
 
     def pods(self, region: str, *, ill: bool) -> None:
         self._regions[region].pods_ill += 1 if ill else -1
 
-    def others(self, observer: str) -> dict[str, tuple[Tier, Verdict]]:
+    def others(self, observer: str) -> tuple[Other, ...]:
         """What an operator tells of the other tiers."""
-        told = {
-            carrier.name: (Tier.CARRIER, Verdict.DOWN if self._carriers[carrier.name] else Verdict.UP)
-            for carrier in self._world.zone.carriers
-        }
+        carriers = (carrier.name for carrier in self._world.zone.carriers)
+        told = [
+            Other(name, Tier.CARRIER, DOWN if self._carriers[name] else UP, self._carriers_since.get(name, 0.0))
+            for name in carriers
+        ]
         if observer in self._regions:
-            told[PROVIDER] = (Tier.PROVIDER, self._regions[observer].breaker.verdict)
-        return told
+            told.append(Other(PROVIDER, Tier.PROVIDER, self._regions[observer].breaker.verdict, 0.0))
+        return tuple(told)
 
     def asked(self, region: str) -> Withdrawal | None:
         return self._regions[region].standing.told if region in self._regions else None
@@ -161,7 +166,7 @@ class Local:
         for peer in operator.peers:
             beat = operator.ears.beat(peer, self._world.mouths[peer])
             heard = beat is not None and operator.ears.age_s(peer) <= HEARD_WITHIN_S
-            if heard and beat and beat.others.get(PROVIDER) == (Tier.PROVIDER, Verdict.DOWN):
+            if heard and beat and any(each.name == PROVIDER and each.verdict is DOWN for each in beat.others):
                 return frozenset({PROVIDER})
         return frozenset()
 

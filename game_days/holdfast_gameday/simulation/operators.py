@@ -271,7 +271,8 @@ class Operator:
         seen: list[Observation] = []
         for peer, beat in told.items():
             passed_s = self.clock() - beat.at if peer == self.name else self.world.clocks[peer].boot() - beat.at
-            seen += ears.observations(peer, beat, age_s=heard[peer], passed_s=max(passed_s, 0.0))
+            now = self.world.engine.now
+            seen += ears.observations(peer, beat, age_s=heard[peer], passed_s=max(passed_s, 0.0), now=now)
         return seen
 
     def _shifts(self) -> tuple[Shift, ...]:
@@ -306,6 +307,10 @@ class Operator:
     def remembered(self) -> Mapping[str, RegionMemory]:
         """What this operator takes the fleet's mind to be."""
         return self._record.regions
+
+    def carriers(self) -> Mapping[str, Cordon]:
+        """The same of the carriers."""
+        return self._record.carriers
 
     def _aged(self) -> memory.Record:
         return memory.aged(self._record, self.clock() - self._record_at)
