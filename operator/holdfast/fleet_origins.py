@@ -34,12 +34,21 @@ class _Trouble:
 
 
 @dataclass(slots=True)
+class _Patience:
+    """A lever whose read-back differs from what was written: it may answer out of a stale copy."""
+
+    delay_s: float
+    again_at: float
+
+
+@dataclass(slots=True)
 class OriginBook:
     """Readings of one zone's levers. Owned by the zone's loop."""
 
     clock: Callable[[], float]
     _reads: dict[tuple[str, str], _Read] = field(default_factory=dict)
     _troubles: dict[str, _Trouble] = field(default_factory=dict)
+    _patience: dict[str, _Patience] = field(default_factory=dict)
 
     def states(self) -> tuple[OriginState, ...]:
         """For the core: every origin that was read, with the age of the reading."""
@@ -79,10 +88,25 @@ class OriginBook:
         self._troubles[lever] = _Trouble(Reason(error.code, str(error)), since, delay_s, now + wait_s)
         self.unknown(lever, region)
 
+    def differs(self, lever: str, region: str) -> None:
+        """A read-back says other than what was written: whatever is done next is done later, and it is a read.
+
+        A vendor that answers out of a stale copy would otherwise be written to again and again.
+        """
+        before = self._patience.get(lever)
+        delay_s = FIRST_RETRY_S if before is None else min(before.delay_s * 2, LAST_RETRY_S)
+        self._patience[lever] = _Patience(delay_s, self.clock() + delay_s)
+        self.unknown(lever, region)
+
+    def agrees(self, lever: str) -> None:
+        """A read-back says what was written."""
+        self._patience.pop(lever, None)
+
     def may_ask(self, lever: str) -> bool:
         """Whether the back-off of this lever is over."""
-        trouble = self._troubles.get(lever)
-        return trouble is None or self.clock() >= trouble.again_at
+        now = self.clock()
+        waiting = (self._troubles.get(lever), self._patience.get(lever))
+        return all(each is None or now >= each.again_at for each in waiting)
 
     def troubles(self) -> dict[str, Reason]:
         """Levers that do not answer as they should, with the reason."""

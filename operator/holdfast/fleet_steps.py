@@ -110,7 +110,13 @@ class Steps:
             self._failed(step.lever, step.region, e)
             return False
         self._book.answered(step.lever, reading)
-        return step.expected is None or reading.enabled is step.expected
+        if step.expected is None:
+            return True
+        if reading.enabled is not step.expected:
+            self._book.differs(step.lever, step.region)
+            return False
+        self._book.agrees(step.lever)
+        return True
 
     def _failed(self, lever: str, region: str, error: DriverError) -> None:
         self._book.failed(lever, region, error)

@@ -133,3 +133,18 @@ async def test_an_explanation_that_fails_stops_no_decision() -> None:
         await until(alone.known)
         alone.verdicts = {"fra": DOWN}
         await until(lambda: alone.written("edge") and alone.written("second"), seconds=3)
+
+
+async def test_a_lever_that_answers_out_of_a_stale_copy_is_not_written_to_again_and_again() -> None:
+    """Found by the simulator: four writes a second until the copy was fresh."""
+    async with leading() as alone:
+        await until(alone.known)
+        alone.levers["edge"].stale = dict(alone.levers["edge"].readings)
+        alone.verdicts = {"fra": DOWN}
+        await until(lambda: len(alone.written("edge")) == 3, seconds=8)
+        began = clock.now()
+        await until(lambda: len(alone.written("edge")) == 4, seconds=8)
+        assert clock.now() - began >= 1.5, "the fourth write waits for two seconds"
+
+        alone.levers["edge"].stale = {}
+        await until(lambda: alone.loop.view and alone.loop.view.enabled("edge", "fra") is False, seconds=12)

@@ -16,6 +16,7 @@ class Origins:
 
     readings: dict[str, OriginReading]
     unmarked: set[str] = field(default_factory=set)
+    stale: dict[str, OriginReading] = field(default_factory=dict)
     down: bool = False
     lose_next_answer: bool = False
     history: list[OriginChange] = field(default_factory=list)
@@ -41,7 +42,7 @@ class MemoryLever:
             raise DriverError("NoOrigin", f"lever {self._name}: no origin for {region}", retryable=False)
         if region in self._origins.unmarked:
             raise DriverError("NotOurs", f"lever {self._name}: {region} lacks our mark", retryable=False)
-        return self._origins.readings[region]
+        return self._origins.stale.get(region, self._origins.readings[region])
 
     def normalise(self, change: OriginChange) -> OriginReading:
         """The reading once the change is in force."""
