@@ -70,8 +70,8 @@ def copy(folder: Path, modules: Sequence[str], tests: Sequence[str]) -> None:
     for part in (TESTS, SUPPORT):
         shutil.copytree(ROOT / part, folder / part, ignore=ignored)
     chosen = [f"src/holdfast/core/{name}.py" for name in modules]
-    settings = (ROOT / "pyproject.toml").read_text() + MUTMUT.format(modules=chosen, tests=list(tests), left_out=LEFT_OUT)
-    (folder / "pyproject.toml").write_text(settings)
+    ours = MUTMUT.format(modules=chosen, tests=list(tests), left_out=LEFT_OUT)
+    (folder / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text() + ours)
 
 
 def table(statuses: Statuses) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from simulated import fleet, lost, schedule
 
 from holdfast_gameday.faults import Fault, Kind
-from holdfast_gameday.simulation import run
+from holdfast_gameday.simulation import cuts, partitions, run
+from holdfast_gameday.simulation.schedule import Schedule
+from holdfast_gameday.simulation.world import World
 
 
 def _broken(planned):
@@ -44,3 +46,13 @@ def test_a_vendor_that_locks_us_out_is_left_alone_until_the_time_it_named():
     assert world.judge.violations == []
     assert len(asked) == 1
     assert any(line.at_s > 181.0 and "ams off at edge: done" in line.what for line in world.story.lines)
+
+
+def test_a_leader_with_one_vote_out_of_reach_goes_on_leading_when_the_world_turns_calm():
+    """A tick that came a tenth of a second too early was the last one for 2.5 s, and its leadership ran out."""
+    (cut,) = [cut for cut in cuts.of("2+witness") if cut.words == "fra, which leads, falls silent"]
+    world = World(Schedule(partitions.seed_of("2+witness"), partitions.fleet("2+witness"), cut.faults))
+    world.engine.run(200.0)
+
+    turns = [line.what for line in world.story.lines if line.at_s > 61.0 and "lead" in line.what]
+    assert turns == ["no longer leads", "leads under epoch 2"]

@@ -145,7 +145,7 @@ class Liveness:
             waits += [dwells.dwell_s(name, cause, view) * SLACK for cause in remembered.standing]
             if remembered.step is not None:
                 waits.append(1.0)
-        binding += [dwells.grown_s(cordon, view) * SLACK for cordon in view.carriers.values() if cordon.stands]
+        waits += [dwells.grown_s(cordon, view) * SLACK for cordon in view.carriers.values() if cordon.stands]
         ramp_s = self._world.zone.dwell_s * SLACK + LOOKS_EVERY_S * len(self._world.zone.ramp)
         gray_s = GRAY_FORGOTTEN_S if any(view.tally(name).degraded for name in view.zone.members) else 0.0
         asking_s = max(self._world.local.asks_for_s(name) for name in view.zone.members)

@@ -19,15 +19,15 @@ from holdfast_gameday.simulation.book import Book
 from holdfast_gameday.simulation.ears import Beat, Ears
 from holdfast_gameday.simulation.engine import Story, Wait, play
 from holdfast_gameday.simulation.entries import Eyes
-from holdfast_gameday.simulation.vendors import Answer, Change, Vendor
-from holdfast_gameday.simulation.votes import Line, Vote
+from holdfast_gameday.simulation.requests import Requests
+from holdfast_gameday.simulation.vendors import Answer, Change
+from holdfast_gameday.simulation.votes import HURRIED_S, Line, Pace, Vote
 
 if TYPE_CHECKING:
     from holdfast_gameday.simulation.world import World
 
 # These are the shell's; a test compares them.
 WRITE_WITHIN_ACK_S = 0.5
-WRITE_DEADLINE_S = 2.0
 REREAD_AFTER_TAKEOVER_S = (5.0, 15.0)
 REREAD_EVERY_S = 30.0
 
@@ -36,9 +36,6 @@ LEADS_EVERY_S = (4.5, 6.5)
 LEADS_HURRIED_S = (0.5, 1.0)
 FOLLOWS_EVERY_S = (40.0, 60.0)
 FOLLOWS_HURRIED_S = (8.0, 12.0)
-LEADER_RENEWS_S = 2.5
-FOLLOWER_READS_S = 1.5  # times the number of Leases there are to read
-VOTES_HURRIED_S = 0.3
 LOADS_COUNT_FOR_S = 10.0
 REFERENCES = 4
 
@@ -74,6 +71,8 @@ class Operator:
         zone, voters = self.zone.name, self.zone.voters
         self.vote = Vote(zone=zone, voters=voters, me=self.uid, host=self, line=line, dice=self.dice)
         self.vote.floor = self.book.epoch_seen
+        self.votes = Pace(self.vote, self, world.engine, world.calm)
+        self._requests = Requests(self.name, self.book, world)
         self.plan = Plan()
         self.view: View | None = None
         self._record = memory.Record()
@@ -82,13 +81,12 @@ class Operator:
         self._rereads: list[float] = []
         self._nap: Callable[[], None] | None = None
         self._encoded: tuple[float, str] = (-1.0, "")
-        self._beats = 0
 
     def start(self) -> None:
         """A witness keeps a Lease and watches the entries, but it holds no keys of the zone: it never stands."""
         if self.stands:
             play(self._loop(), self.when_awake)
-            self._tick_votes()
+            self.votes.begin()
 
     @property
     def stands(self) -> bool:
@@ -137,23 +135,11 @@ class Operator:
     def hurry(self) -> None:
         """Something broke or healed somewhere: from now on at a quicker pace, with no other knowledge of it."""
         if self.stands:
-            self.world.engine.after(self.dice.uniform(0.0, VOTES_HURRIED_S), lambda: self.when_awake(self._tick_votes))
+            self.world.engine.after(self.dice.uniform(0.0, HURRIED_S), lambda: self.when_awake(self.votes.begin))
         self.eyes.rouse()
 
     def leads(self) -> bool:
         return self.vote.fence() is not None
-
-    def _tick_votes(self) -> None:
-        self._beats += 1
-        self._beat_votes(self._beats)
-
-    def _beat_votes(self, beats: int) -> None:
-        """One series of ticks; a newer one takes its place."""
-        if self.dead or beats != self._beats:
-            return
-        self.when_awake(self.vote.tick)
-        calm_s = LEADER_RENEWS_S if self.leads() else FOLLOWER_READS_S * len(self.zone.voters)
-        self.world.engine.after(calm_s if self.world.calm() else VOTES_HURRIED_S, lambda: self._beat_votes(beats))
 
     def _loop(self) -> Story:
         yield self.world.engine.sleep(self.dice.uniform(0.0, 0.5))
@@ -385,7 +371,7 @@ class Operator:
         self.book.unknown(step.lever, step.region)
         change = Change(step.region, step.enabled, step.share, step.fence, step.key)
         self.world.judge.sends(self, step)
-        answer: Answer = yield self._ask(step.lever, lambda vendor: vendor.write(change))
+        answer: Answer = yield self._requests.write(step.lever, change)
         if answer.origin is None:
             self.book.answered(step.lever, step.region, answer)
             self.world.lever_failed(step.lever, answer)
@@ -400,34 +386,9 @@ class Operator:
         return (yield self.vote.confirm()) and self.vote.fence() == fence
 
     def _read(self, lever: str, region: str) -> Story:
-        answer: Answer = yield self._ask(lever, lambda vendor: vendor.read(region))
+        answer: Answer = yield self._requests.read(lever, region)
         self.book.answered(lever, region, answer)
         if answer.origin is None:
             self.world.lever_failed(lever, answer)
             return None
         return answer.origin.enabled
-
-    def _ask(self, lever: str, perform: Callable[[Vendor], Answer | None]) -> Wait:
-        """One request to a vendor, answered within the deadline whatever happens to it."""
-        world, here, there = self.world, ("op", self.name), ("vendor", lever)
-        self.book.asked(lever)
-        lost = Answer(code="Timeout")
-
-        def start(resume: Callable[[object], None]) -> None:
-            if not world.network.passes(here, there):
-                world.engine.after(WRITE_DEADLINE_S, lambda: resume(lost))
-                return
-            world.engine.after(0.0 if world.calm() else world.network.delay_s(), arrive_for(resume))
-
-        def arrive_for(resume: Callable[[object], None]) -> Callable[[], None]:
-            def arrive() -> None:
-                answer = perform(world.vendors[lever])
-                if answer is None or not world.network.passes(there, here):
-                    world.engine.after(WRITE_DEADLINE_S, lambda: resume(lost))
-                    return
-                world.engine.after(0.0 if world.calm() else world.network.delay_s(), lambda: resume(answer))
-
-            return arrive
-
-        return start
-

@@ -23,6 +23,11 @@ STORE_DEADLINE_S = 1.5
 CONFIRM_DEADLINE_S = 1.2
 RETRY_S = (0.1, 0.5)
 
+# How often the machine is told of the time: the shell does it every 0.1 s, and in calm less often changes nothing.
+HURRIED_S = 0.3
+LEADER_RENEWS_S = 2.5
+FOLLOWER_READS_S = 1.5  # times the number of Leases there are to read
+
 
 class Host(Protocol):
     """The process that takes part."""
@@ -104,12 +109,18 @@ class Vote:
     def memories(self) -> tuple[tuple[str, float], ...]:
         return self.state.memories(self._host.clock())
 
-    def tick(self) -> None:
-        """Time has passed. What the machine itself says would change nothing is not told to it."""
-        if self.state.floor != self.floor() or self._host.clock() >= lease.wakes_at(self.state):
+    def tick(self) -> float:
+        """Time has passed. What the machine itself says would change nothing is not told to it.
+
+        Answers for how long, in seconds, that stays so; 0: it was told.
+        """
+        early_s = lease.wakes_at(self.state) - self._host.clock()
+        if early_s <= 0.0 or self.state.floor != self.floor():
             self.feed(lease.Tick())
-        elif self._waiting:
+            return 0.0
+        if self._waiting:
             self._look_who_waits()
+        return early_s
 
     def feed(self, event: lease.Event) -> None:
         state = self.state if self.state.floor == self.floor() else replace(self.state, floor=self.floor())
@@ -214,6 +225,38 @@ class Vote:
 
     def engine_now(self) -> float:
         return self._line.engine.now
+
+
+class Pace:
+    """Tells one vote of the time, in one series of ticks."""
+
+    def __init__(self, vote: Vote, host: Host, engine: Engine, calm: Callable[[], bool]) -> None:
+        self._vote = vote
+        self._host = host
+        self._engine = engine
+        self._calm = calm
+        self._series = 0
+
+    def begin(self) -> None:
+        """Tick now; a series under way ends."""
+        self._series += 1
+        self._tick(self._series)
+
+    def _tick(self, series: int) -> None:
+        if series == self._series:
+            self._host.when_awake(lambda: self._told(series))
+
+    def _told(self, series: int) -> None:
+        early_s = self._vote.tick()
+        self._engine.after(self._rest_s(early_s), lambda: self._tick(series))
+
+    def _rest_s(self, early_s: float) -> float:
+        if not self._calm():
+            return HURRIED_S
+        state = self._vote.state
+        rest_s = LEADER_RENEWS_S if isinstance(state.phase, lease.Leader) else FOLLOWER_READS_S * len(state.voters)
+        # A tick that came too early is made up for in time, or a leader would let its leadership run out.
+        return min(rest_s, max(early_s, 0.05)) if early_s else rest_s
 
 
 @dataclass(frozen=True, slots=True)
