@@ -31,6 +31,8 @@ class Alone:
 
     def __init__(self, epoch: int = 0) -> None:
         self.servers = {name: FakeApiServer(name) for name in VOTERS}
+        for server in self.servers.values():
+            server.give_back("holdfast-fleet-eu")
         self.levers = {
             name: Origins({r: OriginReading(r, enabled=True, epoch=epoch) for r in EU.members}) for name in LEVERS
         }

@@ -19,12 +19,12 @@ START_S = 100.0
 
 @dataclass
 class Register:
-    """One cluster's Lease, and all that it ever was. `down` until then: requests are lost.
+    """One cluster's Lease, at first held by nobody, and all that it ever was. `down` until then: requests are lost.
 
     `read_only`: writes get no answer and take no effect. `refuses`: they are answered as if somebody had been faster.
     """
 
-    lease: lease.LeaseView = field(default_factory=lease.LeaseView)
+    lease: lease.LeaseView = field(default_factory=lambda: lease.LeaseView(stamp="0"))
     writes: int = 0
     down_until: float = 0.0
     read_only: bool = False
@@ -50,6 +50,10 @@ class Register:
             case lease.Renew(_, _, epoch):
                 self.put(replace(self.lease, holder=me, epoch=epoch, memory=memory), now)
         return True
+
+    def delete(self, now: float) -> None:
+        self.lease = lease.LeaseView()
+        self.history.append((now, self.lease))
 
     def restore(self, at: float, now: float) -> None:
         """What stood here at that time stands here again."""

@@ -48,6 +48,12 @@ class FakeApiServer:
         assert isinstance(answer, httpx.Response)
         return answer
 
+    def give_back(self, *leases: str, namespace: str = "holdfast-system") -> None:
+        """These Leases exist and are held by nobody; one that does not exist could just have been deleted."""
+        for name in leases:
+            path = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/{name}"
+            self._store(path, {"metadata": {"name": name}, "spec": {"holderIdentity": ""}})
+
     def writes(self, word: str = "") -> list[tuple[str, str]]:
         """The writes seen to paths which contain the word."""
         return [(m, p) for m, p in self.requests if m != "GET" and word in p]

@@ -144,6 +144,7 @@ async def fleet_range() -> AsyncIterator[Range]:
     """A range whose clusters hold their Region and policy objects, and whose operators are stopped at the end."""
     ground = Range()
     for server in ground.servers.values():
+        server.give_back("holdfast-region", "holdfast-fleet-eu")
         for name in REGIONS:
             path = f"/apis/holdfast.dev/v1alpha1/regions/{name}"
             server.objects[path] = {"metadata": {"name": name, "uid": f"r-{name}", "resourceVersion": "1"}}

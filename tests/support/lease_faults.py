@@ -67,6 +67,8 @@ class Booth:
 
     def __init__(self) -> None:
         self.servers = {name: FaultyServer(name) for name in ("fra", "ams", "iad")}
+        for server in self.servers.values():
+            server.give_back("vote")
         self.memory = "first"
         self.wall_s = 1_767_225_600.0
 

@@ -44,8 +44,15 @@ DEFECTS = (
         name="deleted-lease-taken-for-released",
         harm="a Lease deleted by hand frees the vote of a leader who still leads",
         module="lease",
-        text='released = self.lease.holder in ("", me) and self.lease.epoch == self.epoch_seen',
-        becomes='released = self.lease.holder in ("", me)',
+        text='self.lease.holder in ("", me) and self.lease.epoch == self.epoch_seen',
+        becomes='self.lease.holder in ("", me)',
+    ),
+    Defect(
+        name="missing-lease-taken-at-once",
+        harm="an operator that starts just after somebody deleted all Leases leads beside the one who still does",
+        module="lease",
+        text="released = self.lease.stamp and ",
+        becomes="released = ",
     ),
     Defect(
         name="half-of-the-votes-leads",

@@ -60,7 +60,7 @@ class _Watch:
 
 
 class Eyes:
-    """One operator's probes. `on_turn` is told when a verdict turns."""
+    """One operator's probes. `on_turn` is told when a verdict turns, `on_doubt` when it turns whether one counts."""
 
     def __init__(
         self,
@@ -73,6 +73,7 @@ class Eyes:
         dice: random.Random,
         clock: Callable[[], float],
         on_turn: Callable[[str, evidence.History], None],
+        on_doubt: Callable[[], None],
         awake: Callable[[], bool],
         calm: Callable[[], bool],
     ) -> None:
@@ -84,6 +85,7 @@ class Eyes:
         self._dice = dice
         self._clock = clock
         self._on_turn = on_turn
+        self._on_doubt = on_doubt
         self._awake = awake
         self._calm = calm
         self.sight = Sight()
@@ -187,7 +189,7 @@ class Eyes:
             self._arm(region, max(self._launch_at(watch) - self._engine.now, 0.0))
 
     def _fold(self, region: str, watch: _Watch, result: evidence.Result, *, cut_off: bool) -> None:
-        before = watch.history
+        before, doubted = watch.history, self.formed_cut_off()
         watch.history, confirm_at = evidence.observe(before, result, now=self._clock(), probe=self._probe)
         if confirm_at is not None:
             watch.due = min(watch.due, self._engine.now + self._probe.confirm_every_s)
@@ -195,6 +197,8 @@ class Eyes:
             watch.formed_cut_off = cut_off
         if watch.history.verdict is not before.verdict:
             self._on_turn(region, watch.history)
+        elif self.formed_cut_off() is not doubted:
+            self._on_doubt()
 
     def _ask(self, region: str) -> tuple[evidence.Result, float]:
         """What one probe would find at this moment, and after how long."""

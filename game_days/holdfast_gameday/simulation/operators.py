@@ -32,7 +32,7 @@ REREAD_AFTER_TAKEOVER_S = (5.0, 15.0)
 REREAD_EVERY_S = 30.0
 
 # How often a round comes when nothing stirs. The shell's is quicker; any pace is one that a real machine could have.
-LEADS_EVERY_S = (4.5, 6.5)
+LEADS_EVERY_S = (6.5, 9.5)
 LEADS_HURRIED_S = (0.5, 1.0)
 FOLLOWS_EVERY_S = (40.0, 60.0)
 FOLLOWS_HURRIED_S = (8.0, 12.0)
@@ -63,6 +63,7 @@ class Operator:
             dice=self.dice,
             clock=self.clock,
             on_turn=self._turned,
+            on_doubt=self.tell,
             awake=self.awake,
             calm=world.calm,
         )

@@ -160,6 +160,9 @@ class _Moves:
             for known, wanted in ((self.view.memory, tuple(Cause)), (stored, (Cause.FOUND_OFF,))):
                 if name in known:
                     causes |= {cause for cause in known[name].standing if cause in wanted}
+        for move in self.plan.moves:
+            if (move.turn, move.cause) == (Turn.BACK, Cause.FOUND_OFF):
+                self.standing[move.region].add(move.cause)
 
     def judge(self) -> None:
         if not self.plan.moves and not self.plan.steps:

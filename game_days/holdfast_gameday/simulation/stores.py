@@ -41,7 +41,7 @@ class Cluster:
     name: str
     down: int = 0
     reads_only: int = 0
-    lease: LeaseView = field(default_factory=LeaseView)
+    lease: LeaseView = field(default_factory=lambda: LeaseView(stamp="given back"))
     shifts: list[WrittenShift] = field(default_factory=list)
     overrides: list[WrittenOverride] = field(default_factory=list)
     paused: int = 0

@@ -25,7 +25,7 @@ RETRY_S = (0.1, 0.5)
 
 # How often the machine is told of the time: the shell does it every 0.1 s, and in calm less often changes nothing.
 HURRIED_S = 0.3
-LEADER_RENEWS_S = 2.5
+LEADER_RENEWS_S = 3.0
 FOLLOWER_READS_S = 1.5  # times the number of Leases there are to read
 
 

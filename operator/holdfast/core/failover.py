@@ -15,9 +15,10 @@ This module knows neither a vendor nor who runs the plan.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
-from holdfast.core import carriers, dwells, fallback, guards, wants, weights, writes
+from holdfast.core import carriers, dwells, fallback, guards, reasons, room, wants, weights, writes
 from holdfast.core.plans import Move, Overridden, Plan, Refusal, StoreMemory, Turn, View
 from holdfast.core.values import NEVER_S, Cause, Cordon, Fence, RegionMemory
 
@@ -77,7 +78,38 @@ def _make_up_mind(view: View) -> tuple[View, tuple[Move, ...], tuple[Refusal, ..
         moves.append(move)
         overridden += kept_from_binding
         view = view.with_memory(move.region, _moved(move, view))
+    for move in _together(refusals, view):
+        refusals = [refusal for refusal in refusals if refusal.action is not move]
+        moves.append(move)
+        view = view.with_memory(move.region, _moved(move, view))
     return view, tuple(moves), tuple(refusals), tuple(overridden)
+
+
+def _together(refusals: Sequence[Refusal], view: View) -> Sequence[Move]:
+    """Returns that have room beside one another, though none of them alone: each is judged as if the others were back.
+
+    Without this, regions of which a standby carries the calls would wait for one another for ever. Their whole weight
+    must fit, since those that climb side by side share all calls from the first step on.
+    """
+    short = [refusal.action for refusal in refusals if refusal.reason.code == reasons.CAPACITY]
+    returning = [action for action in short if isinstance(action, Move) and action.turn is Turn.BACK]
+    while True:
+        fitting = [move for move in returning if _fits(move, _beside(move, returning, view))]
+        if fitting == returning:
+            return fitting
+        returning = fitting
+
+
+def _fits(move: Move, view: View) -> bool:
+    return room.here(move, view, whole=True) is None and guards.refuse(move, view)[0] is None
+
+
+def _beside(move: Move, returning: Sequence[Move], view: View) -> View:
+    """The view once all the others are back."""
+    for other in returning:
+        if other is not move:
+            view = view.with_memory(other.region, _moved(other, view))
+    return view
 
 
 def _found_off(view: View) -> View:

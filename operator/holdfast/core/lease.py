@@ -10,10 +10,10 @@ CLOCK_BOOTTIME, and so is `sent_at`, taken before a request left.
 
 Why two can never lead: a vote is taken only 5 s after its Lease was last seen to change, and two majorities
 share a vote; whoever held it before sent its last renewal earlier than that, and ended 3.3 s after sending. Only a
-release frees a vote earlier; a Lease that lost an epoch was restored or deleted, and is waited for like a held one.
+release frees a vote earlier. A Lease that lost its epoch, or is not there, may be one just deleted: it is waited for.
 
 Why no epoch is used twice: a vote is taken by compare-and-set from the very Lease that was read, with an epoch above
-all ever found. Should all Leases be lost, the highest at the vendors (`floor`) takes their place.
+all ever found. Should all Leases be lost, nothing is written below the highest at the vendors (`floor`).
 
 How far clocks may drift: durations alone are measured, each on one clock. Over d, the part by which a leader's
 clock is slow and a follower's fast, leading takes 3.3/(1 - d) s and waiting 5/(1 + d) s: they meet at d = 20 %.
@@ -36,7 +36,7 @@ ALWAYS, NEVER = float("-inf"), float("inf")
 
 @dataclass(frozen=True, slots=True)
 class LeaseView:
-    """A Lease as read. `stamp` changes with every write (its resourceVersion); all empty: not created yet.
+    """A Lease as read. `stamp` changes with every write (its resourceVersion); all empty: it does not exist.
 
     `epoch` None: what is stored there is unreadable, and such a vote is not taken.
     """
@@ -175,7 +175,7 @@ class Vote:
         """From when on nobody else holds it; a holder that no longer renews is nobody."""
         if self.lease is None or self.lease.epoch is None or not self.reachable:
             return NEVER
-        released = self.lease.holder in ("", me) and self.lease.epoch == self.epoch_seen
+        released = self.lease.stamp and self.lease.holder in ("", me) and self.lease.epoch == self.epoch_seen
         return ALWAYS if released else self.unchanged_since + DURATION_S
 
     def seen(self, lease: LeaseView, now: float) -> Vote:

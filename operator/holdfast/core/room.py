@@ -21,9 +21,12 @@ def elsewhere(move: Move, view: View) -> Reason | None:
     return Reason(reasons.CAPACITY, words)
 
 
-def here(move: Move, view: View) -> Reason | None:
-    """What is missing in the region itself for the calls that it would get; one call at least must fit."""
-    share = _share_after(move, view)
+def here(move: Move, view: View, *, whole: bool = False) -> Reason | None:
+    """What is missing in the region itself for the calls that it would get, at its next step or at its whole weight.
+
+    One call at least must fit.
+    """
+    share = 100 if whole else _share_after(move, view)
     calls, room = weights.expected(move.region, view, share=share), _kept(move.region, view)
     if room >= max(calls, 1):
         return None

@@ -276,3 +276,33 @@ def test_a_region_that_lies_in_the_zone_again_comes_back_without_dwell():
 def test_a_region_that_is_out_abroad_is_not_even_turned_on_for_want_of_others():
     plan = decided(out(900.0, cause=Cause.ILLEGAL, regions=regions(zone(), abroad=["fra"]), verdicts={"ams": DOWN}))
     assert (plan.moves, plan.steps) == ((), ())
+
+
+STANDBY = zone(("fra", "ams", "par"), weights={"par": 0})
+
+
+def all_in_par(room: int, *, ams_out_s: float = 600.0, calls: int = 60) -> View:
+    """fra and ams are out and well, par carries the calls of both and has room for more."""
+    memory = joined(STANDBY, fra=cordoned(ago_s=600.0), ams=cordoned(ago_s=ams_out_s))
+    told = {"fra": Load(2, 0, room), "ams": Load(2, 0, room), "par": Load(2, calls, calls)}
+    return view(STANDBY, memory=memory, loads=told, routes=origins(STANDBY, off=["fra", "ams"]))
+
+
+def test_two_regions_that_have_room_only_beside_each_other_come_back_together():
+    """Each waited for the other, and all calls stayed in the standby: simulator, seed 1016 of 2,000."""
+    plan = decided(all_in_par(room=40))
+    assert turns(plan) == [("fra", Turn.BACK), ("ams", Turn.BACK)]
+    assert refused(plan) == []
+
+
+def test_two_regions_that_lack_room_even_together_stay_out():
+    plan = decided(all_in_par(room=30))
+    assert (turns(plan), refused(plan)) == ([], [reasons.CAPACITY, reasons.CAPACITY])
+
+
+def test_a_region_does_not_come_back_beside_one_that_must_still_wait():
+    plan = decided(all_in_par(room=40, ams_out_s=100.0))
+    assert turns(plan) == []
+    assert {(each.action.region, each.reason.code) for each in plan.refusals} == {
+        ("fra", reasons.CAPACITY), ("ams", reasons.CAPACITY),
+    }

@@ -115,6 +115,26 @@ def test_a_deleted_lease_is_taken_anew_while_the_others_hold(seed: int):
     assert fleet.registers["fra"].lease.holder == leading.holder
 
 
+def test_a_lease_that_is_not_there_is_taken_no_sooner_than_a_held_one():
+    state, _ = drive(newcomer("fra"), (10.0, Tick()), (10.1, read("fra", stamp="", epoch=0)))
+    state, _ = drive(state, (15.0, Tick()), (15.05, read("fra", stamp="", epoch=0)))
+    assert isinstance(state.phase, Follower)
+    state, commands = drive(state, (15.1, Tick()))
+    assert commands == (TryAcquire("fra", "", 1),)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_who_starts_while_all_leases_are_deleted_does_not_lead_beside_the_one_who_still_does(seed: int):
+    fleet = Fleet(seed, marks=True)
+    fleet.frozen["ams"] = float("inf")
+    fleet.run_until(fleet.fences, within_s=3.0)
+    fleet.frozen = {"fra": fleet.now + 3.0}
+    for register in fleet.registers.values():
+        register.delete(fleet.now)
+    fleet.run(20.0)
+    assert [(holder, epoch) for _, holder, epoch in fleet.leading] == [("fra", 1), ("ams", 2)]
+
+
 def test_a_lease_edited_to_bear_another_name_is_lost_and_taken_back_when_that_name_is_silent():
     state, _ = drive(leader(), (11.3, Tick()), (11.4, Acked("fra", 11.3, LeaseView("me", "3", 5))))
     state, _ = drive(state, (11.4, Refused("ams", LeaseView("kubectl", "9", 5))))
