@@ -70,7 +70,7 @@ docs: setup explain-page  ## write what the pages of docs/ take from the code, a
 	@$(RUN) python -m holdfast_gameday.pages $(ARGS)
 
 explain-page: setup  ## write the examples of docs/explain.md from the core's own decisions
-	@$(RUN) python tests/support/explain_page.py
+	@PYTHONPATH=tests/support $(RUN) python tests/support/explain_page.py
 
 crds: setup  ## write crds/ and the chart's copies from the models
 	@$(RUN) python -m holdfast.api.generate
