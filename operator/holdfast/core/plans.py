@@ -177,6 +177,7 @@ class View:
     fence: Fence | None = None
     last_ack_age_s: float = NEVER_S
     counted: dict[str, evidence.Tally] = field(default_factory=dict, init=False, repr=False, compare=False)
+    listed: list[tuple[str, ...]] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def tally(self, region: str) -> evidence.Tally:
         """What counts of what is said about a region; all regions are counted at the first question."""
@@ -197,10 +198,14 @@ class View:
         return known is not None and known.jurisdiction == self.zone.residency
 
     def serving(self) -> tuple[str, ...]:
-        """The regions that the fleet wants to take calls."""
-        return tuple([
-            name for name in self.zone.members if self.legal(name) and self.remembered(name).intent is Intent.SERVING
-        ])
+        """The regions that the fleet wants to take calls; they are looked up at the first question."""
+        if not self.listed:
+            self.listed.append(tuple([
+                name
+                for name in self.zone.members
+                if self.legal(name) and self.remembered(name).intent is Intent.SERVING
+            ]))
+        return self.listed[0]
 
     def able(self) -> tuple[str, ...]:
         """The regions that would carry calls now: meant to serve, and seen up."""

@@ -285,8 +285,8 @@ def orders(
 def _unusual(
     agents: Mapping[AgentRef, Attempts], sick: frozenset[str], region: str
 ) -> dict[AgentRef, tuple[str, ...]]:
-    unusual = {}
-    for ref, attempts in agents.items():
+    unusual: dict[AgentRef, tuple[str, ...]] = {}
+    for ref, attempts in agents.items() if sick else ():
         if attempts.ailing(sick):
             lines = attempts.permitted(region)
             usual = _preferred(lines)
