@@ -7,7 +7,7 @@ import pytest
 
 from holdfast_gameday.mutants import __main__ as runner
 from holdfast_gameday.mutants import defect as defects
-from holdfast_gameday.mutants import page, sweep, trial
+from holdfast_gameday.mutants import page, trial
 from holdfast_gameday.mutants.catalogue import DEFECTS
 from holdfast_gameday.mutants.defect import OPERATOR, Defect, NotApplicable
 from holdfast_gameday.mutants.trial import Verdict
@@ -63,10 +63,11 @@ def test_a_copy_that_does_not_even_import_is_noticed_by_nobody(tmp_path):
     assert "SyntaxError" in found["why"]
 
 
-def test_a_module_that_the_simulator_never_imports_is_left_to_the_tests():
-    assert sweep.sweep("placement", range(1, 3)) == {
-        "seeds": 0, "crashes": 0, "why": "the simulator does not drive placement",
-    }
+def test_a_module_that_the_simulator_never_imports_is_left_to_the_tests(tmp_path):
+    unseen = Defect("moved", "nothing", "placement", "USER = 65532", "USER = 65533")
+    found = trial.simulate(defects.copy(tmp_path / "operator", unseen), unseen, range(1, 3))
+
+    assert found == {"seeds": 0, "crashes": 0, "why": "the simulator does not drive placement"}
 
 
 @pytest.mark.parametrize("message", ["AssertionError: 2 is not 1", "assert 2 == 1", "Failed: DID NOT RAISE ValueError"])
