@@ -27,8 +27,8 @@ check: setup  ## style, types, layers, generated files
 	@$(PHASE) "layers" $(RUN) lint-imports
 	@$(PHASE) "generated CRDs are fresh" $(RUN) python -m holdfast.api.generate --check
 
-unit: setup  ## the tests that need neither a cluster nor root
-	@$(RUN) pytest -m "not cluster and not system" $(ARGS)
+unit: setup  ## the tests that need neither a cluster nor root, nor other programs
+	@$(RUN) pytest -m "not cluster and not system and not programs" $(ARGS)
 
 core: setup  ## the decision core's own tests, which must reach every branch of it
 	@$(RUN) pytest tests/holdfast/core -q --cov=holdfast.core --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100 $(ARGS)

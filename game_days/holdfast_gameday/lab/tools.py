@@ -30,6 +30,9 @@ PACKAGES: Final[dict[str, str]] = {  # Debian package -> a file that proves it i
     "debootstrap": "/usr/sbin/debootstrap",
     "redis-server": "/usr/bin/redis-server",
     "haproxy": "/usr/sbin/haproxy",
+    "coturn": "/usr/bin/turnserver",
+    "kamailio": "/usr/sbin/kamailio",
+    "sip-tester": "/usr/bin/sipp",
     "gcc": "/usr/bin/gcc",
     "libc6-dev": "/usr/include/stdlib.h",
 }
