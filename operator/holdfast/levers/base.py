@@ -88,7 +88,7 @@ class RoutingDriver(Protocol):
         ...
 
     async def apply(self, change: OriginChange) -> None:
-        """Write it, within the deadline, unless the mark is missing or carries a higher epoch."""
+        """Write it, within the deadline, unless the mark is missing or carries a higher epoch; nothing if it is so."""
         ...
 
 

@@ -66,7 +66,7 @@ class CloudflareLoadBalancer:
 
     async def apply(self, change: OriginChange) -> None:
         """PATCH `enabled` and the epoch in our mark; never the origins, so there is nothing of others to overwrite."""
-        _, mark = await self._pool(change.region, urgent=True)
+        pool, mark = await self._pool(change.region, urgent=True)
         if mark.epoch > change.epoch:
             raise DriverError(
                 "Fenced",
@@ -74,6 +74,8 @@ class CloudflareLoadBalancer:
                 f"ours is {change.epoch}",
                 retryable=False,
             )
+        if mark.epoch == change.epoch and pool.get("enabled") is change.enabled:
+            return
         described = marks.render(marks.Mark(change.epoch, mark.words), self._zone, change.region)
         body = {"enabled": change.enabled, "description": described}
         await self._call("PATCH", self._url(change.region), body=body, urgent=True)

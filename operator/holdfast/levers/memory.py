@@ -56,6 +56,8 @@ class MemoryLever:
         reading = await self.read(change.region)
         if reading.epoch > change.epoch:
             raise DriverError("Fenced", f"lever {self._name}: epoch {reading.epoch} was there first", retryable=False)
+        if reading == self.normalise(change):
+            return
         self._origins.readings[change.region] = replace(reading, enabled=change.enabled, epoch=change.epoch)
         self._origins.history.append(change)
         if self._origins.lose_next_answer:
