@@ -23,6 +23,8 @@ class _Read:
     enabled: bool | None
     at: float
     epoch: int = 0
+    share: int | None = None
+    drift: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -49,12 +51,21 @@ class OriginBook:
     _reads: dict[tuple[str, str], _Read] = field(default_factory=dict)
     _troubles: dict[str, _Trouble] = field(default_factory=dict)
     _patience: dict[str, _Patience] = field(default_factory=dict)
+    _settled: dict[tuple[str, str], tuple[bool, int | None]] = field(default_factory=dict)
+    _stuck_since: dict[str, float] = field(default_factory=dict)
 
     def states(self) -> tuple[OriginState, ...]:
         """For the core: every origin that was read, with the age of the reading."""
         now = self.clock()
         return tuple(
-            OriginState(lever, region, read.enabled, read_age_s=now - read.at)
+            OriginState(
+                lever,
+                region,
+                read.enabled,
+                read_age_s=now - read.at,
+                share=read.share,
+                settled=self._settled.get((lever, region)),
+            )
             for (lever, region), read in self._reads.items()
         )
 
@@ -62,8 +73,39 @@ class OriginBook:
         """The highest epoch in our marks at the vendors. A number that no operator of ours can have written is none."""
         return max((read.epoch for read in self._reads.values() if read.epoch <= FLOOR_MAX), default=0)
 
+    def settle(self, lever: str, region: str) -> None:
+        """What was read is what is wanted: if it is other than that one day, somebody else did it."""
+        read = self._reads[lever, region]
+        if read.enabled is not None:
+            self._settled[lever, region] = (read.enabled, read.share)
+
+    def drift(self) -> dict[str, tuple[str, ...]]:
+        """What others changed, by lever and in its driver's words, beside whether an origin is on."""
+        found: dict[str, tuple[str, ...]] = {}
+        for (lever, _), read in sorted(self._reads.items()):
+            if read.drift:
+                found[lever] = (*found.get(lever, ()), *read.drift)
+        return found
+
+    def stuck(self, lever: str, *, is_stuck: bool) -> None:
+        """Whether this lever, now, still sends calls where none may go."""
+        if is_stuck:
+            self._stuck_since.setdefault(lever, self.clock())
+        else:
+            self._stuck_since.pop(lever, None)
+
+    def held_s(self) -> dict[str, float]:
+        """For how long each lever has been stuck that is."""
+        return {lever: self.clock() - since for lever, since in self._stuck_since.items()}
+
+    def wrote(self, lever: str, region: str) -> None:
+        """A write of ours is under way: until it is read nothing is known, and what differs then is ours."""
+        self._settled.pop((lever, region), None)
+        self.unknown(lever, region)
+
     def forget(self) -> None:
         """Everything is unknown again: the next plan reads first."""
+        self._settled.clear()
         for read in self._reads.values():
             read.enabled = None
 
@@ -74,7 +116,9 @@ class OriginBook:
 
     def answered(self, lever: str, reading: OriginReading) -> None:
         """A reading came in, so the lever is well."""
-        self._reads[lever, reading.region] = _Read(enabled=reading.enabled, at=self.clock(), epoch=reading.epoch)
+        self._reads[lever, reading.region] = _Read(
+            enabled=reading.enabled, at=self.clock(), epoch=reading.epoch, share=reading.share, drift=reading.drift
+        )
         self._troubles.pop(lever, None)
 
     def failed(self, lever: str, region: str, error: DriverError) -> None:

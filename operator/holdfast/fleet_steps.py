@@ -58,6 +58,7 @@ class Steps:
         self._book = book
         self._clock = clock
         self._metrics = metrics
+        self._wrote: dict[tuple[str, str], OriginChange] = {}
 
     async def run(self, step: Step) -> bool:
         """One step; False when it was not done, so that what follows for its lever must wait for another plan."""
@@ -77,11 +78,11 @@ class Steps:
             return False
         began = self._clock()
         # From here to the read-back the state at the vendor is not known, whatever happens to us.
-        self._book.unknown(step.lever, step.region)
+        self._book.wrote(step.lever, step.region)
+        change = OriginChange(region=step.region, enabled=step.enabled, epoch=step.fence.epoch, share=step.share)
+        self._wrote[step.lever, step.region] = change
         try:
-            await driver.apply(
-                OriginChange(region=step.region, enabled=step.enabled, epoch=step.fence.epoch, share=step.share)
-            )
+            await driver.apply(change)
         except DriverError as e:
             self._failed(step.lever, step.region, e)
             self._metrics.lever_writes.labels(step.lever, e.code).observe(self._clock() - began)
@@ -110,9 +111,11 @@ class Steps:
             self._failed(step.lever, step.region, e)
             return False
         self._book.answered(step.lever, reading)
-        if step.expected is None:
+        wrote = self._wrote.pop((step.lever, step.region), None)
+        if step.expected is None or wrote is None:
             return True
-        if reading.enabled is not step.expected:
+        meant = driver.normalise(wrote)
+        if (reading.enabled, reading.share) != (meant.enabled, meant.share):
             self._book.differs(step.lever, step.region)
             return False
         self._book.agrees(step.lever)

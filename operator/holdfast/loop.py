@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from holdfast import peers as peers_module
-from holdfast.core import failover, memory, reasons, writes
+from holdfast.core import failover, memory, pointing, reasons, writes
 from holdfast.core.plans import CarrierMove, Plan, ReadBack, Refusal, SetOrigin, StoreMemory, Turn, View
 from holdfast.core.values import (
     Budget,
@@ -139,12 +139,23 @@ class ZoneLoop:
             await self._senses.peers.listen_again(_heard(view))
             view = self._look() or view
             plan = failover.decide(view, self._clock())
+        self._compare(view)
         self._publish(view, plan)
         self._explain(view, plan)
         if view.fence is not None:
             await self._reread(view)
             await self._act(view, plan)
-            self._publish(self._look() or view, self.plan)
+            view = self._look() or view
+            self._compare(view)
+            self._publish(view, self.plan)
+
+    def _compare(self, view: View) -> None:
+        """Note which origins are as they are wanted, and which levers send calls where none may go."""
+        for region, lever, enabled in writes.desired(view):
+            if writes.as_wanted(region, lever, view, enabled=enabled):
+                self.book.settle(lever, region)
+        for each in view.zone.levers:
+            self.book.stuck(each.name, is_stuck=view.fence is not None and pointing.stuck(each, view))
 
     def _explain(self, view: View, plan: Plan) -> None:
         """What is told of a decision must never stop it."""
@@ -257,7 +268,7 @@ class ZoneLoop:
     def _record(
         self, region: str, intent: Intent, *, failover_reason: Reason, fence: Fence, view: View
     ) -> None:
-        levers = ",".join(view.levers_of(region))[:40]
+        levers = ",".join(view.written_levers_of(region))[:40]
         entry = self.ledger.decide(
             region, intent, failover_reason, epoch=fence.epoch, leader=self._region, lever=levers
         )
@@ -275,7 +286,7 @@ class ZoneLoop:
             return
         intent = view.remembered(region).intent
         wanted = intent is Intent.SERVING
-        if all(view.enabled(lever, region) is wanted for lever in view.levers_of(region)):
+        if all(view.enabled(lever, region) is wanted for lever in view.written_levers_of(region)):
             entry = self.ledger.read_back(region, intent)
             if entry is not None:
                 self._metrics.decisions.labels(self.zone, intent.value).observe(self._clock() - entry.began)

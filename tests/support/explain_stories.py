@@ -24,6 +24,7 @@ from holdfast.core.values import (
     Guards,
     Load,
     Observation,
+    OriginState,
     Override,
     Reason,
     RegionMemory,
@@ -78,6 +79,10 @@ def fra_is(verdict: Verdict, *, held_s: float = 1000.0, **more: object) -> View:
         ),
         **more,
     )
+
+
+REPORTING = replace(build.zone(), levers=(replace(build.zone().levers[0], enforce=False),))
+ON_TRIAL = replace(build.zone(), levers=(replace(build.zone().levers[0], dry_run=True),))
 
 
 def out(cause: Cause, ago_s: float | None = 1000.0, **more: object) -> dict[str, RegionMemory]:
@@ -256,6 +261,20 @@ REFUSALS: tuple[tuple[str, str, Maker], ...] = (
         lambda: decided(fra_is(UP, held_s=40.0, memory=out(Cause.LOST, 48.0))),
     ),
     (reasons.RAMP, "A region stands at the first step of its ramp.", lambda: decided(ramping(20.0))),
+    (
+        reasons.DRIFT, "Somebody turns a pool off in the vendor's console, and the policy only reports drift.",
+        lambda: decided(build.view(
+            REPORTING, routes=(
+                OriginState("edge", "fra", False, 1.0, settled=(True, None)), OriginState("edge", "ams", True, 1.0),
+            ),
+        )),
+    ),
+    (
+        reasons.DRY_RUN, "A region is lost, and the lever is on trial.",
+        lambda: decided(build.view(ON_TRIAL, {"fra": DOWN}, memory=build.joined(
+            ON_TRIAL, fra=build.cordoned(Cause.LOST, 10.0, reason="3 of 3 observers see fra down")
+        ))),
+    ),
     (
         reasons.BUDGET, "A lever's vendor takes few more requests, and it is no emergency.",
         lambda: decided(build.view(

@@ -245,6 +245,26 @@ def ramp(action: Action, view: View) -> Reason | None:
     return Reason(reasons.RAMP, f"{action.region} takes {view.share(action.region)} % for {needed:.0f} s first")
 
 
+def drift(action: Action, view: View) -> Reason | None:
+    """What others changed at a lever is put back only where the policy says so; a region that is out stays off."""
+    if not isinstance(action, SetOrigin) or _takes_out(action) or view.lever(action.lever).enforce:
+        return None
+    state = view.origin(action.lever, action.region)
+    if state.settled != (True, action.share if state.share is not None else None):
+        return None
+    seen = "off" if not state.enabled else f"at {state.share} %"
+    message = f"{action.region} was found {seen} at lever {action.lever}, which somebody else did; its drift is report"
+    return Reason(reasons.DRIFT, message)
+
+
+def dry_run(action: Action, view: View) -> Reason | None:
+    """A lever on trial is never written."""
+    if not isinstance(action, SetOrigin) or not view.lever(action.lever).dry_run:
+        return None
+    wished = "off" if not action.enabled else f"on at {action.share} %"
+    return Reason(reasons.DRY_RUN, f"{action.region} would be turned {wished} at lever {action.lever}, which is dryRun")
+
+
 def budget(action: Action, view: View) -> Reason | None:
     """Only failover may spend what is kept for failover; a vendor's lock-out would stop it for minutes."""
     if not isinstance(action, SetOrigin) or action.lever not in view.budgets:
@@ -278,10 +298,12 @@ GUARDS: tuple[Guard, ...] = (
     unknown_history,
     dwell,
     ramp,
+    drift,
+    dry_run,
     budget,
 )
 
-RESIDENCY_GUARDS: tuple[Guard, ...] = (no_quorum,)
+RESIDENCY_GUARDS: tuple[Guard, ...] = (no_quorum, dry_run)
 
 
 def _for_residency(action: Action, view: View) -> bool:

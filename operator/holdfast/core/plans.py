@@ -16,6 +16,7 @@ from holdfast.core.values import (
     Cordon,
     Fence,
     Intent,
+    Lever,
     Load,
     Observation,
     OriginState,
@@ -215,6 +216,14 @@ class View:
         """The percentage of its weight that a region is given at its step of the ramp."""
         step = self.remembered(region).step
         return 100 if step is None or step >= len(self.zone.ramp) else self.zone.ramp[step]
+
+    def lever(self, name: str) -> Lever:
+        """One of the zone's levers; KeyError for another's."""
+        return {lever.name: lever for lever in self.zone.levers}[name]
+
+    def written_levers_of(self, region: str) -> tuple[str, ...]:
+        """The levers at which it may be written, too."""
+        return tuple([name for name in self.levers_of(region) if not self.lever(name).dry_run])
 
     def levers_of(self, region: str) -> tuple[str, ...]:
         """The levers at which a region has an origin, in the policy's order."""

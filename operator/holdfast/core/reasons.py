@@ -42,6 +42,8 @@ REWOUND_HISTORY = "RewoundHistory"
 UNKNOWN_HISTORY = "UnknownHistory"
 DWELL = "Dwell"
 RAMP = "Ramp"
+DRIFT = "Drift"
+DRY_RUN = "DryRun"
 BUDGET = "Budget"
 
 # The guards that a person may override by name, for a time. The others protect what no hurry is worth.
@@ -67,6 +69,11 @@ LEVER_UNREACHABLE = "LeverUnreachable"
 SEPARATE_REGION = "SeparateRegion"
 NO_OTHER_REGION = "NoOtherRegion"
 SHARED_DOMAIN = "SharedFailureDomain"
+
+# Which way calls reach a zone.
+BY_EDGE = "ByEdge"
+EDGE_BYPASSED = "EdgeBypassed"
+NO_EDGE = "NoEdge"
 
 # What may be said of a copy.
 ORPHANED = "Orphaned"

@@ -51,6 +51,8 @@ REMEDIES: Mapping[str, str] = MappingProxyType({
     reasons.UNKNOWN_HISTORY: f"A whole dwell passes, counted from now, {_BY_NAME}.",
     reasons.DWELL: f"It stays well, and where it is, until the dwell is over, {_BY_NAME}.",
     reasons.RAMP: f"It stays well at this step of its ramp until the step's time is over, {_BY_NAME}.",
+    reasons.DRIFT: "It is put back at the vendor by hand, or the lever's drift is set to enforce.",
+    reasons.DRY_RUN: "The lever's dryRun is taken away.",
     reasons.BUDGET: f"The lever's vendor takes requests from us again, {_BY_NAME}.",
     # What may be said in conditions.
     reasons.READY: NOTHING,
@@ -72,6 +74,10 @@ REMEDIES: Mapping[str, str] = MappingProxyType({
     reasons.SEPARATE_REGION: NOTHING,
     reasons.NO_OTHER_REGION: "A second region of the zone serves.",
     reasons.SHARED_DOMAIN: "A region in another failure domain serves.",
+    # Which way calls reach a zone.
+    reasons.BY_EDGE: NOTHING,
+    reasons.EDGE_BYPASSED: "The edge's lever reads as it is wanted again; then the addresses name the zone's host.",
+    reasons.NO_EDGE: "The policy names a lever at the edge, behind which regions are moved in one write each.",
     # What may be said of a copy.
     reasons.ORPHANED: "Its origin is deleted by name, or it is applied anew in a region that lives.",
     reasons.SPEC_CONFLICT: "One of the two specs is applied in both regions.",

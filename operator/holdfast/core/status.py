@@ -136,7 +136,7 @@ def _reachable(name: str, view: View) -> Condition:
 def _in_sync(name: str, view: View) -> Condition:
     """True only where every origin was read to be as it is wanted."""
     wanted = name in view.serving()
-    states = {lever: view.enabled(lever, name) for lever in view.levers_of(name)}
+    states = {lever: view.enabled(lever, name) for lever in view.written_levers_of(name)}
     known = [lever for lever, state in states.items() if state is not None]
     differing = [lever for lever in known if not writes.as_wanted(name, lever, view, enabled=wanted)]
     unknown = [lever for lever, state in states.items() if state is None]

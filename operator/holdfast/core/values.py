@@ -115,9 +115,12 @@ class Guards:
 
 @dataclass(frozen=True, slots=True)
 class Lever:
-    """A place where routing is written. `secret` names a Secret of the operator's namespace (key `token`).
+    """A place where routing is written. `secret` names a Secret of the operator's namespace.
 
-    `weighted`: it takes a region's share in percent; others only know on and off.
+    `weighted`: it takes a region's share in percent; others only know on and off. `edge`: carriers ask it by the
+    zone's host. `points`: it has no origins; each number or application there names an address. `enforce`: what others
+    change there is put back; else it is shown, and only calls to a region that is out are ended. `dry_run`: it is
+    read and never written. `carrier` and `settings` are for whoever makes its driver.
     """
 
     name: str
@@ -126,6 +129,12 @@ class Lever:
     account_id: str
     secret: str
     weighted: bool = False
+    edge: bool = True
+    points: bool = False
+    enforce: bool = True
+    dry_run: bool = False
+    carrier: str = ""
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +236,8 @@ class Observation:
 class OriginState:
     """What a lever was last read to say of a region; `enabled` None: not read, or an outcome unknown.
 
-    `share`: the percentage read there; None where the lever only knows on and off.
+    `share`: the percentage read there; None where the lever only knows on and off. `settled`: what it was last read
+    to be, on and with which share, that was also wanted; what differs from that now was changed by somebody else.
     """
 
     lever: str
@@ -235,6 +245,7 @@ class OriginState:
     enabled: bool | None
     read_age_s: float = 0.0
     share: int | None = None
+    settled: tuple[bool, int | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

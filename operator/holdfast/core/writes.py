@@ -44,7 +44,7 @@ def steps(view: View, fence: Fence) -> Writes:
     unknown: list[Step] = []
     refusals: list[Refusal] = []
     overridden: list[Overridden] = []
-    for region, lever, enabled in _desired(view):
+    for region, lever, enabled in desired(view):
         if view.enabled(lever, region) is None:
             unknown.append(ReadBack(lever, region))
             continue
@@ -61,7 +61,7 @@ def steps(view: View, fence: Fence) -> Writes:
     return Writes((*wanted, *unknown), tuple(refusals), tuple(overridden))
 
 
-def _desired(view: View) -> Iterator[tuple[str, str, bool]]:
+def desired(view: View) -> Iterator[tuple[str, str, bool]]:
     """Region, lever, and whether its origin is to be on. What may not be there goes off first; else on before off."""
     serving = view.serving()
     illegal = [name for name in view.zone.members if not view.legal(name)]
@@ -74,7 +74,7 @@ def _desired(view: View) -> Iterator[tuple[str, str, bool]]:
 def as_wanted(region: str, lever: str, view: View, *, enabled: bool) -> bool:
     """Whether an origin was read to be as it is to be, its share included where the lever takes one."""
     state = view.origin(lever, region)
-    weighted = any(each.weighted for each in view.zone.levers if each.name == lever)
+    weighted = view.lever(lever).weighted
     return state.enabled is enabled and (not weighted or not enabled or state.share == view.share(region))
 
 

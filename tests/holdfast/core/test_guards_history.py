@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from core_builders import (
     DEGRADED,
@@ -21,7 +23,7 @@ from core_builders import (
 
 from holdfast.core import guards, reasons
 from holdfast.core.plans import Move, SetOrigin, View
-from holdfast.core.values import Budget, Cause, Cordon, Load, Observation, Reason, RegionMemory
+from holdfast.core.values import Budget, Cause, Cordon, Load, Observation, OriginState, Reason, RegionMemory, Zone
 
 WHY = Reason("Test", "")
 TURN_OFF = SetOrigin("edge", "fra", False, FENCE, "key", WHY)
@@ -225,7 +227,54 @@ MEANS: dict[str, Case] = {
     "a move costs no request": (guards.budget, out(), spends(0), None),
 }
 
+REPORTS = replace(zone(), levers=(replace(zone().levers[0], enforce=False),))
+SHARES = replace(REPORTS, levers=(replace(REPORTS.levers[0], weighted=True),))
+TRIAL = replace(zone(), levers=(replace(zone().levers[0], dry_run=True),))
+
+
+def found(of: Zone, *, enabled: bool, share: int | None = None, settled: tuple[bool, int | None] | None) -> View:
+    return view(of, routes=[OriginState("edge", "fra", enabled, 1.0, share, settled)])
+
+
+MODES: dict[str, Case] = {
+    "what others turned off is left off where the policy only reports": (
+        guards.drift, TURN_ON, found(REPORTS, enabled=False, settled=(True, None)),
+        "fra was found off at lever edge, which somebody else did; its drift is report",
+    ),
+    "and so is a share that others changed": (
+        guards.drift, TURN_ON, found(SHARES, enabled=True, share=40, settled=(True, 100)),
+        "fra was found at 40 % at lever edge, which somebody else did; its drift is report",
+    ),
+    "a step of the ramp is our own wish": (
+        guards.drift, replace(TURN_ON, share=25), found(SHARES, enabled=True, share=5, settled=(True, 5)), None,
+    ),
+    "a region comes back though it was off": (
+        guards.drift, TURN_ON, found(REPORTS, enabled=False, settled=(False, None)), None,
+    ),
+    "what was never seen settled is ours to settle": (
+        guards.drift, TURN_ON, found(REPORTS, enabled=False, settled=None), None,
+    ),
+    "where the policy enforces it is put back": (
+        guards.drift, TURN_ON, found(zone(), enabled=False, settled=(True, None)), None,
+    ),
+    "a region that is out is turned off again, whoever turned it on": (
+        guards.drift, TURN_OFF, found(REPORTS, enabled=True, settled=(False, None)), None,
+    ),
+    "no mind is made up by a lever's drift": (guards.drift, back(), view(REPORTS), None),
+    "a lever on trial is not turned off": (
+        guards.dry_run, TURN_OFF, view(TRIAL), "fra would be turned off at lever edge, which is dryRun",
+    ),
+    "nor on": (
+        guards.dry_run, replace(TURN_ON, share=25), view(TRIAL),
+        "fra would be turned on at 25 % at lever edge, which is dryRun",
+    ),
+    "a lever in force is": (guards.dry_run, TURN_OFF, view(), None),
+    "a mind is made up though all levers are on trial": (guards.dry_run, out(), view(TRIAL), None),
+}
+
 CODES = {
+    guards.drift: reasons.DRIFT,
+    guards.dry_run: reasons.DRY_RUN,
     guards.capacity: reasons.CAPACITY,
     guards.rewound_history: reasons.REWOUND_HISTORY,
     guards.unknown_history: reasons.UNKNOWN_HISTORY,
@@ -235,7 +284,7 @@ CODES = {
 }
 
 
-@pytest.mark.parametrize("claim", [*CAPACITY, *HISTORY, *MEANS])
+@pytest.mark.parametrize("claim", [*CAPACITY, *HISTORY, *MEANS, *MODES])
 def test_guard(claim: str):
-    guard, action, seen, words = {**CAPACITY, **HISTORY, **MEANS}[claim]
+    guard, action, seen, words = {**CAPACITY, **HISTORY, **MEANS, **MODES}[claim]
     assert guard(action, seen) == (None if words is None else Reason(CODES[guard], words))

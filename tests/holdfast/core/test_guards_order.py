@@ -105,9 +105,10 @@ def test_the_guards_are_asked_in_this_order():
     assert [guard.__name__ for guard in guards.GUARDS] == [
         "no_quorum", "paused", "incident", "stale_evidence", "observer_doubts", "not_confirmed", "seen_elsewhere",
         "only_some_agents", "target_lost", "everything_ill", "last_serving", "never_empty", "min_serving",
-        "max_cordoned", "capacity", "rewound_history", "unknown_history", "dwell", "ramp", "budget",
+        "max_cordoned", "capacity", "rewound_history", "unknown_history", "dwell", "ramp", "drift",
+        "dry_run", "budget",
     ]
-    assert list(guards.RESIDENCY_GUARDS) == [guards.no_quorum]
+    assert list(guards.RESIDENCY_GUARDS) == [guards.no_quorum, guards.dry_run]
 
 
 ABROAD = {"regions": regions(zone(), abroad=["fra"])}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from core_builders import DEGRADED, DOWN, UNKNOWN, cordoned, joined, origins, regions, said, view, zone
 
@@ -232,3 +234,10 @@ def test_rendered_conditions_keep_the_time_of_their_last_turn():
         "lastTransitionTime": "2026-02-02T00:00:00Z",
     }
     assert len(rendered[1]["message"]) == status.MESSAGE_CHARS_MAX
+
+
+def test_a_lever_on_trial_is_not_waited_for():
+    of = zone(levers=("edge", "second"))
+    trial = replace(of, levers=(of.levers[0], replace(of.levers[1], dry_run=True)))
+    seen = view(trial, routes=[OriginState("edge", "fra", True), OriginState("second", "fra", False)])
+    assert told(region(seen)["RouteInSync"]) == (True, reasons.READ_BACK)
