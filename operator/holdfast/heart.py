@@ -16,14 +16,20 @@ from typing import Any, TypeVar
 
 from holdfast.core import reasons
 from holdfast.core.evidence import HEARD_WITHIN_S
-from holdfast.core.values import Cause, Load, Override, Reason, Shift, Verdict, Withdrawal
+from holdfast.core.values import Cause, Load, Override, Reason, Shift, Tier, Verdict, Withdrawal
 
 HEARTBEAT_ANNOTATION = "holdfast.dev/heartbeat"
-MAX_CHARS = 65_536  # the largest beat fits, even if every character of its words is escaped
+MAX_CHARS = 98_304  # the largest beat fits, even if every character of its words is escaped
 MAX_ENTRIES = 32
 MAX_ILL = 16
 MAX_WORDS = 200
 MAX_NAME = 63
+MAX_TARGET = 100
+MAX_OTHERS = 12  # of one tier
+MAX_OTHERS_WORDS = 80
+MAX_LATENCIES = 64
+MAX_SKEW_S = 10.0**9
+TIERS = {tier.value: tier for tier in Tier if tier is not Tier.REGION}
 MAX_COUNT = 10**15
 PAUSED_WITHOUT_WORDS = "no reason is given"
 
@@ -55,7 +61,9 @@ class Heartbeat:
     `room`: how many more calls the writer's pods take; None: it does not say. `cordons` and `overrides`: what people
     ordered in its cluster, with the seconds that were left when it wrote. `orders_known`: that is all of it; what is
     missing was taken back, which cannot be said by a writer that has not looked yet. `paused`: why people stopped
-    the whole fleet. `withdraw`: the writer asks to be taken out of service itself.
+    the whole fleet. `withdraw`: the writer asks to be taken out of service itself. `others`: what it sees of targets
+    that are no regions. `latencies`: milliseconds, by `tier/target`; `skew`: how far a peer's clock is ahead, in
+    seconds. Both are shown to people and decide nothing.
     """
 
     seq: int
@@ -71,6 +79,9 @@ class Heartbeat:
     orders_known: bool = True
     paused: str = ""
     withdraw: Withdrawal | None = None
+    others: Mapping[Tier, Mapping[str, Seen]] = field(default_factory=dict)
+    latencies: Mapping[str, int] = field(default_factory=dict)
+    skew: Mapping[str, float] = field(default_factory=dict)
 
 
 # What the regions tell, together: each region's last beat and its age. A beat that is too old tells nothing.
@@ -138,10 +149,7 @@ def encode(beat: Heartbeat) -> str:
     content = {
         "seq": beat.seq,
         "region": beat.region,
-        "observations": {
-            target: {"verdict": seen.verdict.value, "since": round(seen.held_s, 1), "detail": _words(seen.detail)}
-            for target, seen in _first(beat.observations)
-        },
+        "observations": _seen_out(beat.observations, MAX_ENTRIES, MAX_WORDS),
         "selfDoubt": beat.self_doubt,
         "activeCalls": beat.active_calls,
         "readyPods": beat.ready_pods,
@@ -156,8 +164,22 @@ def encode(beat: Heartbeat) -> str:
         },
         "paused": _words(beat.paused),
         "withdraw": _withdraw_out(beat.withdraw),
+        "others": {
+            name: _seen_out(beat.others.get(tier, {}), MAX_OTHERS, MAX_OTHERS_WORDS) for name, tier in TIERS.items()
+        },
+        "latencies": {_words(name, MAX_TARGET): ms for name, ms in _first(beat.latencies, MAX_LATENCIES)},
+        "skew": {_words(name, MAX_NAME): round(ahead_s, 2) for name, ahead_s in _first(beat.skew)},
     }  # fmt: skip
     return json.dumps(content, separators=(",", ":"), ensure_ascii=False)
+
+
+def _seen_out(table: Mapping[str, Seen], most: int, words: int) -> Mapping[str, Any]:
+    return {
+        _words(target, MAX_TARGET): {
+            "verdict": seen.verdict.value, "since": round(seen.held_s, 1), "detail": _words(seen.detail, words)
+        }
+        for target, seen in _first(table, most)
+    }  # fmt: skip
 
 
 def _cordons_out(cordons: tuple[Shift, ...]) -> Mapping[str, Any]:
@@ -179,8 +201,8 @@ def _withdraw_out(asked: Withdrawal | None) -> Mapping[str, Any] | None:
     }
 
 
-def _first(table: Mapping[str, Entry]) -> list[tuple[str, Entry]]:
-    return sorted(table.items())[:MAX_ENTRIES]
+def _first(table: Mapping[str, Entry], most: int = MAX_ENTRIES) -> list[tuple[str, Entry]]:
+    return sorted(table.items())[:most]
 
 
 def _words(text: str, most: int = MAX_WORDS) -> str:
@@ -213,20 +235,45 @@ def decode(text: str) -> Heartbeat | None:
             orders_known=isinstance(ordered, dict) and len(ordered) == len(cordons),
             paused=_paused(raw.get("paused")),
             withdraw=next(iter(_readable({str(raw["region"]): raw.get("withdraw")}, _withdraw)), None),
+            others={
+                tier: dict(_readable(_table(raw.get("others")).get(name), _target)) for name, tier in TIERS.items()
+                if _table(_table(raw.get("others")).get(name))
+            },
+            latencies=dict(_readable(raw.get("latencies"), _latency, MAX_LATENCIES)),
+            skew=dict(_readable(raw.get("skew"), _ahead)),
         )
     except UNREADABLE:
         return None
 
 
-def _readable(table: object, read: Callable[[str, Mapping[str, Any]], Entry]) -> tuple[Entry, ...]:
+def _table(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, dict) else {}
+
+
+def _readable(table: object, read: Callable[[str, Any], Entry], most: int = MAX_ENTRIES) -> tuple[Entry, ...]:
     """The entries of a table that can be read; the others are left out."""
     found: list[Entry] = []
-    for region, entry in islice(table.items(), MAX_ENTRIES) if isinstance(table, dict) else ():
+    for region, entry in islice(_table(table).items(), most):
         try:
             found.append(read(region, entry))
         except UNREADABLE:
             continue
     return tuple(found)
+
+
+def _target(name: str, entry: Mapping[str, Any]) -> tuple[str, Seen]:
+    return name[:MAX_TARGET], _seen(entry)
+
+
+def _latency(name: str, value: Any) -> tuple[str, int]:
+    return name[:MAX_TARGET], _count(value)
+
+
+def _ahead(peer: str, value: Any) -> tuple[str, float]:
+    seconds = float(value)
+    if not abs(seconds) <= MAX_SKEW_S:
+        raise ValueError("not a difference of clocks")
+    return peer[:MAX_NAME], seconds
 
 
 def _seen(entry: Mapping[str, Any]) -> Seen:

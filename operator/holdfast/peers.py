@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from holdfast import errors, heart, kube
-from holdfast.core.values import Observation
+from holdfast.core.values import Observation, Tier
 
 log = logging.getLogger(__name__)
 
@@ -138,8 +138,10 @@ class Peers:
                 held_s=seen.held_s,
                 self_doubt=heard.beat.self_doubt,
                 detail=seen.detail,
+                tier=tier,
             )
             for name, heard in self._heard.items()
             if heard.beat is not None
-            for target, seen in heard.beat.observations.items()
+            for tier, table in {Tier.REGION: heard.beat.observations, **heard.beat.others}.items()
+            for target, seen in table.items()
         ]

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast import heart
-from holdfast.core.values import Cause, Load, Override, Reason, Shift, Verdict, Withdrawal
+from holdfast.core.values import Cause, Load, Override, Reason, Shift, Tier, Verdict, Withdrawal
 
 BEAT = heart.Heartbeat(
     seq=7,
@@ -26,6 +26,9 @@ BEAT = heart.Heartbeat(
     overrides=(Override("fra", "Dwell", 30.0, "incident 4"),),
     paused="the vendor migrates",
     withdraw=Withdrawal("ams", Reason("PodsNotReady", "2 agents have too few ready pods"), 0.0, 2, 2, ("openai",)),
+    others={Tier.CARRIER: {"twilio-eu": heart.Seen(Verdict.DOWN, held_s=2.0, detail="no answer in 2 s")}},
+    latencies={"region/fra": 12, "relay/turn-1/udp": 3},
+    skew={"fra": -0.25},
 )
 QUIET = heart.Heartbeat(seq=1, region="fra")
 OLDER = '{"seq":1,"region":"ams","observations":{},"selfDoubt":false,"activeCalls":3,"readyPods":2,"zones":{}}'
@@ -52,13 +55,18 @@ def test_the_text_has_the_agreed_keys() -> None:
     assert raw["zones"] == {"eu": {"epoch": 4, "leader": "ams"}}
     assert raw["cordons"] == {"fra": {"remaining": 60.0, "reason": "new disks"}}
     assert raw["overrides"] == {"fra": {"guard": "Dwell", "remaining": 30.0, "reason": "incident 4"}}
+    assert raw["others"] == {
+        "provider": {}, "relay": {},
+        "carrier": {"twilio-eu": {"verdict": "down", "since": 2.0, "detail": "no answer in 2 s"}},
+    }  # fmt: skip
+    assert (raw["latencies"], raw["skew"]) == ({"region/fra": 12, "relay/turn-1/udp": 3}, {"fra": -0.25})
     assert raw["withdraw"] == {
         "reason": "PodsNotReady", "message": "2 agents have too few ready pods",
         "agents": 2, "ofAgents": 2, "ill": ["openai"],
     }  # fmt: skip
     assert set(raw) == {
         "seq", "region", "observations", "selfDoubt", "activeCalls", "readyPods", "room", "zones",
-        "cordons", "overrides", "paused", "withdraw",
+        "cordons", "overrides", "paused", "withdraw", "others", "latencies", "skew",
     }  # fmt: skip
 
 
@@ -81,7 +89,7 @@ def test_a_beat_of_an_older_version_asks_for_nothing() -> None:
         '{"seq":1e999,"region":"x","observations":{},"selfDoubt":false}',
         '{"seq":-1,"region":"x","observations":{},"selfDoubt":false}',
         "[" * 60_000,
-        OLDER + " " * 70_000,
+        OLDER + " " * 100_000,
         bent(room="much"),
         bent(room=-1),
         bent(activeCalls=10**400),
@@ -149,11 +157,15 @@ def test_the_largest_beat_is_still_one() -> None:
         overrides=tuple(Override(name, "UnknownHistory", 9e9, words) for name in names),
         paused=words,
         withdraw=Withdrawal(names[0], Reason("NoWorkingAttempt", words), 0.0, ill=(words,) * 40),
+        others={tier: {name + words: heart.Seen(Verdict.DEGRADED, 9e9, words) for name in names} for tier in Tier},
+        latencies={f"{number:040}{words}": heart.MAX_COUNT for number in range(80)},
+        skew={name + words: -heart.MAX_SKEW_S for name in names},
     )
     decoded = heart.decode(heart.encode(beat))
 
     assert decoded is not None
     assert len(decoded.observations) == len(decoded.cordons) == len(decoded.overrides) == 32
+    assert len(decoded.others[Tier.CARRIER]) == 12
     assert decoded.withdraw is not None
     assert len(decoded.withdraw.ill) == 16
 
@@ -216,3 +228,23 @@ def test_a_region_that_does_not_tell_its_room_has_no_load_rather_than_none_left(
 def test_a_beat_that_is_too_old_tells_nothing(told: Any) -> None:
     assert told({"ams": (BEAT, 3.0)})
     assert not told({"ams": (BEAT, 3.1)})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"others": {"carrier": {"twilio-eu": {"verdict": "dead"}}}},
+        {"others": {"comet": {"halley": {"verdict": "up"}}}},
+        {"others": {"carrier": []}},
+        {"others": []},
+    ],
+)
+def test_a_target_that_is_not_understood_is_left_out_and_the_rest_is_heard(changes: dict[str, Any]) -> None:
+    beat = read(**changes)
+    assert not any(beat.others.values())
+    assert beat.observations == BEAT.observations
+
+
+def test_what_is_merely_shown_never_spoils_a_beat() -> None:
+    beat = read(latencies={"region/fra": -1, "region/iad": 80}, skew={"fra": "late", "iad": 1e300, "ams": 2})
+    assert (beat.latencies, beat.skew) == ({"region/iad": 80}, {"ams": 2.0})
