@@ -106,3 +106,38 @@ async def _reaches(lab: Lab, here: str, there: str) -> bool:
     return await process.wait() == 0
 
 
+
+
+async def _connects_in_s(here: str, there: str) -> float:
+    script = (
+        "import socket, sys, time; t = time.monotonic(); "
+        "socket.create_connection((sys.argv[1], 6443), 5); print(time.monotonic() - t)"
+    )
+    return float(await run(
+        ["nsenter", f"--net=/run/netns/{here}", sys.executable, "-c", script, names.REGIONS[there].ip]
+    ))  # fmt: skip
+
+
+async def test_slow_links_delay_what_goes_from_region_to_region_and_nothing_else(clean: dict[str, list[str]]) -> None:
+    """Also after a region was lost and came back, and cuts bite on slow links, too."""
+    async with running(empty=True) as lab:
+        await lab.slow_links(150)
+        assert await _connects_in_s("hf-fra", "ams") >= 0.3
+        assert await _connects_in_s(names.WAN, "ams") < 0.3
+        await lab.kill("fra")
+        await lab.heal("fra")
+        assert await _connects_in_s("hf-ams", "fra") >= 0.3
+        await lab.cut("ams", "fra")
+        assert not await _reaches(lab, "ams", "fra")
+        await lab.heal_cut("ams", "fra")
+        await lab.slow_links(0)
+        assert await _connects_in_s("hf-fra", "ams") < 0.3
+    assert lab_snapshot.take() == clean
+
+
+async def test_lost_packets_are_lost_and_taken_back(clean: dict[str, list[str]]) -> None:
+    async with running(empty=True) as lab:
+        await lab.lose(100)
+        assert not await _reaches(lab, "ams", "fra")
+        await lab.lose(0)
+        assert await _reaches(lab, "ams", "fra")

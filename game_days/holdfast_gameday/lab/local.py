@@ -8,7 +8,7 @@ import asyncio
 import base64
 from pathlib import Path
 
-from holdfast_gameday.lab import access, certs, images, names, network, paths, region, sweep, tools
+from holdfast_gameday.lab import access, certs, delay, images, names, network, paths, region, sweep, tools
 from holdfast_gameday.lab.backend import Kind
 from holdfast_gameday.lab.commands import LabError, run
 from holdfast_gameday.lab.names import RegionNames
@@ -75,6 +75,17 @@ class LocalBackend:
         for here, there in network.ends(a, b):
             if await self._is_cut(here, there):
                 await network.apply(here.netns, network.undo(network.cut_rules(there)))
+
+    async def slow_links(self, one_way_ms: int) -> None:
+        await delay.between_regions(one_way_ms)
+
+    async def lose(self, percent: float) -> None:
+        for known in names.REGIONS.values():
+            before = network.loss_in(await network.rules_in_force(known.netns))
+            if before:
+                await network.apply(known.netns, network.undo(network.loss_rules(before)))
+            if percent:
+                await network.apply(known.netns, network.loss_rules(percent))
 
     async def _is_cut(self, here: RegionNames, there: str) -> bool:
         return any(f"{there}/32" in rule for rule in await network.rules_in_force(here.netns))

@@ -16,6 +16,7 @@ from holdfast_gameday.lab.commands import LabError, run
 
 NETNS = Path("/run/netns")
 UPLINK = "wan0"  # a region's end of its veth
+SLOW = "slow0"  # a region's way to its peers while links are slow
 CLONE_NEWNET = 0x40000000
 FAULT_CHAIN = "HOLDFAST-FAULT"
 
@@ -93,9 +94,37 @@ async def flush_cluster_rules(region: names.RegionNames) -> None:
     """
     await _restore(region.netns, [
         "*filter", "COMMIT",
-        "*nat", f"-A POSTROUTING -s {region.pod_range} -o {UPLINK} -j MASQUERADE", "COMMIT",
+        "*nat", f"-A POSTROUTING -s {region.pod_range} -o {UPLINK} -j MASQUERADE",
+        f"-A POSTROUTING -s {region.pod_range} -o {SLOW} -j SNAT --to-source {region.ip}", "COMMIT",
     ], flush=True)
     await run([*inside(region.netns), "conntrack", "-F"], check=False)
+
+
+async def slow_down(region: names.RegionNames) -> None:
+    """Routes to the peers lead into the slow link, which is there already.
+
+    What comes out of its other end leaves by the uplink and was tracked when it went in; answers come in by the uplink.
+    """
+    peers = [each.ip for each in names.REGIONS.values() if each is not region]
+    await _ip_batch(region.netns, [
+        f"link set {SLOW} up", *(f"route replace {peer}/32 dev {SLOW} src {region.ip}" for peer in peers),
+    ])
+    loose = {f"net.ipv4.conf.{each}.rp_filter": "0" for each in ("all", UPLINK, SLOW)}
+    await _sysctl(region.netns, loose)
+    await _restore(region.netns, ["*raw", *(f"-A OUTPUT {_untracked(peer)}" for peer in peers), "COMMIT"])
+
+
+async def speed_up(region: names.RegionNames) -> None:
+    """As if it had never been slow."""
+    await run(["ip", "-n", region.netns, "link", "del", SLOW], check=False)
+    rules = (await run([*inside(region.netns), "iptables-save", "-t", "raw"])).splitlines()
+    made = [rule.replace("-A ", "-D ", 1) for rule in rules if rule.startswith("-A OUTPUT ")]
+    if made:
+        await _restore(region.netns, ["*raw", *made, "COMMIT"])
+
+
+def _untracked(peer: str) -> str:
+    return f"-o {UPLINK} -d {peer} -j NOTRACK"
 
 
 def silence_rules() -> list[str]:
@@ -112,6 +141,21 @@ def cut_rules(address: str) -> list[str]:
         "*raw", f"-I {FAULT_CHAIN} -i {UPLINK} -s {address} -j DROP", "COMMIT",
         "*mangle", f"-I {FAULT_CHAIN} -o {UPLINK} -d {address} -j DROP", "COMMIT",
     ]
+
+
+def loss_rules(percent: float) -> list[str]:
+    """A share of all packets that cross the region's uplink is lost, each by chance, in both directions."""
+    chance = f"-m statistic --mode random --probability {percent / 100:.6f} -m comment --comment loss -j DROP"
+    return [
+        "*raw", f"-I {FAULT_CHAIN} -i {UPLINK} {chance}", "COMMIT",
+        "*mangle", f"-I {FAULT_CHAIN} -o {UPLINK} {chance}", "COMMIT",
+    ]
+
+
+def loss_in(rules: list[str]) -> float:
+    """The percentage in the rules in force; 0 without any."""
+    found = [rule.split("--probability ")[1].split()[0] for rule in rules if "--comment loss" in rule]
+    return float(found[0]) * 100 if found else 0.0
 
 
 def ends(a: str, b: str) -> list[tuple[names.RegionNames, str]]:

@@ -87,6 +87,14 @@ class Lab:
     async def heal_cut(self, a: str, b: str) -> None:
         await self.backend.heal_cut(a, b)
 
+    async def slow_links(self, one_way_ms: int) -> None:
+        """From now on every packet from region to region takes so long; 0: none does. The world stays near."""
+        await self.backend.slow_links(one_way_ms)
+
+    async def lose(self, percent: float) -> None:
+        """This share of all packets over every region's uplink is lost, by chance; 0: none is."""
+        await self.backend.lose(percent)
+
     async def kubectl(self, region: str, *words: str, stdin: bytes | None = None, deadline_s: float = 30) -> str:
         return await run([self.kubectl_path, "--context", region, *words], stdin=stdin, deadline_s=deadline_s)
 
