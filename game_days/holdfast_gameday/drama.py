@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, field
 
 from holdfast_gameday import faults
-from holdfast_gameday.installation import ZONE_OF, Installation
+from holdfast_gameday.installation import Installation
 from holdfast_gameday.lab import names
 from holdfast_gameday.lab.commands import LabError
 from holdfast_gameday.lab.range_of_clusters import Lab
@@ -157,7 +157,8 @@ class Drama:
 
     async def _await_cordon(self) -> None:
         lost = self._scenario.fault.region
-        survivors = [name for name, zone in ZONE_OF.items() if zone == self._scenario.policy and name not in self._dead]
+        members = self._installation.layout.members(self._scenario.policy)
+        survivors = [name for name in members if name not in self._dead]
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(0.0, CORDON_PATIENCE_S - self._clock())):
                 while True:
@@ -199,7 +200,7 @@ class Drama:
         """With no operator anywhere: each region of the zone in turn is dead, and new calls are still answered."""
         zone = self._scenario.policy
         previous = self._scenario.fault.region
-        for name in [name for name, owner in ZONE_OF.items() if owner == zone and name != previous]:
+        for name in [name for name in self._installation.layout.members(zone) if name != previous]:
             await self._lab.heal(previous)
             self._dead.discard(previous)
             await self._bridges_ready(previous)

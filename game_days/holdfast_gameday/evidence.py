@@ -8,7 +8,7 @@ from typing import Any
 
 from holdfast_gameday import residency as rules
 from holdfast_gameday.credentials import SYSTEM
-from holdfast_gameday.installation import AGENT, TENANT, ZONE_OF, Installation
+from holdfast_gameday.installation import AGENT, TENANT, Installation
 from holdfast_gameday.lab import names, paths
 from holdfast_gameday.lab.commands import LabError
 from holdfast_gameday.practice import PracticeRange
@@ -19,7 +19,7 @@ from holdfast_gameday.scenario import Scenario
 
 async def residency(installation: Installation, world: PracticeRange, scenario: Scenario) -> Residency:
     ground = Ground(
-        regions={region.ip: ZONE_OF[region.name] for region in names.REGIONS.values()},
+        regions={region.ip: installation.layout.zone_of[region.name] for region in names.REGIONS.values()},
         providers={names.HOSTS[f"{zone}.api.openai.com"]: zone for zone in world.speech},
         names={address: name for name, address in names.HOSTS.items()},
     )
@@ -27,8 +27,8 @@ async def residency(installation: Installation, world: PracticeRange, scenario: 
     agents = {f"/a/{TENANT[zone]}/{AGENT[zone]}/": zone for zone in TENANT}
     breaches = [
         *rules.breaches(ground, world.connections.entries),
-        *rules.entry_breaches(ground, requests, region_zone=ZONE_OF),
-        *rules.stray_requests(requests, region_zone=ZONE_OF, agents=agents),
+        *rules.entry_breaches(ground, requests, region_zone=installation.layout.zone_of),
+        *rules.stray_requests(requests, region_zone=installation.layout.zone_of, agents=agents),
     ]
     foreign = await foreign_keys(installation, scenario)
     return Residency(
@@ -60,7 +60,7 @@ async def foreign_keys(installation: Installation, scenario: Scenario) -> list[s
     """Keys of the scenario's calls in the stores of regions outside its zone."""
     found = []
     for name in installation.regions:
-        if ZONE_OF[name] != scenario.policy:
+        if installation.layout.zone_of[name] != scenario.policy:
             try:
                 found += [f"{name}: {key}" for key in await _keys(installation, name, scenario)]
             except LabError as error:
@@ -70,7 +70,7 @@ async def foreign_keys(installation: Installation, scenario: Scenario) -> list[s
 
 async def kept_at_home(installation: Installation, scenario: Scenario, dead: str) -> Claim:
     """That the same question finds the journals inside the zone: else finding none outside would prove nothing."""
-    home = next(name for name in installation.regions if ZONE_OF[name] == scenario.policy and name != dead)
+    home = next(name for name in installation.layout.members(scenario.policy) if name != dead)
     try:
         count = len(await _keys(installation, home, scenario))
     except LabError:

@@ -16,9 +16,10 @@ from typing import Any
 
 from holdfast_gameday import runner
 from holdfast_gameday.credentials import SYSTEM
-from holdfast_gameday.installation import TENANT, ZONE_OF
+from holdfast_gameday.installation import TENANT
 from holdfast_gameday.lab import cgroups
 from holdfast_gameday.lab.range_of_clusters import Lab
+from holdfast_gameday.layout import TWO_AND_WITNESS
 from holdfast_gameday.practice import NUMBERS
 from holdfast_gameday.world.callers_script import Goodbye, Listen
 
@@ -50,14 +51,14 @@ def containers(pods: list[dict[str, Any]]) -> dict[str, list[str]]:
 
 async def measure(settle_s: float) -> list[Use]:
     async with runner.staged(await Lab.choose()) as stage:
-        call = stage.range.callers.place(NUMBERS[ZONE_OF[REGION]], (Listen(), Goodbye()))
+        call = stage.range.callers.place(NUMBERS[TWO_AND_WITNESS.zone_of[REGION]], (Listen(), Goodbye()))
         async with asyncio.timeout(60):
             await call.over.wait()
         print(f"the last call is over; waiting {settle_s:.0f} s", file=sys.stderr, flush=True)
         await asyncio.sleep(settle_s)
         cluster = stage.installation.regions[REGION]
         pods = []
-        for namespace in (SYSTEM, TENANT[ZONE_OF[REGION]]):
+        for namespace in (SYSTEM, TENANT[TWO_AND_WITNESS.zone_of[REGION]]):
             pods += (await cluster.read("pods", "-n", namespace))["items"]
         kinds = containers(pods)
         before = {kind: _cpu_seconds(ids) for kind, ids in kinds.items()}

@@ -16,6 +16,7 @@ from holdfast_gameday.cluster import Cluster, condition
 from holdfast_gameday.credentials import SYSTEM, FleetCredentials, as_list, namespace, secret
 from holdfast_gameday.lab import names, paths
 from holdfast_gameday.lab.commands import LabError
+from holdfast_gameday.layout import TWO_AND_WITNESS, Layout
 
 FLEET = paths.ROOT / "game_days" / "fleet"
 CHART = paths.ROOT / "charts" / "holdfast"
@@ -27,9 +28,6 @@ ADOPTED_BY_HELM = {
     "annotations": {"meta.helm.sh/release-name": "holdfast", "meta.helm.sh/release-namespace": SYSTEM},
 }
 REFERENCES = ("https://api.twilio.com", "https://api.cloudflare.com", "https://tools.example.com")
-# The zone of each region of the lab, the zones in which each has a vote, and where each is at the edge.
-ZONE_OF = {"fra": "eu", "ams": "eu", "iad": "us"}
-VOTES = {"fra": ("eu",), "ams": ("eu",), "iad": ("eu", "us")}
 LEVER = {"eu": "edge", "us": "edge-us"}
 TENANT = {"eu": "clinic", "us": "dental"}
 AGENT = {"eu": "front-desk", "us": "reception"}
@@ -43,9 +41,15 @@ class Installation:
     """All regions of the lab's fleet. Every step may be repeated."""
 
     def __init__(
-        self, regions: Mapping[str, Cluster], credentials: FleetCredentials, *, pools: Mapping[str, str]
+        self,
+        regions: Mapping[str, Cluster],
+        credentials: FleetCredentials,
+        *,
+        pools: Mapping[str, str],
+        layout: Layout = TWO_AND_WITNESS,
     ) -> None:
         """`pools`: the id of each region's pool at the edge."""
+        self.layout = layout
         self.regions = regions
         self.credentials = credentials
         self._pools = pools
@@ -61,7 +65,7 @@ class Installation:
 
     async def _prepare(self, name: str) -> str:
         """What must be there before the chart; answers the token by which peers read this cluster."""
-        cluster, zone = self.regions[name], ZONE_OF[name]
+        cluster, zone = self.regions[name], self.layout.zone_of[name]
         keys = self.credentials.of(zone)
         await cluster.apply(
             as_list(
@@ -89,7 +93,7 @@ class Installation:
         )
         await cluster.helm(
             "upgrade", "--install", "holdfast", str(CHART), "--namespace", SYSTEM, "--values", "-",
-            stdin=json.dumps(values(name, self._pools)),
+            stdin=json.dumps(values(name, self._pools, self.layout)),
         )  # fmt: skip
 
     async def operators_ready(self) -> None:
@@ -115,10 +119,10 @@ class Installation:
                 return
             await asyncio.sleep(0.3)
 
-    async def wish(self, zone: str, *, region: str) -> None:
+    async def wish(self, zone: str, *, region: str, policy: Path | None = None) -> None:
         """Policy and agent of a zone, applied in one region; the zone's others fetch their copies."""
         cluster = self.regions[region]
-        await cluster.kubectl("apply", "-f", str(FLEET / f"policy-{zone}.yaml"))
+        await cluster.kubectl("apply", "-f", str(policy or FLEET / f"policy-{zone}.yaml"))
         await cluster.kubectl("apply", "-f", str(FLEET / f"agent-{AGENT[zone]}.yaml"))
 
     async def agents_ready(self, *, deadline_s: float = 120) -> None:
@@ -127,7 +131,7 @@ class Installation:
                 tasks.create_task(self._agent_ready(name))
 
     async def _agent_ready(self, name: str) -> None:
-        zone = ZONE_OF[name]
+        zone = self.layout.zone_of[name]
         seen: dict[str, Any] | None = None
         try:
             while True:
@@ -144,7 +148,7 @@ class Installation:
         """Which region holds the zone's vote, as most clusters that answer say."""
         said: list[str] = []
         for name, cluster in self.regions.items():
-            if zone not in VOTES[name] or ZONE_OF[name] != zone:
+            if self.layout.zone_of[name] != zone:
                 continue
             policy = await cluster.read("fop", zone)
             said.append((policy or {}).get("status", {}).get("leader", ""))
@@ -181,7 +185,7 @@ class Installation:
         return found
 
 
-def values(name: str, pools: Mapping[str, str]) -> dict[str, Any]:
+def values(name: str, pools: Mapping[str, str], layout: Layout = TWO_AND_WITNESS) -> dict[str, Any]:
     """The chart's values for one region of the lab; no secret is among them."""
     return {
         "region": {"name": name},
@@ -189,10 +193,10 @@ def values(name: str, pools: Mapping[str, str]) -> dict[str, Any]:
             "regions": [
                 {
                     "name": region.name,
-                    "jurisdiction": region.jurisdiction,
+                    "jurisdiction": layout.jurisdiction(region.name),
                     "host": region.host,
                     "failureDomains": {"cloud": region.cloud},
-                    "origins": {LEVER[ZONE_OF[region.name]]: pools[region.name]},
+                    "origins": {LEVER[layout.zone_of[region.name]]: pools[region.name]},
                 }
                 for region in names.REGIONS.values()
             ],
@@ -206,7 +210,7 @@ def values(name: str, pools: Mapping[str, str]) -> dict[str, Any]:
                 for region in names.REGIONS.values()
                 if region.name != name
             ],
-            "zones": list(VOTES[name]),
+            "zones": list(layout.votes[name]),
             "probeKeySecret": "holdfast-probe",
             "referenceTargets": list(REFERENCES),
         },

@@ -15,8 +15,9 @@ from typing import Protocol
 import httpx
 
 from holdfast_gameday.credentials import FleetCredentials
-from holdfast_gameday.installation import AGENT, TENANT, ZONE_OF
+from holdfast_gameday.installation import AGENT, TENANT
 from holdfast_gameday.lab import certs, names
+from holdfast_gameday.layout import TWO_AND_WITNESS, Layout
 from holdfast_gameday.world import tls
 from holdfast_gameday.world.callers import Callers
 from holdfast_gameday.world.cloudflare import CloudflareApi, Token
@@ -80,17 +81,17 @@ class PracticeRange:
         return False
 
 
-def edge_state() -> tuple[CloudflareState, dict[str, str]]:
+def edge_state(layout: Layout = TWO_AND_WITNESS) -> tuple[CloudflareState, dict[str, str]]:
     """Pools and load balancers as an owner made them, and the id of each region's pool."""
     state = CloudflareState(account=CLOUDFLARE_ACCOUNT)
     pools = {
         region.name: state.add_pool(
-            region.name, region.ip, port=HTTPS, description=f"holdfast:{ZONE_OF[region.name]}/{region.name}"
+            region.name, region.ip, port=HTTPS, description=f"holdfast:{layout.zone_of[region.name]}/{region.name}"
         )
         for region in names.REGIONS.values()
     }
-    for zone in sorted(set(ZONE_OF.values())):
-        members = [pools[name] for name, owner in ZONE_OF.items() if owner == zone]
+    for zone in layout.zones:
+        members = [pools[name] for name in layout.members(zone)]
         state.add_load_balancer(f"{zone}.voice.example.com", members)
     return state, pools
 

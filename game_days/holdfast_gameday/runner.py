@@ -11,8 +11,9 @@ import asyncio
 import contextlib
 import datetime as dt
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from rich.console import Console
 
@@ -23,6 +24,7 @@ from holdfast_gameday.installation import Installation, clusters
 from holdfast_gameday.lab import names, network, paths
 from holdfast_gameday.lab.phases import Phases
 from holdfast_gameday.lab.range_of_clusters import Lab
+from holdfast_gameday.layout import TWO_AND_WITNESS, Layout
 from holdfast_gameday.measure import call_result
 from holdfast_gameday.result import Claim, GameDayResult, Residency, verdict
 from holdfast_gameday.scenario import Scenario
@@ -50,8 +52,12 @@ class Stage:
 
 
 @contextlib.asynccontextmanager
-async def staged(lab: Lab, *, keep_lab: bool = False) -> AsyncIterator[Stage]:
-    """The lab up, Holdfast installed in every region, both agents ready and reachable by their numbers.
+async def staged(
+    lab: Lab, *, keep_lab: bool = False, layout: Layout = TWO_AND_WITNESS, policies: Mapping[str, Path] | None = None
+) -> AsyncIterator[Stage]:
+    """The lab up, Holdfast installed in every region, every zone's agent ready and reachable by its number.
+
+    `policies`: the policy of a zone, if not the one of the demonstration.
 
     The calling thread is in the lab's network meanwhile. Leaving it takes the lab down, however it is left, unless it
     is to be kept.
@@ -59,14 +65,14 @@ async def staged(lab: Lab, *, keep_lab: bool = False) -> AsyncIterator[Stage]:
     try:
         await lab.up()
         credentials = FleetCredentials.draw()
-        state, pools = practice.edge_state()
-        installation = Installation(clusters(paths.kubeconfig()), credentials, pools=pools)
+        state, pools = practice.edge_state(layout)
+        installation = Installation(clusters(paths.kubeconfig()), credentials, pools=pools, layout=layout)
         log = CONNECTIONS
         log.parent.mkdir(parents=True, exist_ok=True)
         log.unlink(missing_ok=True)
         with network.entered(names.WAN):
             async with practice.practising(credentials, state, pools, log_file=log) as world:
-                await _install(installation, world, lab.phases)
+                await _install(installation, world, lab.phases, policies or {})
                 yield Stage(installation=installation, range=world, lab=lab, phases=lab.phases)
     finally:
         if not keep_lab:
@@ -74,19 +80,22 @@ async def staged(lab: Lab, *, keep_lab: bool = False) -> AsyncIterator[Stage]:
             await asyncio.shield(lab.down())
 
 
-async def _install(installation: Installation, world: practice.PracticeRange, phases: Phases) -> None:
+async def _install(
+    installation: Installation, world: practice.PracticeRange, phases: Phases, policies: Mapping[str, Path]
+) -> None:
     with phases.phase("helm install in three regions"):
         await installation.install()
         await installation.operators_ready()
         await installation.canaries_ready()
     with phases.phase("policies and agents, copied and ready"):
         # Applied in the region that shall lead: the others fetch their copies, and find the vote taken.
-        await installation.wish("eu", region="fra")
-        await installation.wish("us", region="iad")
+        for zone in installation.layout.zones:
+            first = installation.layout.members(zone)[0]
+            await installation.wish(zone, region=first, policy=policies.get(zone))
         await installation.agents_ready()
     with phases.phase("numbers routed to the agents"):
         async with asyncio.timeout(30):
-            while not all([world.assign_number("eu"), world.assign_number("us")]):
+            while not all([world.assign_number(zone) for zone in installation.layout.zones]):  # noqa: C419 - each is asked
                 await asyncio.sleep(0.2)
 
 
