@@ -10,7 +10,7 @@ PHASE := game_days/phase.sh
 ARGS ?=
 SEEDS ?= 200
 
-.PHONY: help demo test check sim sim-docs bench-idle bench-decide bench-cli docs explain-page lab-up lab-down crds tools images setup preflight unit core mutants mutation cluster system
+.PHONY: help demo test check sim sim-docs bench-idle bench-failover bench-decide bench-cli docs explain-page lab-up lab-down crds tools images setup preflight unit core mutants mutation cluster system
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 14
@@ -62,6 +62,9 @@ bench-idle: preflight tools images  ## memory and CPU of a region without calls 
 
 bench-decide: setup  ## what it costs to decide for 5,000 and 20,000 agents at one moment (ARGS=--check)
 	@$(RUN) python -m holdfast_gameday.bench_decide $(ARGS)
+
+bench-failover: preflight tools images  ## how long failover takes, trial by trial; goes on where it stopped (ARGS="--at-most 2")
+	@$(RUN) python -m holdfast_gameday.bench_failover $(ARGS)
 
 bench-cli: setup  ## how long the plugin takes to start (ARGS=--check)
 	@$(RUN) python -m holdfast_gameday.bench_cli $(ARGS)

@@ -12,7 +12,7 @@ from holdfast_gameday.world.arrivals import Arrivals
 async def ringing(arrivals: Arrivals, *, until: int) -> None:
     task = asyncio.create_task(arrivals.run())
     async with asyncio.timeout(10):
-        while len(arrivals.calls) < until:
+        while len(arrivals.calls) < until:  # noqa: ASYNC110 - nobody is told when somebody rings
             await asyncio.sleep(0.01)
         task.cancel()
         await arrivals.settled()

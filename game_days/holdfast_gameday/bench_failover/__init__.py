@@ -1,0 +1,1 @@
+"""How quickly Holdfast moves traffic, measured again and again on real clusters: `make bench-failover`."""
