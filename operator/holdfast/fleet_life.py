@@ -66,6 +66,7 @@ class World:
     wall: Callable[[], str]
     wall_s: Callable[[], float]
     dice: random.Random
+    latencies: Callable[[], Mapping[str, int]] = dict
 
 
 @dataclass(slots=True)
@@ -117,6 +118,7 @@ class Fleet:
             clock=world.clock,
             on_missed=self._missed,
             hurried=self.entries.suspicious,
+            wall_s=world.wall_s,
         )
         self.bridges = bridges.Bridges(
             desired=desired, compose=self._directive, keys=world.keys, clock=world.clock, metrics=metrics
@@ -317,6 +319,9 @@ class Fleet:
             overrides=shifts.overrides(self._desired.orders, wall_s=wall_s),
             orders_known=self._desired.orders_known,
             paused=self._world.paused,
+            latencies=self._world.latencies(),
+            skew=self.peers.skew(),
+            at=wall_s,
         )
 
     def _missed(self, peer: str) -> None:

@@ -63,7 +63,7 @@ class Heartbeat:
     missing was taken back, which cannot be said by a writer that has not looked yet. `paused`: why people stopped
     the whole fleet. `withdraw`: the writer asks to be taken out of service itself. `others`: what it sees of targets
     that are no regions. `latencies`: milliseconds, by `tier/target`; `skew`: how far a peer's clock is ahead, in
-    seconds. Both are shown to people and decide nothing.
+    seconds; `at`: the writer's own clock, in Unix seconds. All three are shown to people and decide nothing.
     """
 
     seq: int
@@ -82,6 +82,7 @@ class Heartbeat:
     others: Mapping[Tier, Mapping[str, Seen]] = field(default_factory=dict)
     latencies: Mapping[str, int] = field(default_factory=dict)
     skew: Mapping[str, float] = field(default_factory=dict)
+    at: float = 0.0
 
 
 # What the regions tell, together: each region's last beat and its age. A beat that is too old tells nothing.
@@ -168,6 +169,7 @@ def encode(beat: Heartbeat) -> str:
             name: _seen_out(beat.others.get(tier, {}), MAX_OTHERS, MAX_OTHERS_WORDS) for name, tier in TIERS.items()
         },
         "latencies": {_words(name, MAX_TARGET): ms for name, ms in _first(beat.latencies, MAX_LATENCIES)},
+        "at": round(beat.at, 3),
         "skew": {_words(name, MAX_NAME): round(ahead_s, 2) for name, ahead_s in _first(beat.skew)},
     }  # fmt: skip
     return json.dumps(content, separators=(",", ":"), ensure_ascii=False)
@@ -241,6 +243,7 @@ def decode(text: str) -> Heartbeat | None:
             },
             latencies=dict(_readable(raw.get("latencies"), _latency, MAX_LATENCIES)),
             skew=dict(_readable(raw.get("skew"), _ahead)),
+            at=next(iter(_readable({"at": raw.get("at")}, _at)), 0.0),
         )
     except UNREADABLE:
         return None
@@ -274,6 +277,10 @@ def _ahead(peer: str, value: Any) -> tuple[str, float]:
     if not abs(seconds) <= MAX_SKEW_S:
         raise ValueError("not a difference of clocks")
     return peer[:MAX_NAME], seconds
+
+
+def _at(_name: str, value: Any) -> float:
+    return _seconds(value)
 
 
 def _seen(entry: Mapping[str, Any]) -> Seen:

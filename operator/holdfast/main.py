@@ -29,6 +29,7 @@ from holdfast.core.place import Release
 from holdfast.core.values import AgentRef, Reason
 from holdfast.desired import Desired
 from holdfast.gather import canary, entry_probe, references
+from holdfast.gather.latencies import Latencies
 
 log = logging.getLogger(__name__)
 
@@ -160,10 +161,11 @@ async def operate(config: settings.Settings, identity: settings.Identity, enviro
         secrets = fleet_secrets.Secrets(own, config.namespace)
         events = handlers.Recorder(own, pod=identity.pod_name, wall=wall_second)
         vendors = fleet_vendors.Vendors(secrets=secrets, http=http, clock=clock.now)
+        latencies = Latencies(clock=clock.now)
         caller = canary.CanaryCaller(
             probe=entry_probe.EntryProbe(session, tls),
             key_file=Path(config.probe_key_file),
-            on_outcome=_counting(metrics),
+            on_outcome=_counting(metrics, latencies),
         )
         world = fleet_life.World(
             region=config.region,
@@ -184,6 +186,7 @@ async def operate(config: settings.Settings, identity: settings.Identity, enviro
             wall=wall,
             wall_s=time.time,
             dice=random.Random(),  # noqa: S311 - jitter, not a secret
+            latencies=latencies.recent,
         )
         fleet = fleet_life.Fleet(world=world, desired=desired, metrics=metrics)
         context = handlers.Context(
@@ -228,8 +231,12 @@ def _recording(events: handlers.Recorder) -> Callable[[Mapping[str, Any], Reason
     return record
 
 
-def _counting(metrics: telemetry.Metrics) -> Callable[[str, entry_probe.Outcome], None]:
+def _counting(
+    metrics: telemetry.Metrics, latencies: Latencies
+) -> Callable[[str, entry_probe.Outcome], None]:
     def count(region: str, outcome: entry_probe.Outcome) -> None:
+        if outcome.ok:
+            latencies.note(f"region/{region}", outcome.elapsed_s)
         metrics.probes.labels(region, "ok" if outcome.ok else outcome.stage).inc()
 
     return count

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from holdfast import errors, heart, kube
 from holdfast.core.values import Observation, Tier
@@ -22,6 +24,9 @@ HURRIED_EVERY_S = 0.3
 LISTEN_DEADLINE_S = 0.6
 MISSED_AFTER_S = 1.8
 FRESH_S = 3.0
+CLOCKS_COMPARED = 30
+"""Beats: the one that was read soonest after it was written tells best how far the clocks are apart."""
+CLOCKS_ENOUGH = 10
 
 
 @dataclass(slots=True)
@@ -33,6 +38,7 @@ class _Heard:
     moved_at: float = float("-inf")
     still_since: float = float("-inf")
     missed: bool = False
+    ahead_s: deque[float] = field(default_factory=lambda: deque(maxlen=CLOCKS_COMPARED))
 
 
 class Peers:
@@ -46,7 +52,9 @@ class Peers:
         clock: Callable[[], float],
         on_missed: Callable[[str], None],
         hurried: Callable[[], bool] = lambda: False,
+        wall_s: Callable[[], float] = time.time,
     ) -> None:
+        self._wall_s = wall_s
         self._clients = dict(clients)
         self._namespace = namespace
         self._clock = clock
@@ -111,6 +119,8 @@ class Peers:
         heard.beat, heard.stamp, heard.still_since = beat, stamp, self._clock()
         if not first:
             heard.moved_at = heard.still_since
+            if beat.at:
+                heard.ahead_s.append(beat.at - self._wall_s())
         return not first
 
     def _miss(self, name: str, heard: _Heard) -> None:
@@ -125,6 +135,12 @@ class Peers:
     def beat(self, name: str) -> heart.Heartbeat | None:
         """The last beat heard from this peer."""
         return self._heard[name].beat
+
+    def skew(self) -> dict[str, float]:
+        """How far each peer's clock is ahead of ours, in seconds; shown to people, for nothing here compares clocks."""
+        return {
+            name: max(heard.ahead_s) for name, heard in self._heard.items() if len(heard.ahead_s) >= CLOCKS_ENOUGH
+        }
 
     def observations(self) -> list[Observation]:
         """Everything peers last said, with its age. Which of it still counts is for the core to say."""

@@ -108,11 +108,11 @@ async def test_the_start_carries_a_token_bound_to_canary_and_region(
     ("mode", "detail"),
     [
         ("full", "upgrade: HTTP 503"),
-        ("hang", "connect: no end within 200 ms"),
-        ("deaf", "audio: no end within 200 ms"),
-        ("noise", "audio: no end within 200 ms"),
-        ("close", "audio: closed with 1008 before the echo"),
-        ("garbage", "audio: the entry sent a message that is not one of a media stream"),
+        ("hang", "connect: no end within 240 ms"),
+        ("deaf", "first frame: no end within 180 ms"),
+        ("noise", "echo: no end within 120 ms"),
+        ("close", "first frame: closed with 1008 before the echo"),
+        ("garbage", "first frame: the entry sent a message that is not one of a media stream"),
     ],
 )
 async def test_what_is_wrong_is_named_by_its_stage(
@@ -120,7 +120,7 @@ async def test_what_is_wrong_is_named_by_its_stage(
 ) -> None:
     behaviour, target = entry
     behaviour.mode = mode
-    outcome = await probe.call(target, key=KEY, timeout_s=0.2)
+    outcome = await probe.call(target, key=KEY, timeout_s=0.3)
     assert (outcome.ok, outcome.detail) == (False, detail)
 
 

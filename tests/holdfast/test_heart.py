@@ -29,6 +29,7 @@ BEAT = heart.Heartbeat(
     others={Tier.CARRIER: {"twilio-eu": heart.Seen(Verdict.DOWN, held_s=2.0, detail="no answer in 2 s")}},
     latencies={"region/fra": 12, "relay/turn-1/udp": 3},
     skew={"fra": -0.25},
+    at=1_700_000_000.125,
 )
 QUIET = heart.Heartbeat(seq=1, region="fra")
 OLDER = '{"seq":1,"region":"ams","observations":{},"selfDoubt":false,"activeCalls":3,"readyPods":2,"zones":{}}'
@@ -66,7 +67,7 @@ def test_the_text_has_the_agreed_keys() -> None:
     }  # fmt: skip
     assert set(raw) == {
         "seq", "region", "observations", "selfDoubt", "activeCalls", "readyPods", "room", "zones",
-        "cordons", "overrides", "paused", "withdraw", "others", "latencies", "skew",
+        "cordons", "overrides", "paused", "withdraw", "others", "latencies", "skew", "at",
     }  # fmt: skip
 
 
@@ -246,5 +247,6 @@ def test_a_target_that_is_not_understood_is_left_out_and_the_rest_is_heard(chang
 
 
 def test_what_is_merely_shown_never_spoils_a_beat() -> None:
-    beat = read(latencies={"region/fra": -1, "region/iad": 80}, skew={"fra": "late", "iad": 1e300, "ams": 2})
-    assert (beat.latencies, beat.skew) == ({"region/iad": 80}, {"ams": 2.0})
+    spoilt = {"fra": "late", "iad": 1e300, "ams": 2}
+    beat = read(latencies={"region/fra": -1, "region/iad": 80}, skew=spoilt, at="noon")
+    assert (beat.latencies, beat.skew, beat.at) == ({"region/iad": 80}, {"ams": 2.0}, 0.0)

@@ -19,13 +19,14 @@ class Clock:
         return self.now
 
 
-async def beat(server: FakeApiServer, seq: int, *, doubt: bool = False) -> None:
+async def beat(server: FakeApiServer, seq: int, *, doubt: bool = False, at: float = 0.0) -> None:
     text = heart.encode(
         heart.Heartbeat(
             seq=seq,
             region=server.name,
             observations={"fra": heart.Seen(Verdict.DOWN, held_s=2.0, detail="refused")},
             self_doubt=doubt,
+            at=at,
         )
     )
     body = {
@@ -101,3 +102,18 @@ async def test_listening_again_asks_the_server_at_once() -> None:
     await beat(server, 2)
     await peers.listen_again(("ams",))
     assert peers.age_s("ams") == 0.0
+
+
+async def test_a_clock_is_compared_by_the_beat_that_was_read_soonest() -> None:
+    """Each beat is read up to two seconds after it was written; only few of them are not."""
+    server, wall = FakeApiServer("ams"), Clock()
+    peers = Peers(
+        clients={"ams": server.client()}, namespace=NS, clock=Clock(), on_missed=lambda _peer: None, wall_s=wall
+    )
+    for seq in range(10):
+        await beat(server, seq, at=wall.now + 4.0 - (0.1 if seq == 5 else 1.5))
+        await peers.listen("ams")
+        assert peers.skew() == {}
+    await beat(server, 10, at=wall.now + 4.0 - 1.5)
+    await peers.listen("ams")
+    assert {name: round(ahead_s, 2) for name, ahead_s in peers.skew().items()} == {"ams": 3.9}

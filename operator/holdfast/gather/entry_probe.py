@@ -37,7 +37,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one call. `stage` is where it ended: connect, upgrade, audio, or done.
+    """What became of one call. `stage` is where it ended: connect, start, first frame, echo, or done.
 
     `own_fault` says that the failure tells of us (our resolver, our key) and nothing of the region.
     """
@@ -47,6 +47,21 @@ class Outcome:
     detail: str
     elapsed_s: float
     own_fault: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long each stage of a call may take, and all of it: a region that takes the socket and is mute is ill."""
+
+    connect_s: float
+    first_frame_s: float
+    echo_s: float
+    all_s: float
+
+    @classmethod
+    def within(cls, timeout_s: float) -> Limits:
+        """Shares of a probe's whole time-out: opening takes several round trips, an echo takes one."""
+        return cls(connect_s=0.8 * timeout_s, first_frame_s=0.6 * timeout_s, echo_s=0.4 * timeout_s, all_s=timeout_s)
 
 
 def media_url(host: str) -> str:
@@ -79,14 +94,15 @@ class EntryProbe:
 
     async def call(self, target: Target, *, key: bytes, timeout_s: float) -> Outcome:
         """One whole call within the time-out, hung up at the end."""
-        began = time.monotonic()
-        stage = _Stage()
+        began, limits = time.monotonic(), Limits.within(timeout_s)
+        stage = _Stage(limits)
         own_fault = False
         try:
-            async with asyncio.timeout(timeout_s):
+            async with asyncio.timeout(limits.all_s), asyncio.timeout(None) as stage.deadline:
+                stage.enter("connect", limits.connect_s)
                 detail = await self._converse(target, key, stage)
         except TimeoutError:
-            detail = f"{stage.name}: no end within {timeout_s * 1000:.0f} ms"
+            detail = f"{stage.name}: no end within {1000 * min(stage.limit_s, limits.all_s):.0f} ms"
         except aiohttp.WSServerHandshakeError as e:
             detail = f"upgrade: HTTP {e.status}"
             own_fault = e.status in REFUSES_US
@@ -107,14 +123,13 @@ class EntryProbe:
         headers = {"X-Twilio-Signature": signature(key, target.url)}
         limits = aiohttp.ClientWSTimeout(ws_close=CLOSE_DEADLINE_S)
         async with self._session.ws_connect(target.url, headers=headers, ssl=self._tls, timeout=limits) as ws:
-            stage.name = "start"
+            stage.enter("first frame", stage.limits.first_frame_s)
             call = _Call(region=target.region)
             await ws.send_str('{"event":"connected","protocol":"Call","version":"1.0.0"}')
             await ws.send_str(call.start(key))
-            stage.name = "audio"
-            detail = await _until_echo(ws, call)
+            detail = await _until_echo(ws, call, stage)
             if not detail:
-                stage.name = "done"
+                stage.enter("done", stage.limits.echo_s)
                 await ws.send_str(call.stop())
             return detail
 
@@ -137,12 +152,20 @@ _NAMED = {
 
 
 class _Stage:
-    """How far a call got; read after a time-out has torn it down."""
+    """How far a call got, and when that stage has taken too long; read after a time-out has torn it down."""
 
-    __slots__ = ("name",)
+    __slots__ = ("deadline", "limit_s", "limits", "name")
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
         self.name = "connect"
+        self.limit_s = limits.all_s
+        self.deadline: asyncio.Timeout | None = None
+
+    def enter(self, name: str, limit_s: float) -> None:
+        self.name, self.limit_s = name, limit_s
+        if self.deadline is not None:
+            self.deadline.reschedule(asyncio.get_running_loop().time() + limit_s)
 
 
 class _Call:
@@ -191,9 +214,9 @@ class _Call:
         return json.dumps(head | content, separators=(",", ":"))
 
 
-async def _until_echo(ws: aiohttp.ClientWebSocketResponse, call: _Call) -> str:
+async def _until_echo(ws: aiohttp.ClientWebSocketResponse, call: _Call, stage: _Stage) -> str:
     """Speak every 20 ms and listen until our own pattern comes back. Empty string, or why it never can."""
-    listening = asyncio.create_task(_listen(ws, call.pattern))
+    listening = asyncio.create_task(_listen(ws, call.pattern, stage))
     try:
         while not listening.done():
             await ws.send_str(call.media())
@@ -203,7 +226,7 @@ async def _until_echo(ws: aiohttp.ClientWebSocketResponse, call: _Call) -> str:
         listening.cancel()
 
 
-async def _listen(ws: aiohttp.ClientWebSocketResponse, pattern: bytes) -> str:
+async def _listen(ws: aiohttp.ClientWebSocketResponse, pattern: bytes, stage: _Stage) -> str:
     heard = bytearray()
     async for message in ws:
         if message.type is not aiohttp.WSMsgType.TEXT:
@@ -214,8 +237,10 @@ async def _listen(ws: aiohttp.ClientWebSocketResponse, pattern: bytes) -> str:
                 continue
             heard += base64.b64decode(event["media"]["payload"])
         except (ValueError, KeyError, TypeError, AttributeError):
-            return "audio: the entry sent a message that is not one of a media stream"
+            return f"{stage.name}: the entry sent a message that is not one of a media stream"
+        if stage.name == "first frame":
+            stage.enter("echo", stage.limits.echo_s)
         if pattern in heard:
             return ""
         del heard[: -2 * FRAME_BYTES]
-    return f"audio: closed with {ws.close_code} before the echo"
+    return f"{stage.name}: closed with {ws.close_code} before the echo"
