@@ -1,5 +1,7 @@
 """From manifests to the core's values: what a policy and a Region say."""
 
+import json
+
 import pytest
 from api_objects import POLICY, changed, region, stored
 
@@ -69,3 +71,42 @@ def test_an_order_that_cannot_be_meant_is_refused_by_field(order, field):
 
     assert [reason.code for reason in refused] == ["InvalidSpec"]
     assert refused[0].message.startswith(f"{field}: ")
+
+
+TELNYX = {"name": "telnyx-eu", "sip": "sip:sip.telnyx.eu", "telnyx": {"credentials": {"secret": "telnyx-eu"}}}
+PROXIES = [{"url": "http://10.0.0.5:8080/", "credentials": {"secret": "sbc"}}]
+
+
+def lever(written):
+    policy = changed(changed(POLICY, "spec.carriers", [*POLICY["spec"]["carriers"], TELNYX]), "spec.levers", [written])
+    (made,) = translate.zone(policy).levers
+    return made
+
+
+def test_an_edge_is_one_that_carriers_ask_by_the_zones_host():
+    written = {"name": "edge", "drift": "enforce", "cloudflareLoadBalancer": {
+        "accountId": "e0", "shares": True, "zoneId": "z1", "loadBalancerId": "b1", "credentials": {"secret": "cf"},
+    }}  # fmt: skip
+    made = lever(written)
+    assert (made.kind, made.edge, made.points, made.weighted) == ("cloudflareLoadBalancer", True, False, True)
+    assert (made.enforce, made.dry_run, made.secret, made.account_id) == (True, False, "cf", "e0")
+    assert (made.settings["zoneId"], made.settings["loadBalancerId"]) == ("z1", "b1")
+
+
+def test_a_lever_that_points_names_its_carrier():
+    made = lever({"name": "numbers", "dryRun": True, "telnyxNumber": {"carrier": "telnyx-eu"}})
+    assert (made.edge, made.points, made.carrier, made.secret) == (False, True, "telnyx-eu", "")
+    assert (made.enforce, made.dry_run) == (False, True)
+
+
+def test_what_only_one_kind_needs_is_handed_on_as_it_was_written():
+    made = lever({"name": "sip", "kamailioDispatcher": {"proxies": PROXIES, "group": 3}})
+    assert json.loads(made.settings["proxies"]) == PROXIES
+    assert made.settings["group"] == "3"
+
+
+def test_a_carrier_is_known_by_its_vendor():
+    policy = changed(POLICY, "spec.carriers", [*POLICY["spec"]["carriers"], TELNYX])
+    twilio, telnyx = translate.zone(policy).carriers
+    assert (twilio.kind, twilio.region, twilio.sip) == ("twilio", "us1", "")
+    assert (telnyx.kind, telnyx.secret, telnyx.sip) == ("telnyx", "telnyx-eu", "sip:sip.telnyx.eu")

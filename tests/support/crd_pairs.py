@@ -5,6 +5,10 @@ import copy
 from api_objects import AGENT, POLICY, changed, region
 
 ORDER = {"until": "2026-11-21T12:00:00Z", "reason": "incident 4"}
+EDGE = {"accountId": "e0e0", "credentials": {"secret": "cloudflare"}}
+BOTH = {"name": "edge", "cloudflareLoadBalancer": EDGE}
+TELNYX = {"name": "telnyx-eu", "telnyx": {"credentials": {"secret": "telnyx-eu"}}}
+TWO_CARRIERS = changed(POLICY, "spec.carriers", [*POLICY["spec"]["carriers"], TELNYX])
 OTHER_ATTEMPT = {**copy.deepcopy(AGENT["spec"]["attempts"][0]), "name": "second"}
 
 # claim: (object, path, value that is accepted, value that is refused, words of the refusal)
@@ -72,7 +76,34 @@ PAIRS = {
         POLICY, "spec.tenants.0.carriers", ["twilio-eu"], ["telnyx"], "must name carriers of this policy",
     ),
     "a lever is one of the kinds there are": (
-        POLICY, "spec.levers.0", POLICY["spec"]["levers"][0], {"name": "edge"}, "Required value",
+        POLICY, "spec.levers.0", POLICY["spec"]["levers"][0], {"name": "edge"}, "a lever is of one kind",
+    ),
+    "a lever is not two": (
+        POLICY, "spec.levers.0", {"name": "edge", "cloudflareTunnel": EDGE}, {**BOTH, "cloudflareTunnel": EDGE},
+        "a lever is of one kind",
+    ),
+    "a balancer is named whole": (
+        POLICY, "spec.levers.0.cloudflareLoadBalancer", {**EDGE, "zoneId": "a1", "loadBalancerId": "b2"},
+        {**EDGE, "zoneId": "a1"}, "zoneId and loadBalancerId are given together",
+    ),
+    "a lever of a carrier names one of the policy": (
+        POLICY, "spec.levers.0", {"name": "numbers", "twilioNumber": {"carrier": "twilio-eu"}},
+        {"name": "numbers", "twilioNumber": {"carrier": "twilio-us"}}, "must name a carrier of this policy",
+    ),
+    "a lever of one vendor does not name the other's account": (
+        TWO_CARRIERS, "spec.levers.0", {"name": "numbers", "telnyxNumber": {"carrier": "telnyx-eu"}},
+        {"name": "numbers", "telnyxNumber": {"carrier": "twilio-eu"}}, "must name a carrier of this policy",
+    ),
+    "a dispatcher has proxies": (
+        POLICY, "spec.levers.0", {"name": "sip", "kamailioDispatcher": {"proxies": [{"url": "http://10.0.0.5:8080/"}]}},
+        {"name": "sip", "kamailioDispatcher": {"proxies": []}}, "should have at least 1 items",
+    ),
+    "drift is shown or undone": (
+        POLICY, "spec.levers.0.drift", "enforce", "ignore", "Unsupported value",
+    ),
+    "a carrier is of one vendor": (
+        TWO_CARRIERS, "spec.carriers.1", TELNYX, {**TELNYX, **POLICY["spec"]["carriers"][0], "name": "both"},
+        "a carrier is either twilio or telnyx",
     ),
     "a policy has a zone key": (
         POLICY, "spec.signing", {"secret": "zone-eu"}, None, "Required value",

@@ -9,16 +9,12 @@ import pydantic
 from pydantic import Field
 
 from holdfast.api import schema
+from holdfast.api.carriers import Carrier
+from holdfast.api.levers import CARRIER_RULES, Lever
 from holdfast.api.schema import AS_SET, Model, StatusModel, by_key, cel, immutable, rules
 
 Jurisdiction = Annotated[str, Field(max_length=16, pattern=r"^[a-z]{2,16}$")]
 RegionName = schema.Name
-
-
-class SecretRef(Model):
-    """A Secret in the operator's namespace."""
-
-    secret: schema.SecretName
 
 
 class PolicyRegion(Model):
@@ -89,36 +85,6 @@ class InFlight(Model):
     )
 
 
-class Twilio(Model):
-    """An account. Keys of its Secret: authToken, apiKey, apiSecret, and authTokenPrevious while rotating."""
-
-    account_sid: Annotated[str, Field(max_length=34, pattern=r"^AC[0-9a-zA-Z]{32}$")]
-    api_url: schema.HttpsUrl = "https://api.twilio.com"
-    credentials: SecretRef
-
-
-class Carrier(Model):
-    """Where numbers live."""
-
-    name: schema.Name
-    twilio: Twilio
-
-
-class CloudflareLoadBalancer(Model):
-    """Pools at the edge, one per region: the pool's id is the origin of this lever's name in the Region."""
-
-    account_id: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[0-9a-zA-Z]+$")]
-    api_url: schema.HttpsUrl = "https://api.cloudflare.com/client/v4"
-    credentials: SecretRef
-
-
-class Lever(Model):
-    """A place where routing is written."""
-
-    name: schema.Name
-    cloudflare_load_balancer: CloudflareLoadBalancer
-
-
 class Tenant(Model):
     """What some namespaces may use."""
 
@@ -167,6 +133,7 @@ class FailoverPolicySpec(Model):
                 "has(self.carriers) && self.carriers.exists(k, k.name == c)))",
                 "tenants[].carriers must name carriers of this policy",
             ),
+            *CARRIER_RULES,
         )
     )
     residency: Annotated[

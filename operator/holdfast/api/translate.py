@@ -6,12 +6,16 @@ an object older than a rule, is refused by name instead of breaking a loop.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 import pydantic
+from pydantic.alias_generators import to_snake
 
+from holdfast.api.carriers import Carrier
 from holdfast.api.failoverpolicy import FailoverPolicy
+from holdfast.api.levers import KINDS, Lever
 from holdfast.api.region import Region
 from holdfast.api.voiceagent import Attempt, VoiceAgent
 from holdfast.core import agents, problems, values
@@ -19,6 +23,9 @@ from holdfast.core.values import Reason
 from holdfast.shifts import Order, Orders
 
 Refused = tuple[Reason, ...]
+# Carriers ask an edge by the zone's host; what points names an address for each number or application.
+EDGES = frozenset({"cloudflareLoadBalancer", "cloudflareTunnel"})
+POINTS = frozenset({"twilioApplication", "twilioNumber", "telnyxApplication", "telnyxNumber"})
 
 
 def agent(manifest: Mapping[str, Any]) -> agents.AgentSpec | Refused:
@@ -130,26 +137,8 @@ def zone(manifest: Mapping[str, Any]) -> values.Zone | Refused:
         drain_s=float(spec.in_flight.drain_seconds),
         grace_s=float(spec.in_flight.grace_seconds),
         paused=spec.paused,
-        levers=tuple(
-            values.Lever(
-                name=lever.name,
-                kind="cloudflareLoadBalancer",
-                api_url=lever.cloudflare_load_balancer.api_url,
-                account_id=lever.cloudflare_load_balancer.account_id,
-                secret=lever.cloudflare_load_balancer.credentials.secret,
-            )
-            for lever in spec.levers
-        ),
-        carriers=tuple(
-            values.Carrier(
-                name=carrier.name,
-                kind="twilio",
-                account_sid=carrier.twilio.account_sid,
-                api_url=carrier.twilio.api_url,
-                secret=carrier.twilio.credentials.secret,
-            )
-            for carrier in spec.carriers
-        ),
+        levers=tuple(_lever(each) for each in spec.levers),
+        carriers=tuple(_carrier(each) for each in spec.carriers),
         tenants=tuple(
             values.Tenant(
                 namespaces=tenant.namespaces, carriers=tenant.carriers, numbers=tenant.numbers, hosts=tenant.hosts
@@ -157,6 +146,50 @@ def zone(manifest: Mapping[str, Any]) -> values.Zone | Refused:
             for tenant in spec.tenants
         ),
         signing_secret=spec.signing.secret,
+    )
+
+
+def _lever(lever: Lever) -> values.Lever:
+    """What its kind needs beyond the common fields stands in `settings`, under the manifest's own names."""
+    kind = next(each for each in KINDS if getattr(lever, to_snake(each)) is not None)
+    written = getattr(lever, to_snake(kind)).model_dump(mode="json", by_alias=True, exclude_none=True)
+    secret = written.pop("credentials", {}).get("secret", "")
+    return values.Lever(
+        name=lever.name,
+        kind=kind,
+        api_url=written.pop("apiUrl", ""),
+        account_id=written.pop("accountId", ""),
+        secret=secret,
+        weighted=written.get("shares", False) is True,
+        edge=kind in EDGES,
+        points=kind in POINTS,
+        enforce=lever.drift == "enforce",
+        dry_run=lever.dry_run,
+        carrier=written.pop("carrier", ""),
+        settings={name: value if isinstance(value, str) else json.dumps(value) for name, value in written.items()},
+    )
+
+
+def _carrier(carrier: Carrier) -> values.Carrier:
+    if carrier.twilio is not None:
+        return values.Carrier(
+            name=carrier.name,
+            kind="twilio",
+            account_sid=carrier.twilio.account_sid,
+            api_url=carrier.twilio.api_url,
+            secret=carrier.twilio.credentials.secret,
+            region=carrier.twilio.region,
+            edge=carrier.twilio.edge,
+            sip=carrier.sip or "",
+        )
+    assert carrier.telnyx is not None
+    return values.Carrier(
+        name=carrier.name,
+        kind="telnyx",
+        account_sid="",
+        api_url=carrier.telnyx.api_url,
+        secret=carrier.telnyx.credentials.secret,
+        sip=carrier.sip or "",
     )
 
 

@@ -31,6 +31,7 @@ HOST_OUTSIDE_RESIDENCY = "HostOutsideResidency"
 NO_LEGAL_ATTEMPT = "NoLegalAttempt"
 PARAMETERS_TOO_LARGE = "ParametersTooLarge"
 
+KEYS_OF_CARRIER = {"twilio": ("authToken", "apiKey", "apiSecret"), "telnyx": ("apiKey",)}
 PARAMETERS_BYTES_MAX = 16_384
 NUMBERS_SHOWN = 3
 
@@ -64,7 +65,7 @@ def _residency(zone: Zone, regions: Mapping[str, Region]) -> Iterator[Reason]:
 
 def _origins(zone: Zone, regions: Mapping[str, Region]) -> Iterator[Reason]:
     for lever in zone.levers:
-        for member in zone.members:
+        for member in zone.members if not lever.points else ():
             if member in regions and lever.name not in regions[member].origins:
                 yield Reason(
                     MISSING_ORIGIN, f"spec.levers[{lever.name}]: Region {member} has no spec.origins.{lever.name}"
@@ -187,8 +188,8 @@ def secrets_of(zone: Zone) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
     return (
         ("spec.signing", zone.signing_secret, ("current",)),
         *(
-            (f"spec.carriers[{carrier.name}]", carrier.secret, ("authToken", "apiKey", "apiSecret"))
+            (f"spec.carriers[{carrier.name}]", carrier.secret, KEYS_OF_CARRIER.get(carrier.kind, ()))
             for carrier in zone.carriers
         ),
-        *((f"spec.levers[{lever.name}]", lever.secret, ("token",)) for lever in zone.levers),
+        *((f"spec.levers[{lever.name}]", lever.secret, ("token",)) for lever in zone.levers if lever.secret),
     )

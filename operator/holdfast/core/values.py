@@ -139,13 +139,19 @@ class Lever:
 
 @dataclass(frozen=True, slots=True)
 class Carrier:
-    """A carrier account. `secret` names a Secret of the operator's namespace."""
+    """A carrier account. `secret` names a Secret of the operator's namespace.
+
+    `region` and `edge`: the half of the account, where a carrier has halves. `sip`: asked by OPTIONS, if any.
+    """
 
     name: str
     kind: str
     account_sid: str
     api_url: str
     secret: str
+    region: str = ""
+    edge: str = ""
+    sip: str = ""
 
 
 @dataclass(frozen=True, slots=True)

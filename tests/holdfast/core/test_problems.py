@@ -112,13 +112,23 @@ def test_a_zone_of_one_region_may_be_called_by_its_regions_name():
 
 
 def test_the_secrets_of_a_zone_are_named_with_their_fields_and_keys():
-    of = replace(EU, carriers=(Carrier("twilio-eu", "twilio", "AC1", "", "twilio"),))
+    """A lever that uses its carrier's account has none of its own."""
+    edge, numbers = replace(EU.levers[0], secret="cloudflare"), replace(EU.levers[0], name="numbers", points=True)
+    accounts = (Carrier("twilio-eu", "twilio", "AC1", "", "twilio"), Carrier("telnyx-eu", "telnyx", "", "", "telnyx"))
+    of = replace(EU, carriers=accounts, levers=(edge, numbers))
 
     assert problems.secrets_of(of) == (
         ("spec.signing", "zone-eu", ("current",)),
         ("spec.carriers[twilio-eu]", "twilio", ("authToken", "apiKey", "apiSecret")),
-        ("spec.levers[edge]", "", ("token",)),
+        ("spec.carriers[telnyx-eu]", "telnyx", ("apiKey",)),
+        ("spec.levers[edge]", "cloudflare", ("token",)),
     )
+
+
+def test_a_lever_that_points_asks_no_region_for_an_origin():
+    numbers = replace(EU.levers[0], name="numbers", points=True)
+
+    assert problems.of_policy(replace(EU, levers=(*EU.levers, numbers)), with_region("fra")) == ()
 
 
 # Numbers that several policies name.
