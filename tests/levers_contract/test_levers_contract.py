@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from lever_stages import ORIGIN_VENDORS
+from lever_stages import ORIGIN_VENDORS, cases
 from lever_vendor import CannotHappen, OriginVendor
 
 from holdfast.levers.base import DriverError, OriginChange
 
 
-@pytest.fixture(params=sorted(ORIGIN_VENDORS))
+@pytest.fixture(params=cases(ORIGIN_VENDORS))
 async def vendor(request: pytest.FixtureRequest) -> AsyncIterator[OriginVendor]:
     try:
         async with ORIGIN_VENDORS[request.param]() as stage:

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from typing import Any
 
+import pytest
 from lever_cloudflare import load_balancer
+from lever_kamailio import two_proxies
 from lever_memory import memory
 from lever_vendor import OriginVendor, PointingVendor
 
 ORIGIN_VENDORS: Mapping[str, Callable[[], AbstractAsyncContextManager[OriginVendor]]] = {
     "memory": memory,
     "cloudflare load balancer": load_balancer,
+    "kamailio dispatcher": two_proxies,
 }
 POINTING_VENDORS: Mapping[str, Callable[[], AbstractAsyncContextManager[PointingVendor]]] = {}
+# Those that are the real program: their cases run where Debian's package is.
+PROGRAMS = frozenset({"kamailio dispatcher"})
+
+
+def cases(vendors: Mapping[str, object]) -> list[Any]:
+    """The vendors by name, as a fixture's parameters."""
+    marks = {name: [pytest.mark.programs] if name in PROGRAMS else [] for name in vendors}
+    return [pytest.param(name, marks=marks[name]) for name in sorted(vendors)]

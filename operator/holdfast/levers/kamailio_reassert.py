@@ -1,0 +1,103 @@
+"""Puts back what a reload or a restart of a proxy made it forget, within two seconds of its answering again.
+
+Every proxy is watched by itself, once a second with jitter, so that one that is silent holds up nobody else. Nothing is
+decided here: what is wanted, and whether we may write now, is asked for each time. A region that is not among the
+wanted is left alone, and so is one that a person took out at every proxy unless the leader wants it in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol
+
+from holdfast.levers.base import DriverError, OriginChange
+from holdfast.levers.kamailio_dispatcher import KamailioDispatcher
+from holdfast.levers.kamailio_rpc import Proxy
+
+log = logging.getLogger(__name__)
+
+PERIOD_S = (0.7, 1.1)
+
+Sleep = Callable[[float], Awaitable[None]]
+
+
+class Decided(Protocol):
+    """What the leader decided, as far as putting it back needs it."""
+
+    def wanted(self) -> Mapping[str, OriginChange]:
+        """The change that stands for each region, with our epoch; empty while we do not lead."""
+        ...
+
+    async def may_write(self) -> bool:
+        """Whether the vote is ours and was acknowledged so lately that a write may begin now."""
+        ...
+
+
+class Reassert:
+    """Watches the proxies of one dispatcher lever. `run` until cancelled; `look` is one round at one proxy."""
+
+    def __init__(
+        self,
+        *,
+        driver: KamailioDispatcher,
+        decided: Decided,
+        dice: random.Random,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self._driver = driver
+        self._decided = decided
+        self._dice = dice
+        self._sleep = sleep
+        self._troubles: dict[Proxy, str] = {}
+        self.put_back = 0
+
+    def troubles(self) -> Mapping[str, str]:
+        """By proxy: why it cannot be kept as decided, in words; none while all goes well."""
+        return {proxy.who: words for proxy, words in self._troubles.items()}
+
+    async def run(self) -> None:
+        """All proxies, each at its own pace."""
+        async with asyncio.TaskGroup() as group:
+            for proxy in self._driver.proxies:
+                group.create_task(self._watch(proxy))
+
+    async def _watch(self, proxy: Proxy) -> None:
+        while True:
+            await self._sleep(self._dice.uniform(*PERIOD_S))
+            await self.look(proxy)
+
+    async def look(self, proxy: Proxy) -> tuple[str, ...]:
+        """The regions that were put back. A failure is kept for status, and ends with the next good look."""
+        back: list[str] = []
+        troubles: list[str] = []
+        # What is to be in comes first, so that nothing is taken out before what replaces it stands.
+        wanted = sorted(self._decided.wanted().items(), key=lambda each: (not each[1].enabled, each[0]))
+        for region, _ in wanted:
+            try:
+                if await self._driver.reassert(
+                    proxy,
+                    region,
+                    wanted=lambda region=region: self._decided.wanted().get(region),  # type: ignore[misc]
+                    may_write=self._decided.may_write,
+                ):
+                    back.append(region)
+            except DriverError as e:
+                troubles.append(str(e))
+                if e.code in {"Unreachable", "Timeout"}:
+                    break
+        self._told(proxy, back, "; ".join(troubles))
+        return tuple(back)
+
+    def _told(self, proxy: Proxy, back: list[str], trouble: str) -> None:
+        self.put_back += len(back)
+        if back:
+            log.warning("proxy had forgotten", extra={"proxy": proxy.who, "regions": back})
+        if trouble and self._troubles.get(proxy) != trouble:
+            log.warning("proxy not kept", extra={"proxy": proxy.who, "why": trouble})
+        if trouble:
+            self._troubles[proxy] = trouble
+        else:
+            self._troubles.pop(proxy, None)
