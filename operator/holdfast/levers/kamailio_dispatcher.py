@@ -129,6 +129,24 @@ class KamailioDispatcher:
                 await self._put(sight, change, sent)
         return True
 
+    async def reassert_files(
+        self, region: str, *, wanted: Callable[[], OriginChange | None], may_write: Callable[[], Awaitable[bool]]
+    ) -> bool:
+        """The same for the list files, which somebody may have rolled out anew; whether any was written."""
+        uris = self._uris(region)
+        async with _deadline(f"lever {self._name}: list files", _Sent()):
+            change = wanted()
+            if change is None:
+                return False
+            enabled = change.enabled
+            wrong = [file for file in self._files if await file.differs(region, uris, enabled=enabled)]
+            if not wrong or not await may_write() or self._writing.locked() or wanted() != change:
+                return False
+            async with self._writing:
+                written = await _each(wrong, lambda file: file.write(region, uris, enabled=enabled))
+        done = [_known(each) for each in written]
+        return any(done)
+
     async def _sight(self, proxy: Proxy, region: str, uris: Sequence[str]) -> Sight:
         try:
             async with asyncio.timeout(LOOK_DEADLINE_S):

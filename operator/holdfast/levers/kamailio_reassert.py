@@ -20,6 +20,7 @@ from holdfast.levers.kamailio_rpc import Proxy
 log = logging.getLogger(__name__)
 
 PERIOD_S = (0.7, 1.1)
+SILENT = frozenset({"Unreachable", "Timeout"})
 
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -37,7 +38,7 @@ class Decided(Protocol):
 
 
 class Reassert:
-    """Watches the proxies of one dispatcher lever. `run` until cancelled; `look` is one round at one proxy."""
+    """Watches the proxies of one dispatcher lever, and its list files. `run` until cancelled."""
 
     def __init__(
         self,
@@ -51,53 +52,70 @@ class Reassert:
         self._decided = decided
         self._dice = dice
         self._sleep = sleep
-        self._troubles: dict[Proxy, str] = {}
+        self._troubles: dict[str, str] = {}
         self.put_back = 0
 
     def troubles(self) -> Mapping[str, str]:
-        """By proxy: why it cannot be kept as decided, in words; none while all goes well."""
-        return {proxy.who: words for proxy, words in self._troubles.items()}
+        """By proxy, or for the list files: why it cannot be kept as decided, in words; none while all goes well."""
+        return dict(self._troubles)
 
     async def run(self) -> None:
-        """All proxies, each at its own pace."""
+        """All proxies and the files, each at its own pace."""
         async with asyncio.TaskGroup() as group:
             for proxy in self._driver.proxies:
-                group.create_task(self._watch(proxy))
+                group.create_task(self._watch(lambda proxy=proxy: self.look(proxy)))  # type: ignore[misc]
+            group.create_task(self._watch(self.look_at_files))
 
-    async def _watch(self, proxy: Proxy) -> None:
+    async def _watch(self, look: Callable[[], Awaitable[object]]) -> None:
         while True:
             await self._sleep(self._dice.uniform(*PERIOD_S))
-            await self.look(proxy)
+            await look()
 
     async def look(self, proxy: Proxy) -> tuple[str, ...]:
-        """The regions that were put back. A failure is kept for status, and ends with the next good look."""
+        """One round at one proxy: the regions that were put back."""
+        return await self._round(
+            proxy.who,
+            lambda region: self._driver.reassert(
+                proxy, region, wanted=self._wanted(region), may_write=self._decided.may_write
+            ),
+        )
+
+    async def look_at_files(self) -> tuple[str, ...]:
+        """One round at the list files: the regions whose flags were put back."""
+        return await self._round(
+            "list files",
+            lambda region: self._driver.reassert_files(
+                region, wanted=self._wanted(region), may_write=self._decided.may_write
+            ),
+        )
+
+    def _wanted(self, region: str) -> Callable[[], OriginChange | None]:
+        return lambda: self._decided.wanted().get(region)
+
+    async def _round(self, who: str, put_back: Callable[[str], Awaitable[bool]]) -> tuple[str, ...]:
+        """A failure is kept for status, and ends with the next good round."""
         back: list[str] = []
         troubles: list[str] = []
         # What is to be in comes first, so that nothing is taken out before what replaces it stands.
         wanted = sorted(self._decided.wanted().items(), key=lambda each: (not each[1].enabled, each[0]))
         for region, _ in wanted:
             try:
-                if await self._driver.reassert(
-                    proxy,
-                    region,
-                    wanted=lambda region=region: self._decided.wanted().get(region),  # type: ignore[misc]
-                    may_write=self._decided.may_write,
-                ):
+                if await put_back(region):
                     back.append(region)
             except DriverError as e:
                 troubles.append(str(e))
-                if e.code in {"Unreachable", "Timeout"}:
+                if e.code in SILENT:
                     break
-        self._told(proxy, back, "; ".join(troubles))
+        self._told(who, back, "; ".join(troubles))
         return tuple(back)
 
-    def _told(self, proxy: Proxy, back: list[str], trouble: str) -> None:
+    def _told(self, who: str, back: list[str], trouble: str) -> None:
         self.put_back += len(back)
         if back:
-            log.warning("proxy had forgotten", extra={"proxy": proxy.who, "regions": back})
-        if trouble and self._troubles.get(proxy) != trouble:
-            log.warning("proxy not kept", extra={"proxy": proxy.who, "why": trouble})
+            log.warning("proxy had forgotten", extra={"proxy": who, "regions": back})
+        if trouble and self._troubles.get(who) != trouble:
+            log.warning("proxy not kept", extra={"proxy": who, "why": trouble})
         if trouble:
-            self._troubles[proxy] = trouble
+            self._troubles[who] = trouble
         else:
-            self._troubles.pop(proxy, None)
+            self._troubles.pop(who, None)
