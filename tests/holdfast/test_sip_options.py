@@ -6,12 +6,14 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from real_kamailio import Line, free_port, kamailio
 from real_sipp import takes_calls
+from world_vendors_tls import contexts
 
 from holdfast.core import carriers
 from holdfast.core.values import Verdict
@@ -285,6 +287,16 @@ async def test_a_stream_that_closes_or_floods_is_down() -> None:
 async def test_a_name_that_does_not_resolve_is_our_fault() -> None:
     outcome = await ask("sip:nowhere.invalid")
     assert (outcome.ok, outcome.own_fault) == (False, True)
+
+
+async def test_over_tls_a_trusted_server_is_up_and_an_untrusted_one_is_not(tmp_path: Path) -> None:
+    server, client = contexts(tmp_path, "sip.example.com")
+    async with tcp(lambda asked, _: [reply(asked)], tls=server) as uri:
+        address = target(uri.replace("transport=tcp", "transport=tls"))
+        trusted = await SipOptions(client).ask(address, timeout_s=3.0)
+        untrusted = await SipOptions(ssl.create_default_context()).ask(address, timeout_s=3.0)
+    assert (trusted.ok, trusted.status) == (True, 200)
+    assert (untrusted.ok, untrusted.detail) == (False, "connect: certificate: self-signed certificate")
 
 
 # The probe against the real programs.

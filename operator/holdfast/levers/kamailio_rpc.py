@@ -7,6 +7,7 @@ the cluster's own; a header for whoever stands in front of it is sent when there
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +29,16 @@ Authorization = Callable[[], Awaitable[str]]
 
 async def no_authorization() -> str:
     """For an interface that asks for none."""
+    return ""
+
+
+def authorization(secret: Mapping[str, bytes]) -> str:
+    """The header for a Secret with `token`, or with `username` and `password`; empty when it has neither."""
+    if token := secret.get("token", b"").strip():
+        return f"Bearer {token.decode(errors='replace')}"
+    if name := secret.get("username", b"").strip():
+        pair = name + b":" + secret.get("password", b"").rstrip(b"\r\n")
+        return f"Basic {base64.b64encode(pair).decode()}"
     return ""
 
 
@@ -55,7 +66,8 @@ class Proxy:
         authorization: Authorization = no_authorization,
         fence_table: str = "",
     ) -> None:
-        self._url = httpx.URL(url)
+        # Whatever stands before an @ would be logged with every request; credentials come from a Secret.
+        self._url = httpx.URL(url).copy_with(userinfo=b"")
         self._who = f"lever {lever}: proxy {self._url.host}:{self._url.port or self._url.scheme}"
         self._group = group
         self._http = http
@@ -108,6 +120,8 @@ class Proxy:
         # write on it has an unknown outcome for no reason.
         headers = {"Connection": "close"}
         if credential := await self._authorization():
+            if not (credential.isascii() and credential.isprintable()):
+                raise DriverError("Unauthorized", f"{self._who}: the Secret holds no header's text", retryable=False)
             headers["Authorization"] = credential
         try:
             answer = await self._http.post(self._url, json=body, headers=headers)
