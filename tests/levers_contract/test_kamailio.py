@@ -89,7 +89,22 @@ async def test_a_move_that_is_half_made_is_never_read_as_made(sbcs: Set) -> None
 
 async def test_who_just_took_over_reads_a_half_made_move_as_on(sbcs: Set) -> None:
     await sbcs.one.ask("dispatcher.set_state", "d", 1, ORIGINS["fra"])
-    assert (await sbcs.lever().read("fra")).enabled is True
+    reading = await sbcs.lever().read("fra")
+    assert reading.enabled is True
+    assert reading.drift == (
+        f"lever sbc: proxy 127.0.0.1:{sbcs.one.rpc}: {ORIGINS['fra']} is D, in use elsewhere",
+    )
+
+
+async def test_what_was_wanted_before_another_leader_wrote_is_no_longer_meant(sbcs: Set) -> None:
+    lever, successor = sbcs.lever(), sbcs.lever()
+    await lever.apply(OFF)
+    await successor.apply(OriginChange(region="fra", enabled=True, epoch=5))
+    await sbcs.two.ask("dispatcher.set_state", "d", 1, ORIGINS["fra"])
+    assert (await lever.read("fra")).drift == (
+        f"lever sbc: proxy 127.0.0.1:{sbcs.two.rpc}: {ORIGINS['fra']} is D, in use elsewhere",
+    )
+    assert (await successor.read("fra")).enabled is False
 
 
 async def test_a_dead_proxy_does_not_keep_the_others_from_being_written(sbcs: Set) -> None:
@@ -231,6 +246,26 @@ async def test_an_earlier_leader_cannot_put_back_what_its_successor_undid(sbcs: 
     assert await watch.look(lever.proxies[0]) == ()
     assert "written under epoch 5, ours is 4" in next(iter(watch.troubles().values()))
     assert await sbcs.states() == ("A", "A")
+
+
+async def test_what_is_as_decided_costs_one_request_a_look_and_no_write(sbcs: Set) -> None:
+    lever = sbcs.lever()
+    await lever.apply(OFF)
+    before = len(sbcs.wire.seen)
+    watch = reassert(lever, Leader({"fra": OFF, "ams": OriginChange(region="ams", enabled=True, epoch=4)}))
+    assert await watch.look(lever.proxies[0]) == ()
+    assert sbcs.wire.seen[before:] == [(sbcs.one.rpc, "dispatcher.list")]
+
+
+async def test_a_region_that_the_proxy_no_longer_lists_is_told(sbcs: Set) -> None:
+    lever = sbcs.lever()
+    watch = reassert(lever, Leader({"fra": OFF}))
+    sbcs.one.write_list(LINES[1])
+    await sbcs.one.ask("dispatcher.reload")
+    await watch.look(lever.proxies[0])
+    assert watch.troubles() == {
+        lever.proxies[0].who: f"{lever.proxies[0].who}: group 1 has no destination {ORIGINS['fra']}"
+    }
 
 
 async def test_a_proxy_that_is_gone_is_told_and_forgotten_when_it_is_back(sbcs: Set) -> None:

@@ -49,7 +49,7 @@ class KamailioDispatcher:
         self._proxies = tuple(proxies)
         self._origins = {region: kamailio_list.origin(text) for region, text in origins.items()}
         self._files = tuple(files)
-        self._applied: dict[str, bool] = {}
+        self._applied: dict[str, OriginChange] = {}
         self._writing = asyncio.Lock()
 
     @property
@@ -80,12 +80,17 @@ class KamailioDispatcher:
         async with _deadline(f"lever {self._name}: read", _Sent()):
             sights = await _each(self._proxies, lambda proxy: self._sight(proxy, region, uris))
             said = [_known(each) for each in sights]
+            epoch = max(each.epoch for each in said)
             offs = {destination.disabled for each in said for destination in each.ours}
-            meant = offs == {False} if len(offs) == 1 else self._applied.get(region, True)
-            drift = [words for each in said if (words := each.differs(enabled=meant))]
+            last = self._applied.get(region)
+            # What we wanted before somebody with a higher epoch wrote there is no longer what is meant.
+            wanted = last.enabled if last is not None and last.epoch >= epoch else None
+            meant = offs == {False} if len(offs) == 1 else wanted is not False
+            tail = "is meant" if wanted is not None else "elsewhere"
+            drift = [words for each in said if (words := each.differs(enabled=meant, tail=tail))]
             drift += [words for file in self._files if (words := await _file_drift(file, region, uris, meant))]
-        enabled = meant if len(offs) == 1 else not self._applied.get(region, False)
-        return OriginReading(region=region, enabled=enabled, epoch=max(each.epoch for each in said), drift=tuple(drift))
+        enabled = meant if len(offs) == 1 else wanted is not True
+        return OriginReading(region=region, enabled=enabled, epoch=epoch, drift=tuple(drift))
 
     async def apply(self, change: OriginChange) -> None:
         """At every proxy and in every list file, all at once. What does not answer keeps nobody else from it."""
@@ -96,12 +101,23 @@ class KamailioDispatcher:
             for sight in sights:
                 if isinstance(sight, Sight):
                     self._refuse(change, sight)
-            self._applied[change.region] = change.enabled
+            self._applied[change.region] = change
             # The file goes first: a reload in between then takes the new state, never the old one.
             written = await _each(self._files, lambda file: file.write(change.region, uris, enabled=change.enabled))
             done = await _each(sights, lambda sight: self._put(_known(sight), change, sent))
         for each in (*done, *written):
             _known(each)
+
+    async def forgotten(self, proxy: Proxy, wanted: Mapping[str, OriginChange]) -> tuple[str, ...]:
+        """The regions that one proxy holds otherwise than wanted, or not at all, by a single request."""
+        look = await _look(proxy, {})
+        return tuple(
+            region
+            for region, change in wanted.items()
+            for uris in (self._origins.get(region, ()),)
+            if sum(each.uri in uris and each.disabled is not change.enabled for each in look.destinations) < len(uris)
+            or not uris
+        )
 
     async def reassert(
         self,
@@ -148,11 +164,7 @@ class KamailioDispatcher:
         return any(done)
 
     async def _sight(self, proxy: Proxy, region: str, uris: Sequence[str]) -> Sight:
-        try:
-            async with asyncio.timeout(LOOK_DEADLINE_S):
-                look = await proxy.look({region: self._key(region)})
-        except TimeoutError as e:
-            raise DriverError("Timeout", f"{proxy.who}: no answer in {LOOK_DEADLINE_S} s", retryable=True) from e
+        look = await _look(proxy, {region: self._key(region)})
         by_uri = {each.uri: each for each in look.destinations}
         ours = []
         for uri in uris:
@@ -225,11 +237,11 @@ class Sight:
         ours = {each.uri for each in self.ours}
         return any(each.usable for each in self.look.destinations if each.uri not in ours)
 
-    def differs(self, *, enabled: bool) -> str:
+    def differs(self, *, enabled: bool, tail: str = "is meant") -> str:
         """What is not as it is meant to be, in words; empty when all is."""
         wrong = [each for each in self.ours if each.disabled is enabled]
         seen = ", ".join(f"{each.uri} is {each.state}" for each in wrong)
-        return f"{self.proxy.who}: {seen}, {'in use' if enabled else 'D'} is meant" if wrong else ""
+        return f"{self.proxy.who}: {seen}, {'in use' if enabled else 'D'} {tail}" if wrong else ""
 
 
 @dataclass(slots=True)
@@ -248,6 +260,14 @@ async def _deadline(what: str, sent: _Sent) -> AsyncIterator[None]:
     except TimeoutError as e:
         message = f"{what}: no end within {WRITE_DEADLINE_S:.0f} s"
         raise DriverError("Timeout", message, retryable=True, outcome_unknown=sent.any) from e
+
+
+async def _look(proxy: Proxy, keys: Mapping[str, str]) -> Look:
+    try:
+        async with asyncio.timeout(LOOK_DEADLINE_S):
+            return await proxy.look(keys)
+    except TimeoutError as e:
+        raise DriverError("Timeout", f"{proxy.who}: no answer in {LOOK_DEADLINE_S} s", retryable=True) from e
 
 
 async def _file_drift(file: ListFile, region: str, uris: Sequence[str], meant: bool) -> str:

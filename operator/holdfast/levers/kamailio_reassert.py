@@ -19,8 +19,7 @@ from holdfast.levers.kamailio_rpc import Proxy
 
 log = logging.getLogger(__name__)
 
-PERIOD_S = (0.7, 1.1)
-SILENT = frozenset({"Unreachable", "Timeout"})
+PERIOD_S = (0.6, 1.0)
 
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -73,46 +72,53 @@ class Reassert:
 
     async def look(self, proxy: Proxy) -> tuple[str, ...]:
         """One round at one proxy: the regions that were put back."""
-        return await self._round(
-            proxy.who,
-            lambda region: self._driver.reassert(
+
+        async def put_back(region: str) -> bool:
+            return await self._driver.reassert(
                 proxy, region, wanted=self._wanted(region), may_write=self._decided.may_write
-            ),
-        )
+            )
+
+        wanted = self._decided.wanted()
+        try:
+            regions = await self._driver.forgotten(proxy, wanted) if wanted else ()
+        except DriverError as e:
+            self._told(proxy.who, (), str(e))
+            return ()
+        return await self._round(proxy.who, {region: wanted[region] for region in regions}, put_back)
 
     async def look_at_files(self) -> tuple[str, ...]:
         """One round at the list files: the regions whose flags were put back."""
-        return await self._round(
-            "list files",
-            lambda region: self._driver.reassert_files(
+
+        async def put_back(region: str) -> bool:
+            return await self._driver.reassert_files(
                 region, wanted=self._wanted(region), may_write=self._decided.may_write
-            ),
-        )
+            )
+
+        return await self._round("list files", self._decided.wanted(), put_back)
 
     def _wanted(self, region: str) -> Callable[[], OriginChange | None]:
         return lambda: self._decided.wanted().get(region)
 
-    async def _round(self, who: str, put_back: Callable[[str], Awaitable[bool]]) -> tuple[str, ...]:
+    async def _round(
+        self, who: str, regions: Mapping[str, OriginChange], put_back: Callable[[str], Awaitable[bool]]
+    ) -> tuple[str, ...]:
         """A failure is kept for status, and ends with the next good round."""
         back: list[str] = []
         troubles: list[str] = []
         # What is to be in comes first, so that nothing is taken out before what replaces it stands.
-        wanted = sorted(self._decided.wanted().items(), key=lambda each: (not each[1].enabled, each[0]))
-        for region, _ in wanted:
+        for region in sorted(regions, key=lambda name: (not regions[name].enabled, name)):
             try:
                 if await put_back(region):
                     back.append(region)
             except DriverError as e:
                 troubles.append(str(e))
-                if e.code in SILENT:
-                    break
-        self._told(who, back, "; ".join(troubles))
+        self._told(who, tuple(back), "; ".join(troubles))
         return tuple(back)
 
-    def _told(self, who: str, back: list[str], trouble: str) -> None:
+    def _told(self, who: str, back: tuple[str, ...], trouble: str) -> None:
         self.put_back += len(back)
         if back:
-            log.warning("proxy had forgotten", extra={"proxy": who, "regions": back})
+            log.warning("proxy had forgotten", extra={"proxy": who, "regions": list(back)})
         if trouble and self._troubles.get(who) != trouble:
             log.warning("proxy not kept", extra={"proxy": who, "why": trouble})
         if trouble:
