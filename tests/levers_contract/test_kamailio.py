@@ -352,3 +352,13 @@ async def test_a_list_file_that_is_rolled_out_anew_gets_its_flag_back(sbcs: Set)
     assert await watch.look_at_files() == ("fra",)
     assert (await lever.read("fra")).drift == ()
     assert await watch.look_at_files() == ()
+
+
+async def test_a_list_file_that_hangs_does_not_keep_the_proxies_from_being_written(sbcs: Set) -> None:
+    sbcs.two.list_file.unlink()
+    os.mkfifo(sbcs.two.list_file)
+    with pytest.raises(DriverError) as told:
+        await sbcs.lever(file=True).apply(OFF)
+    assert told.value.code == "ListFile"
+    assert await sbcs.states() == ("D", "D")
+    await asyncio.to_thread(sbcs.two.list_file.write_text, "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -170,3 +171,26 @@ async def test_a_file_that_is_not_there_or_too_large_is_told(tmp_path: Path) -> 
     path.write_bytes(b"#" * (5 * 1024 * 1024))
     with pytest.raises(DriverError, match="larger than"):
         await list_file(path).differs("fra", (FRA,), enabled=True)
+
+
+async def test_a_file_system_that_hangs_is_told_and_writes_nothing_when_it_wakes(tmp_path: Path) -> None:
+    """What was decided may be another thing by then. A pipe that nobody feeds hangs like a share that is gone."""
+    path = tmp_path / "dispatcher.list"
+    os.mkfifo(path)
+    file = list_file(path)
+    with pytest.raises(DriverError, match="no end within") as told:
+        await file.write("fra", (FRA,), enabled=False)
+    assert (told.value.code, told.value.retryable) == ("ListFile", True)
+    with pytest.raises(DriverError, match="an earlier access has not ended"):
+        await file.differs("fra", (FRA,), enabled=False)
+    await asyncio.to_thread(path.write_bytes, FILE)
+    async with asyncio.timeout(5):
+        while True:
+            try:
+                await file.differs("fra", (FRA,), enabled=False)
+            except DriverError as e:
+                if "no end within" in str(e):
+                    break
+                await asyncio.sleep(0.01)
+    assert path.is_fifo()
+    await asyncio.to_thread(path.write_bytes, FILE)

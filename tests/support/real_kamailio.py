@@ -1,7 +1,8 @@
 """A real Kamailio on loopback: written, started, asked and stopped by the test that needs it.
 
 It has what a session border controller in front of the bridges has: a dispatcher group with the pinger, record-route,
-and a failure route that goes on to the next destination on 408 and 5xx.
+and a failure route that goes on to the next destination on 408 and 5xx. One worker only: two may pass on 180 and 200
+of one call in the other order, and SIPp then takes its route set from the wrong one.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # loading the public authoriti
 CONFIG = """#!KAMAILIO
 debug=2
 log_stderror=yes
-children=2
+children=1
 tcp_children=1
 auto_aliases=no
 dns=no
