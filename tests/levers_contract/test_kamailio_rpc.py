@@ -15,6 +15,7 @@ from world_vendors_tls import contexts
 
 from holdfast.levers.base import DriverError
 from holdfast.levers.kamailio_rpc import Proxy, authorization, no_authorization
+from holdfast.levers.kamailio_tls import client_tls
 
 EMPTY = {"NRSETS": 0, "RECORDS": []}
 FRA = "sip:10.0.0.5:5060"
@@ -129,7 +130,25 @@ async def test_a_client_certificate_opens_the_way_and_without_it_there_is_none(
         with pytest.raises(DriverError) as told:
             await Proxy(lever="sbc", url=url, group=1, http=http, authorization=no_authorization).look({})
     assert (told.value.code, told.value.retryable) == ("Unreachable", True)
-    tls.load_cert_chain(tmp_path / "crt.pem", tmp_path / "key.pem")
-    async with httpx.AsyncClient(verify=tls, timeout=None) as http:
+    certificate, key = (tmp_path / "crt.pem").read_bytes(), (tmp_path / "key.pem").read_bytes()
+    secret = {"ca.crt": certificate, "tls.crt": certificate, "tls.key": key}
+    async with httpx.AsyncClient(verify=client_tls(secret, lever="sbc", trusted=""), timeout=None) as http:
         look = await Proxy(lever="sbc", url=url, group=1, http=http).look({})
     assert look.destinations == ()
+
+
+@pytest.mark.parametrize("broken", ["ca.crt", "tls.crt", "tls.key"])
+def test_a_secret_whose_parts_do_not_fit_is_told_without_a_word_of_it(tmp_path: Path, broken: str) -> None:
+    contexts(tmp_path, "sbc.example.com")
+    certificate, key = (tmp_path / "crt.pem").read_bytes(), (tmp_path / "key.pem").read_bytes()
+    secret = {"ca.crt": certificate, "tls.crt": certificate, "tls.key": key} | {broken: b"s3cret\xff"}
+    with pytest.raises(DriverError) as told:
+        client_tls(secret, lever="sbc", trusted="")
+    assert (told.value.code, told.value.__cause__) == ("Unauthorized", None)
+    assert str(told.value) == "lever sbc: tls.crt, tls.key and ca.crt of the Secret do not fit"
+
+
+def test_a_secret_without_an_authority_trusts_the_public_ones(tmp_path: Path) -> None:
+    contexts(tmp_path, "sbc.example.com")
+    context = client_tls({}, lever="sbc", trusted=str(tmp_path / "crt.pem"))
+    assert (context.verify_mode, len(context.get_ca_certs())) == (ssl.CERT_REQUIRED, 1)
