@@ -1,13 +1,10 @@
 """Cloudflare Load Balancing: one pool per region, switched by the pool's `enabled`.
 
-Facts this rests on: a disabled pool gets no new traffic and the load balancer goes on to the next pool in order; the
-API allows 1200 requests per five minutes per user over everything it does, and answers 429 to all of it for the next
-five minutes when that is passed. https://developers.cloudflare.com/fundamentals/api/reference/limits/
+The fact this rests on: a disabled pool gets no new traffic and the load balancer goes on to the next pool in order.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -15,10 +12,9 @@ import httpx
 
 from holdfast.core.values import Budget
 from holdfast.levers import marks
-from holdfast.levers.base import WRITE_DEADLINE_S, DriverError, OriginChange, OriginReading
+from holdfast.levers.base import DriverError, OriginChange, OriginReading
 from holdfast.levers.budget import RateBudget
-
-LOCK_OUT_S = 300.0
+from holdfast.levers.cloudflare_api import CloudflareApi
 
 
 class CloudflareLoadBalancer:
@@ -38,13 +34,9 @@ class CloudflareLoadBalancer:
     ) -> None:
         self._name = name
         self._zone = zone
-        base = api_url.rstrip("/")
-        base = base if base.endswith("/client/v4") else f"{base}/client/v4"
-        self._pools_url = f"{base}/accounts/{account_id}/load_balancers/pools"
+        self._pools_path = f"/accounts/{account_id}/load_balancers/pools"
         self._pools = dict(pools)
-        self._token = token
-        self._http = http
-        self._budget = budget
+        self._api = CloudflareApi(lever=name, api_url=api_url, token=token, http=http, budget=budget)
 
     @property
     def name(self) -> str:
@@ -62,7 +54,7 @@ class CloudflareLoadBalancer:
 
     def budget(self) -> Budget:
         """The account's request budget; everything of the account draws on it."""
-        return self._budget.left()
+        return self._api.left()
 
     async def apply(self, change: OriginChange) -> None:
         """PATCH `enabled` and the epoch in our mark; never the origins, so there is nothing of others to overwrite."""
@@ -78,10 +70,10 @@ class CloudflareLoadBalancer:
             return
         described = marks.render(marks.Mark(change.epoch, mark.words), self._zone, change.region)
         body = {"enabled": change.enabled, "description": described}
-        await self._call("PATCH", self._url(change.region), body=body, urgent=True)
+        await self._api.one("PATCH", self._path(change.region), body=body, urgent=True)
 
     async def _pool(self, region: str, *, urgent: bool) -> tuple[Mapping[str, Any], marks.Mark]:
-        pool = await self._call("GET", self._url(region), body=None, urgent=urgent)
+        pool = await self._api.one("GET", self._path(region), urgent=urgent)
         mark = marks.parse(str(pool.get("description") or ""), self._zone, region)
         if mark is None:
             raise DriverError(
@@ -92,69 +84,10 @@ class CloudflareLoadBalancer:
             )
         return pool, mark
 
-    def _url(self, region: str) -> str:
+    def _path(self, region: str) -> str:
         pool = self._pools.get(region)
         if not pool:
             raise DriverError(
                 "NoOrigin", f"lever {self._name}: Region {region} names no pool in spec.origins", retryable=False
             )
-        return f"{self._pools_url}/{pool}"
-
-    async def _call(self, method: str, url: str, *, body: Mapping[str, Any] | None, urgent: bool) -> Mapping[str, Any]:
-        if not self._budget.spend(urgent=urgent):
-            raise DriverError(
-                "RateBudget",
-                f"lever {self._name}: held back, the request budget is spent",
-                retryable=True,
-                retry_after_s=self._budget.blocked_for_s() or 1.0,
-            )
-        writes = method != "GET"
-        try:
-            async with asyncio.timeout(WRITE_DEADLINE_S):
-                headers = {"Authorization": f"Bearer {await self._token()}"}
-                answer = await self._http.request(method, url, json=body, headers=headers)
-        except TimeoutError as e:
-            raise DriverError(
-                "Timeout", f"lever {self._name}: no answer in 2 s", retryable=True, outcome_unknown=writes
-            ) from e
-        except httpx.HTTPError as e:
-            raise DriverError(
-                "Unreachable", f"lever {self._name}: {type(e).__name__}", retryable=True, outcome_unknown=writes
-            ) from e
-        return self._result(answer, writes=writes)
-
-    def _result(self, answer: httpx.Response, *, writes: bool) -> Mapping[str, Any]:
-        if answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
-            after = answer.headers.get("retry-after", "")
-            wait_s = float(after) if after.isdecimal() else LOCK_OUT_S
-            self._budget.block(wait_s)
-            raise DriverError("RateLimited", f"lever {self._name}: 429", retryable=True, retry_after_s=wait_s)
-        if answer.is_server_error:
-            raise DriverError(
-                "VendorError",
-                f"lever {self._name}: {answer.status_code}",
-                retryable=True,
-                outcome_unknown=writes,
-            )
-        envelope = _envelope(answer)
-        result = envelope.get("result")
-        if answer.is_success and envelope.get("success") is True and isinstance(result, dict):
-            return result
-        code = {401: "Unauthorized", 403: "Unauthorized", 404: "NoOrigin"}.get(answer.status_code, "Refused")
-        raise DriverError(
-            code, f"lever {self._name}: {answer.status_code} {_errors(envelope)}".rstrip(), retryable=False
-        )
-
-
-def _envelope(answer: httpx.Response) -> Mapping[str, Any]:
-    try:
-        parsed = answer.json()
-    except ValueError:
-        return {}
-    return parsed if isinstance(parsed, dict) else {}
-
-
-def _errors(envelope: Mapping[str, Any]) -> str:
-    """Cloudflare's own words: `code message` pairs, shortened."""
-    listed = envelope.get("errors") or []
-    return "; ".join(f"{e.get('code')} {e.get('message')}" for e in listed if isinstance(e, dict))[:200]
+        return f"{self._pools_path}/{pool}"
