@@ -91,6 +91,35 @@ async def test_a_patch_of_origins_replaces_the_whole_array(api):
     assert [origin["name"] for origin in left["origins"]] == ["b"]
 
 
+async def test_a_patch_of_load_shedding_puts_back_what_it_does_not_name(api):
+    shed = {"load_shedding": {"session_percent": 30, "default_percent": 10}}
+    await api.ask("PATCH", POOL, pool_id=api.state.fra, json=shed)
+    left = await api.ask("PATCH", POOL, pool_id=api.state.fra, json={"load_shedding": {"default_percent": 95}})
+
+    assert left["load_shedding"]["session_percent"] == 0
+
+
+@pytest.mark.parametrize("body", [
+    {"default_pools": []}, {"country_pools": {"DE": []}}, {"region_pools": {"WEU": ["none"]}}, {"steering_policy": "x"},
+])  # fmt: skip
+async def test_a_bad_list_of_pools_is_refused(api, body):
+    balancer = "/zones/{zone_id}/load_balancers/{load_balancer_id}"
+    assert await api.ask("PATCH", balancer, load_balancer_id=api.state.eu, json=body, status=400) == 1002
+
+
+async def test_a_revoked_token_is_nobodys(api):
+    api.sim.revoke("token-fra")
+    assert await api.ask("GET", POOL, pool_id=api.state.fra, status=401) == 1000
+    await api.ask("GET", POOL, pool_id=api.state.fra, token="secret-ams")
+
+
+async def test_a_connection_that_breaks_before_anything_was_done_has_not_written(api):
+    api.sim.inject(Fault("down", times=1))
+    with pytest.raises(aiohttp.ClientError):
+        await api.ask("PATCH", POOL, pool_id=api.state.fra, json={"enabled": False})
+    assert (await api.ask("GET", POOL, pool_id=api.state.fra))["enabled"] is True
+
+
 async def test_a_put_puts_back_what_it_does_not_name(api):
     put = {"name": "fra", "origins": [{"name": "fra", "address": "172.30.0.11"}]}
     answer = await api.ask("PUT", POOL, pool_id=api.state.fra, json=put)
@@ -102,6 +131,7 @@ async def test_a_put_puts_back_what_it_does_not_name(api):
 @pytest.mark.parametrize("body", [
     {"enabled": "no"}, {"origins": []}, {"origins": [{"name": "x"}]}, {"monitor": "none"},
     {"origins": [{"name": "x", "address": "192.0.2.1", "weight": 2}]}, ["not an object"],
+    {"load_shedding": {"default_percent": 101}}, {"load_shedding": {"default_policy": "least"}}, {"load_shedding": 5},
 ])  # fmt: skip
 async def test_a_bad_write_is_refused_and_changes_nothing(api, body):
     before = api.state.get("pool", api.state.fra)

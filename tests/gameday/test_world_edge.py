@@ -13,6 +13,7 @@ from holdfast_gameday.world import serve
 from holdfast_gameday.world.cloudflare_state import CloudflareState, Writer
 from holdfast_gameday.world.connections import ConnectionLog
 from holdfast_gameday.world.edge import Edge, Manners
+from holdfast_gameday.world.edge_route import Place
 
 HOST = "eu.voice.example.com"
 US = Writer("test", "127.0.0.1")
@@ -194,6 +195,82 @@ async def test_an_origin_that_says_nothing_answers_524():
     async with server, _range(Manners(answer_timeout_s=0.1)) as world:
         _move(world, world.fra, *server.sockets[0].getsockname())
         assert (await world.ask())[0] == 524
+
+
+class Shedding:
+    """An edge that is asked where calls would go, with the chance and the caller's place told."""
+
+    def __init__(self) -> None:
+        self.chance, self.place = 0.0, Place()
+        self.state = CloudflareState()
+        self.pools = {name: self.state.add_pool(name, "127.0.0.1") for name in ("fra", "ams")}
+        self.balancer = self.state.add_load_balancer(HOST, list(self.pools.values()))
+        self.edge = Edge(self.state, origin_tls=None, draw=lambda: self.chance, place=lambda _: self.place)
+
+    def first(self, source: str = "") -> str:
+        origins = self.edge.route(HOST, source=source).origins
+        return origins[0].pool if origins else ""
+
+    def sheds(self, pool: str, percent: int, policy: str = "random") -> None:
+        body = {"load_shedding": {"default_percent": percent, "default_policy": policy}}
+        self.state.write("pool", self.pools[pool], body, method="PATCH", writer=US)
+
+    def says(self, **body) -> None:
+        self.state.write("load_balancer", self.balancer, body, method="PATCH", writer=US)
+
+
+def test_a_pool_that_sheds_passes_the_percentage_on_to_the_next():
+    world = Shedding()
+    world.sheds("fra", 95)
+    firsts = []
+    for chance in range(100):
+        world.chance = chance / 100
+        firsts.append(world.first())
+    assert (firsts.count("ams"), firsts.count("fra")) == (95, 5)
+
+
+def test_a_pool_that_sheds_by_address_treats_an_address_alike():
+    world = Shedding()
+    world.sheds("fra", 50, "hash")
+    by_source = {source: {world.first(source) for _ in range(5)} for source in (f"192.0.2.{n}" for n in range(40))}
+    assert all(len(pools) == 1 for pools in by_source.values())
+    assert {pool for pools in by_source.values() for pool in pools} == {"fra", "ams"}
+
+
+def test_what_every_pool_sheds_is_the_fallback_pools_until_that_is_off():
+    world = Shedding()
+    world.says(fallback_pool=world.pools["fra"])
+    world.sheds("fra", 100)
+    world.sheds("ams", 100)
+    assert world.first() == "fra"
+    world.state.write("pool", world.pools["fra"], {"enabled": False}, method="PATCH", writer=US)
+    assert world.first() == ""
+
+
+def test_lists_of_places_hold_only_when_the_balancer_steers_by_them():
+    world = Shedding()
+    fra, ams = world.pools["fra"], world.pools["ams"]
+    world.says(region_pools={"WEU": [fra]}, country_pools={"NL": [ams]}, pop_pools={"AMS": [fra, ams]})
+    world.place = Place(region="WEU", country="NL")
+    assert world.first() == "fra"
+    world.says(steering_policy="geo")
+    assert world.first() == "ams"
+    world.place = Place(region="WEU", country="NL", pop="AMS")
+    assert world.first() == "fra"
+    world.says(steering_policy="")
+    world.place = Place(region="WEU", country="NL")
+    assert world.first() == "ams"
+
+
+def test_a_list_of_one_region_goes_to_the_fallback_when_that_region_is_off():
+    """The trap: the default list has another region, but a place with a list of its own never sees it."""
+    world = Shedding()
+    world.says(country_pools={"DE": [world.pools["fra"]]}, steering_policy="geo", fallback_pool=world.pools["fra"])
+    world.place = Place(country="DE")
+    world.state.write("pool", world.pools["fra"], {"enabled": False}, method="PATCH", writer=US)
+    assert world.first() == ""
+    world.place = Place(country="NL")
+    assert world.first() == "ams"
 
 
 async def test_a_host_without_a_load_balancer_is_not_served(world):

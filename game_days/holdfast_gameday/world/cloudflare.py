@@ -41,12 +41,13 @@ class Fault:
 
     slow     wait `seconds`, then do it; who leaves before that has not written
     error    answer `status`, without doing anything
+    down     the connection breaks, without anything having been done
     commit   writes only: do it, then never answer (the connection breaks after `seconds`)
     stale    reads only: answer what was true `seconds` ago
     lockout  429 to everything of that user for five minutes
     """
 
-    kind: Literal["slow", "error", "commit", "stale", "lockout"]
+    kind: Literal["slow", "error", "down", "commit", "stale", "lockout"]
     tokens: Collection[str] | None = None
     writes_only: bool = False
     times: int | None = None
@@ -90,6 +91,7 @@ class CloudflareApi:
     ) -> None:
         self.state = state
         self.requests: dict[str, int] = {}  # token id -> requests seen, refused ones included
+        self.write_requests: dict[str, int] = {}  # and those of them that were to change something
         self._tokens = dict(tokens)
         self._limits = {token.user: RequestLimit(limit) for token in tokens.values()}
         self._log = connection_log
@@ -104,6 +106,10 @@ class CloudflareApi:
                     self._limits[token.user].lock_out(self.state.clock())
             return
         self._armed.append(_Armed(fault, fault.times))
+
+    def revoke(self, token_id: str) -> None:
+        """From now on nobody knows this token."""
+        self._tokens = {secret: token for secret, token in self._tokens.items() if token.id != token_id}
 
     def heal(self) -> None:
         """Ends every fault, lock-outs included."""
@@ -151,6 +157,8 @@ class CloudflareApi:
         if token is None:
             return _failure(401, 1000, "Invalid API Token")
         self.requests[token.id] = self.requests.get(token.id, 0) + 1
+        if request.method in WRITES:
+            self.write_requests[token.id] = self.write_requests.get(token.id, 0) + 1
         limit = self._limits[token.user]
         now = self.state.clock()
         verdict = limit.spend(now)
@@ -177,13 +185,14 @@ class CloudflareApi:
                 await asyncio.sleep(fault.seconds)
             elif fault.kind == "error":
                 raise Rejected(fault.status, 10000, "Internal error on demand")
+            elif fault.kind == "down":
+                _break_off(request)
             elif fault.kind == "stale":
                 request[AS_OF] = self.state.monotonic() - fault.seconds
             elif fault.kind == "commit":
                 await handler(request)
                 await asyncio.sleep(fault.seconds)
-                if request.transport is not None:
-                    request.transport.abort()
+                _break_off(request)
         return await handler(request)
 
     def _list(self, kind: Kind) -> Handler:
@@ -250,6 +259,12 @@ class CloudflareApi:
         if foreign or (request.method in WRITES and not token.writes):
             raise Rejected(403, 10000, "Authentication error")
         return token
+
+
+def _break_off(request: web.Request) -> None:
+    if request.transport is not None:
+        request.transport.abort()
+    raise ConnectionResetError("broken off on demand")
 
 
 def _number(request: web.Request, name: str, default: int) -> int:

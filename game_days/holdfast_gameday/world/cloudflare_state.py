@@ -30,6 +30,10 @@ _BALANCER_DEFAULTS: Object = {
     "session_affinity_attributes": None, "adaptive_routing": {"failover_across_pools": False},
     "location_strategy": None, "random_steering": None, "rules": [],
 }  # fmt: skip
+_NO_SHEDDING: Object = {
+    "default_percent": 0, "default_policy": "random", "session_percent": 0, "session_policy": "hash",
+}  # fmt: skip
+_STEERED = ("off", "geo", "")
 _READ_ONLY = frozenset({"id", "created_on", "modified_on", "disabled_at", "zone"})
 _EDITABLE: dict[Kind, frozenset[str]] = {
     "pool": frozenset(_POOL_DEFAULTS) | {"name", "origins"},
@@ -118,8 +122,9 @@ class CloudflareState:
         fields = {"name": name, "origins": [origin], "description": description, "enabled": enabled, "monitor": monitor}
         return self._add("pool", name, _POOL_DEFAULTS | fields)
 
-    def add_load_balancer(self, host: str, pools: Sequence[str], *, zone: str | None = None) -> str:
-        fields = {"name": host, "default_pools": list(pools), "fallback_pool": pools[-1]}
+    def add_load_balancer(self, host: str, pools: Sequence[str], *, zone: str | None = None, **more: Any) -> str:
+        """One balancer over these pools, the last of them its fallback; `more` are its other properties."""
+        fields = {"name": host, "default_pools": list(pools), "fallback_pool": pools[-1], **more}
         return self._add("load_balancer", host, _BALANCER_DEFAULTS | fields | {"zone": zone or self.zones[0]})
 
     def listed(self, kind: Kind, *, at: float | None = None) -> list[Object]:
@@ -186,14 +191,21 @@ class CloudflareState:
             _check_origins(after["origins"])
             if after["monitor"] and after["monitor"] not in self._objects["monitor"]:
                 raise Rejected(400, 1002, "validation failed: no such monitor")
+            if after["load_shedding"] is not None:
+                after["load_shedding"] = _shedding(after["load_shedding"])
             return
-        pools = after["default_pools"]
-        if not isinstance(pools, list) or not pools or any(pool not in self._objects["pool"] for pool in pools):
-            raise Rejected(400, 1002, "validation failed: default_pools must name existing pools")
+        self._check_pools("default_pools", after["default_pools"])
+        for field in ("region_pools", "country_pools", "pop_pools"):
+            for place, listed in (after[field] or {}).items():
+                self._check_pools(f"{field}.{place}", listed)
         if after["fallback_pool"] not in self._objects["pool"]:
             raise Rejected(400, 1002, "validation failed: fallback_pool must name an existing pool")
-        if after["steering_policy"] not in ("off", ""):
-            raise Rejected(400, 1002, "validation failed: only steering_policy off is spoken here")
+        if after["steering_policy"] not in _STEERED:
+            raise Rejected(400, 1002, "validation failed: only steering_policy off and geo are spoken here")
+
+    def _check_pools(self, field: str, listed: object) -> None:
+        if not isinstance(listed, list) or not listed or any(pool not in self._objects["pool"] for pool in listed):
+            raise Rejected(400, 1002, f"validation failed: {field} must name existing pools")
 
     def _stamp(self, after: Object, before: Object) -> None:
         now = self._now_text()
@@ -225,6 +237,20 @@ def _stamp_disabled(after: Object, before: Object, now: str) -> None:
         after.pop("disabled_at", None)
     elif before.get("enabled", True) or "disabled_at" not in after:
         after["disabled_at"] = before.get("disabled_at") or now
+
+
+def _shedding(given: object) -> Object:
+    """What a write of it leaves: PATCH replaces the property whole, so what is not named is the default again."""
+    if not isinstance(given, dict):
+        raise Rejected(400, 1002, "validation failed: load_shedding must be an object")
+    shedding = _NO_SHEDDING | given
+    for field in ("default_percent", "session_percent"):
+        percent = shedding[field]
+        if isinstance(percent, bool) or not isinstance(percent, int | float) or not 0 <= percent <= 100:
+            raise Rejected(400, 1002, f"validation failed: {field} must be between 0 and 100")
+    if shedding["default_policy"] not in ("random", "hash") or shedding["session_policy"] != "hash":
+        raise Rejected(400, 1002, "validation failed: no such load shedding policy")
+    return shedding
 
 
 def _check_origins(origins: object) -> None:

@@ -12,10 +12,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import random
 import ssl
+import zlib
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import aiohttp
 from aiohttp import web
@@ -28,6 +31,7 @@ from holdfast_gameday.world.connections import ConnectionLog
 from holdfast_gameday.world.edge_monitor import Monitors
 
 SERVED_KEPT = 10_000
+CHANCE = random.SystemRandom()
 BODY_OCTETS_MAX = 4 * 1024 * 1024
 RETRIED = (521, 522, 523)
 _HOP_BY_HOP = frozenset({
@@ -69,7 +73,8 @@ class _Unserved(Exception):
 class Edge:
     """`origin_tls` is how origins are spoken to (None: plain HTTP); `source` the address it dials from.
 
-    `resolve` turns an origin's name into an address; addresses pass through it unchanged.
+    `resolve` turns an origin's name into an address; addresses pass through it unchanged. `place` says from a caller's
+    address whence it calls; `draw` gives the number from 0 to 1 that decides what a pool sheds by chance.
     """
 
     def __init__(
@@ -79,6 +84,8 @@ class Edge:
         origin_tls: ssl.SSLContext | None,
         manners: Manners = Manners(),
         resolve: Callable[[str], str] = str,
+        place: Callable[[str], edge_route.Place] = lambda _: edge_route.Place(),
+        draw: Callable[[], float] = CHANCE.random,
         source: str | None = None,
         connection_log: ConnectionLog | None = None,
     ) -> None:
@@ -88,6 +95,8 @@ class Edge:
         self._manners = manners
         self._tls = origin_tls
         self._resolve = resolve
+        self._place = place
+        self._draw = draw
         self._source = source
         self._log = connection_log
         self._address = ""
@@ -122,14 +131,25 @@ class Edge:
                 watch.cancel()
                 await asyncio.wait({watch})
 
-    def route(self, host: str) -> edge_route.Route | None:
-        """None when no load balancer has this name."""
+    def route(self, host: str, *, source: str = "") -> edge_route.Route | None:
+        """Where a new request from this address would go; None when no load balancer has this name."""
         at = self.state.monotonic() - self._manners.propagation_s if self._manners.propagation_s else None
         balancers = [one for one in self.state.listed("load_balancer", at=at) if one["name"] == host]
         if not balancers:
             return None
         pools = {pool["id"]: pool for pool in self.state.listed("pool", at=at)}
-        return edge_route.route(balancers[0], pools, healthy=self._healthy)
+        return edge_route.route(
+            balancers[0], pools, healthy=self._healthy, sheds=lambda pool: self._sheds(pool, source),
+            place=self._place(source),
+        )  # fmt: skip
+
+    def _sheds(self, pool: Mapping[str, Any], source: str) -> bool:
+        """By chance for each request, or for ever for the same part of all addresses."""
+        shedding = pool.get("load_shedding") or {}
+        percent = float(shedding.get("default_percent", 0))
+        if shedding.get("default_policy") == "hash":
+            return zlib.crc32(source.encode()) % 100 < percent
+        return self._draw() * 100 < percent
 
     def _healthy(self, pool: Mapping[str, object]) -> bool:
         """With a monitor on it, a pool that was not found healthy counts as down."""
@@ -140,7 +160,7 @@ class Edge:
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         host = request.host.partition(":")[0]
         self._record(source=request.remote or "", address=self._address, name=host, path=request.path)
-        found = self.route(host)
+        found = self.route(host, source=request.remote or "")
         if found is None:
             return web.Response(status=404, text="no such host\n")
         upgrade = request.headers.get("Upgrade", "").lower() == "websocket"
