@@ -1,100 +1,168 @@
-"""What only Cloudflare does: its envelope, its lock-out, its shared budget."""
+"""What only Cloudflare does: its envelope, its lock-out, its shared budget, and how its pools are ramped."""
 
 from __future__ import annotations
 
 import httpx
 import pytest
-from fleet_vendors import FakeCloudflare
+from lever_cloudflare import TOKEN, balanced, plenty, token
 
 from holdfast.levers.base import DriverError, OriginChange
 from holdfast.levers.budget import RateBudget
-from holdfast.levers.cloudflare_load_balancer import CloudflareLoadBalancer
+from holdfast.levers.cloudflare_api import CloudflareApi
+from holdfast_gameday.world.cloudflare import Fault
+
+OFF = OriginChange(region="fra", enabled=False, epoch=7)
 
 
-async def token() -> str:
-    return "t0ken"
+def on(share: int, epoch: int = 7) -> OriginChange:
+    return OriginChange(region="fra", enabled=True, epoch=epoch, share=share)
 
 
-def driver(fake: FakeCloudflare, budget: RateBudget) -> CloudflareLoadBalancer:
-    return CloudflareLoadBalancer(
-        name="edge",
-        zone="eu",
-        api_url="https://api.cloudflare.com/client/v4",
-        account_id="acc",
-        pools={"fra": "pool-fra"},
-        token=token,
-        http=httpx.AsyncClient(transport=httpx.MockTransport(fake)),
-        budget=budget,
-    )
+@pytest.fixture
+async def vendor():
+    async with balanced() as stage:
+        yield stage
 
 
-def fake() -> FakeCloudflare:
-    return FakeCloudflare(pools={"pool-fra": {"enabled": True, "description": "holdfast:eu/fra our main pool"}})
+@pytest.fixture
+async def plain():
+    async with balanced(weighted=False) as stage:
+        yield stage
 
 
-def plenty() -> RateBudget:
-    return RateBudget(requests=100, window_s=300, reserve=10, clock=lambda: 0.0)
+async def test_the_users_own_words_in_the_description_are_kept(vendor):
+    await vendor.driver.apply(OFF)
+    assert vendor.pool("fra")["description"] == "holdfast:eu/fra epoch=7 our own words"
 
 
-async def test_the_users_own_words_in_the_description_are_kept() -> None:
-    vendor = fake()
-    await driver(vendor, plenty()).apply(OriginChange(region="fra", enabled=False, epoch=7))
-    assert vendor.pools["pool-fra"]["description"] == "holdfast:eu/fra epoch=7 our main pool"
-
-
-async def test_origins_are_never_written() -> None:
+async def test_only_what_is_ours_is_written(vendor):
     """A PATCH replaces the whole origins array, and there is no ETag: what is not ours is left out."""
-    vendor = fake()
-    await driver(vendor, plenty()).apply(OriginChange(region="fra", enabled=False, epoch=7))
-    assert [set(body) for method, _, body in vendor.seen if method == "PATCH"] == [{"enabled", "description"}]
+    before = vendor.pool("fra")["origins"]
+    await vendor.driver.apply(OFF)
+    await vendor.driver.apply(on(25))
+    assert [set(write.after) for write in vendor.state.writes] == [
+        {"enabled", "description"}, {"enabled", "load_shedding"},
+    ]  # fmt: skip
+    assert vendor.pool("fra")["origins"] == before
+
+
+async def test_a_share_is_what_the_pool_does_not_shed(vendor):
+    await vendor.driver.apply(on(5))
+    assert vendor.pool("fra")["load_shedding"]["default_percent"] == 95
+    assert await vendor.driver.read("fra") == vendor.driver.normalise(on(5))
+    await vendor.driver.apply(on(100))
+    assert vendor.pool("fra")["load_shedding"]["default_percent"] == 0
+    assert (await vendor.driver.read("fra")).share == 100
+
+
+async def test_a_region_comes_back_at_its_share_in_one_write(vendor):
+    """Were it switched on first and ramped after, it would have the whole load in between."""
+    await vendor.driver.apply(OFF)
+    written = vendor.writes()
+    await vendor.driver.apply(on(5))
+    assert vendor.writes() == written + 1
+    assert vendor.pool("fra")["enabled"] is True
+    assert vendor.pool("fra")["load_shedding"]["default_percent"] == 95
+
+
+async def test_what_sessions_shed_is_the_users(vendor):
+    vendor.change("fra", load_shedding={"session_percent": 30, "default_percent": 10})
+    await vendor.driver.apply(on(25))
+    assert vendor.pool("fra")["load_shedding"] == {
+        "default_percent": 75, "default_policy": "random", "session_percent": 30, "session_policy": "hash",
+    }  # fmt: skip
+
+
+async def test_a_share_that_is_so_already_writes_nothing(vendor):
+    await vendor.driver.apply(on(25))
+    written = vendor.writes()
+    await vendor.driver.apply(on(25))
+    assert vendor.writes() == written
+
+
+async def test_a_share_by_addresses_is_drift_and_the_next_write_puts_it_right(vendor):
+    await vendor.driver.apply(on(25))
+    vendor.change("fra", load_shedding={"default_percent": 75, "default_policy": "hash"})
+    (told,) = (await vendor.driver.read("fra")).drift
+    assert "load_shedding.default_policy" in told
+    await vendor.driver.apply(on(25))
+    assert await vendor.driver.read("fra") == vendor.driver.normalise(on(25))
+
+
+async def test_a_pool_that_is_off_is_given_nothing_whatever_it_would_shed(vendor):
+    vendor.change("fra", load_shedding={"default_percent": 40})
+    await vendor.driver.apply(OFF)
+    reading = await vendor.driver.read("fra")
+    assert (reading.enabled, reading.share, reading.drift) == (False, 0, ())
+
+
+async def test_a_pool_whose_origins_are_off_is_told_though_it_is_on(vendor):
+    origin = vendor.pool("fra")["origins"][0]
+    vendor.change("fra", origins=[{**origin, "weight": 0}])
+    reading = await vendor.driver.read("fra")
+    assert reading.enabled
+    assert "origins holds none" in reading.drift[0]
+
+
+async def test_without_weights_shedding_is_neither_read_nor_written_but_told(plain):
+    plain.change("fra", load_shedding={"default_percent": 40})
+    reading = await plain.driver.read("fra")
+    assert reading.share is None
+    assert "load_shedding.default_percent is 40" in reading.drift[0]
+    await plain.driver.apply(on(5))
+    assert plain.pool("fra")["load_shedding"]["default_percent"] == 40
 
 
 @pytest.mark.parametrize(
     ("status", "code", "retryable"),
     [(401, "Unauthorized", False), (403, "Unauthorized", False), (400, "Refused", False), (503, "VendorError", True)],
 )
-async def test_each_refusal_has_a_stable_code(status: int, code: str, retryable: bool) -> None:
-    vendor = fake()
-    vendor.status = status
+async def test_each_refusal_has_a_stable_code(vendor, status, code, retryable):
+    vendor.sim.inject(Fault("error", status=status))
     with pytest.raises(DriverError) as refused:
-        await driver(vendor, plenty()).read("fra")
+        await vendor.driver.read("fra")
     assert (refused.value.code, refused.value.retryable) == (code, retryable)
 
 
-async def test_after_a_429_nothing_is_sent_until_the_vendor_listens_again() -> None:
+async def test_an_answer_that_is_not_the_apis_says_nothing_of_a_write():
+    """A proxy on the way may answer 200 with a page of its own."""
+    http = httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(200, text="<html>")))
+    api = CloudflareApi(lever="edge", api_url="https://api.cloudflare.com", token=token, http=http, budget=plenty())
+    with pytest.raises(DriverError) as odd:
+        await api.one("PATCH", "/accounts/a/load_balancers/pools/p", body={}, urgent=True)
+    assert (odd.value.code, odd.value.outcome_unknown) == ("Malformed", True)
+
+
+async def test_after_a_429_nothing_is_sent_until_the_vendor_listens_again():
     """Every request during the lock-out may prolong it, and the lock-out is shared by everything of that user."""
-    now = 0.0
-    vendor = fake()
-    vendor.status, vendor.headers = 429, {"retry-after": "40"}
-    lever = driver(vendor, RateBudget(requests=100, window_s=300, reserve=10, clock=lambda: now))
-    with pytest.raises(DriverError) as limited:
-        await lever.read("fra")
-    assert limited.value.retry_after_s == 40.0
-    vendor.status = None
-    with pytest.raises(DriverError):
-        await lever.read("fra")
-    assert len(vendor.seen) == 1
-    now = 41.0
-    assert (await lever.read("fra")).enabled is True
+    now = [0.0]
+    async with balanced(budget=RateBudget(requests=100, window_s=300, reserve=10, clock=lambda: now[0])) as vendor:
+        vendor.sim.inject(Fault("lockout"))
+        with pytest.raises(DriverError) as limited:
+            await vendor.driver.read("fra")
+        assert limited.value.retry_after_s == pytest.approx(300.0, abs=1.0)
+        vendor.sim.heal()
+        with pytest.raises(DriverError):
+            await vendor.driver.read("fra")
+        assert vendor.requests() == 1
+        now[0] = 301.0
+        assert (await vendor.driver.read("fra")).enabled is True
 
 
-async def test_steady_reading_cannot_spend_the_reserve_for_failover() -> None:
-    budget = RateBudget(requests=12, window_s=300, reserve=10, clock=lambda: 0.0)
-    vendor = fake()
-    lever = driver(vendor, budget)
-    await lever.read("fra")
-    await lever.read("fra")
-    with pytest.raises(DriverError) as held:
-        await lever.read("fra")
-    assert held.value.code == "RateBudget"
-    await lever.apply(OriginChange(region="fra", enabled=False, epoch=1))
-    assert vendor.pools["pool-fra"]["enabled"] is False
+async def test_steady_reading_cannot_spend_the_reserve_for_failover():
+    async with balanced(budget=RateBudget(requests=12, window_s=300, reserve=10, clock=lambda: 0.0)) as vendor:
+        await vendor.driver.read("fra")
+        await vendor.driver.read("fra")
+        with pytest.raises(DriverError) as held:
+            await vendor.driver.read("fra")
+        assert held.value.code == "RateBudget"
+        await vendor.driver.apply(OFF)
+        assert vendor.enabled("fra") is False
 
 
-async def test_no_error_carries_the_token() -> None:
-    vendor = fake()
-    for status in (400, 401, 429, 500):
-        vendor.status = status
+async def test_no_error_carries_the_token(vendor):
+    for status in (400, 401, 500):
+        vendor.sim.inject(Fault("error", status=status, times=1))
         with pytest.raises(DriverError) as refused:
-            await driver(vendor, plenty()).read("fra")
-        assert "t0ken" not in str(refused.value)
+            await vendor.driver.read("fra")
+        assert TOKEN not in str(refused.value)

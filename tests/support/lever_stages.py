@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from lever_cloudflare import load_balancer
 from lever_kamailio import two_proxies
+from lever_cloudflare import load_balancer, plain_load_balancer
 from lever_memory import memory
 from lever_vendor import OriginVendor, PointingVendor
 
@@ -16,6 +17,7 @@ ORIGIN_VENDORS: Mapping[str, Callable[[], AbstractAsyncContextManager[OriginVend
     "memory": memory,
     "cloudflare load balancer": load_balancer,
     "kamailio dispatcher": two_proxies,
+    "cloudflare load balancer, unweighted": plain_load_balancer,
 }
 POINTING_VENDORS: Mapping[str, Callable[[], AbstractAsyncContextManager[PointingVendor]]] = {}
 # Those that are the real program: their cases run where Debian's package is.
