@@ -11,8 +11,10 @@ from lever_vendor import CannotHappen
 
 from holdfast.levers.budget import RateBudget
 from holdfast.levers.cloudflare_load_balancer import CloudflareLoadBalancer
+from holdfast.levers.cloudflare_tunnel import CloudflareTunnel
 from holdfast_gameday.world.cloudflare import CloudflareApi, Fault, Token
 from holdfast_gameday.world.cloudflare_state import CloudflareState, Writer
+from holdfast_gameday.world.cloudflare_tunnel_state import Tunnels
 
 TOKEN = "t0ken"
 SOMEBODY = Writer("dashboard", "192.0.2.9")
@@ -131,4 +133,81 @@ async def load_balancer() -> AsyncIterator[LoadBalancerVendor]:
 @asynccontextmanager
 async def plain_load_balancer() -> AsyncIterator[LoadBalancerVendor]:
     async with balanced(weighted=False) as vendor:
+        yield vendor
+
+
+def rules(region: str) -> list[dict[str, object]]:
+    """A document as its owner wrote it, with a rule that is older than Holdfast's knowledge of the format."""
+    return [
+        {"hostname": "shop.example.com", "service": "http://shop:80", "originRequest": {"noTLSVerify": True}, "x": 1.0},
+        {"hostname": HOST, "service": "http://bridge:8080", "path": ""},
+        {"hostname": f"{region}.voice.example.com", "service": "http://bridge:8080"},
+        {"hostname": f"{region}.eu.holdfast.invalid", "service": "http_status:404"},
+        {"service": "http_status:404"},
+    ]
+
+
+@dataclass
+class TunnelVendor(ApiFaults):
+    driver: CloudflareTunnel
+    sim: CloudflareApi
+    world: Tunnels
+    tunnels: dict[str, str]
+    connectors: dict[str, str]
+    """The first cloudflared of each region."""
+    now: list[float]
+
+    def document(self, region: str) -> dict[str, object]:
+        return self.world.configuration(self.tunnels[region])["config"]
+
+    def rewrite(self, region: str, ingress: list[dict[str, object]], **more: object) -> None:
+        """As somebody else with a token would."""
+        config = {**self.document(region), **more, "ingress": ingress}
+        self.world.configure(self.tunnels[region], {"config": config}, by="dashboard")
+
+    def status(self, region: str, host: str = HOST) -> str | None:
+        return self.world.service(self.tunnels[region], host, "/a/clinic/front-desk/voice")
+
+    def unmark(self, region: str) -> None:
+        kept = [r for r in self.document(region)["ingress"] if "holdfast.invalid" not in str(r.get("hostname"))]
+        self.rewrite(region, kept)
+
+    def meddle(self, region: str) -> None:
+        """Our host's rule is gone, so that its calls meet the catch-all."""
+        self.rewrite(region, [r for r in self.document(region)["ingress"] if r.get("hostname") != HOST])
+
+    def enabled(self, region: str) -> bool:
+        service = self.status(region)
+        return service is not None and not service.startswith("http_status:")
+
+
+@asynccontextmanager
+async def tunnelled(*, pickup_s: float = 0.0, shared: bool = False) -> AsyncIterator[TunnelVendor]:
+    """A tunnel with one connector for each region, or one tunnel for both; the virtual clock is `now`."""
+    state, now = CloudflareState(), [1000.0]
+    world = Tunnels(account=state.account, monotonic=lambda: now[0], pickup_s=pickup_s)
+    tunnels = {name: world.add(name, rules(name)) for name in ("fra", "ams")}
+    if shared:
+        tunnels["ams"] = tunnels["fra"]
+    connectors = {name: world.run(tunnel) for name, tunnel in tunnels.items()}
+    sim = CloudflareApi(state, tokens={TOKEN: Token("ours", user="fleet")}, tunnels=world)
+    async with sim.serving("127.0.0.1", 0) as address, httpx.AsyncClient() as http:
+        driver = CloudflareTunnel(
+            name="tunnel",
+            zone="eu",
+            api_url=f"http://{address}",
+            account_id=state.account,
+            host=HOST,
+            tunnels={**tunnels, "gone": "7b0c3b9e-0000-4000-8000-000000000000"},
+            token=token,
+            http=http,
+            budget=plenty(),
+            random_bytes=lambda count: b"k" * count,
+        )
+        yield TunnelVendor(driver, sim, world, tunnels, connectors, now)
+
+
+@asynccontextmanager
+async def tunnel() -> AsyncIterator[TunnelVendor]:
+    async with tunnelled() as vendor:
         yield vendor

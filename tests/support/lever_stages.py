@@ -10,6 +10,7 @@ import pytest
 from lever_cloudflare import load_balancer
 from lever_kamailio import two_proxies
 from lever_cloudflare import load_balancer, plain_load_balancer
+from lever_cloudflare import load_balancer, plain_load_balancer, tunnel
 from lever_memory import memory
 from lever_vendor import OriginVendor, PointingVendor
 
@@ -18,6 +19,7 @@ ORIGIN_VENDORS: Mapping[str, Callable[[], AbstractAsyncContextManager[OriginVend
     "cloudflare load balancer": load_balancer,
     "kamailio dispatcher": two_proxies,
     "cloudflare load balancer, unweighted": plain_load_balancer,
+    "cloudflare tunnel": tunnel,
 }
 POINTING_VENDORS: Mapping[str, Callable[[], AbstractAsyncContextManager[PointingVendor]]] = {}
 # Those that are the real program: their cases run where Debian's package is.

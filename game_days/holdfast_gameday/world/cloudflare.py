@@ -1,38 +1,41 @@
-"""The simulated Cloudflare API v4, as far as load balancing goes: envelope, tokens, request limit, faults on demand.
+"""The simulated Cloudflare API v4, as far as load balancing goes: tokens, request limit, faults on demand.
 
-It answers from `cloudflare_state`, which the edge reads too. It steers nothing itself.
+It answers from `cloudflare_state`, which the edge reads too, and for tunnels from `cloudflare_tunnel`. It steers
+nothing itself.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from aiohttp import web
 
 from holdfast_gameday.world import serve
+from holdfast_gameday.world.cloudflare_envelope import (
+    AS_OF,
+    BASE,
+    TOKEN,
+    Handler,
+    Token,
+    failure,
+    page,
+    parsed,
+    success,
+)
 from holdfast_gameday.world.cloudflare_limit import REQUESTS_MAX, RequestLimit
 from holdfast_gameday.world.cloudflare_state import CloudflareState, Kind, Rejected, Writer
+from holdfast_gameday.world.cloudflare_tunnel import TunnelRoutes
+from holdfast_gameday.world.cloudflare_tunnel_state import Tunnels
 from holdfast_gameday.world.connections import ConnectionLog
 
-BASE = "/client/v4"
-PER_PAGE = 20
+__all__ = ["CloudflareApi", "Fault", "Token"]
+
 WRITES = ("PUT", "PATCH", "POST", "DELETE")
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """`id` names it in the history; the request limit is counted by `user`."""
-
-    id: str
-    user: str
-    writes: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +76,6 @@ class _Armed:
         return True
 
 
-TOKEN = web.RequestKey("token", Token)
-AS_OF = web.RequestKey("as_of", float)
-
-
 class CloudflareApi:
     """`tokens` maps a bearer token to what it may do."""
 
@@ -85,6 +84,7 @@ class CloudflareApi:
         state: CloudflareState,
         *,
         tokens: Mapping[str, Token],
+        tunnels: Tunnels | None = None,
         limit: int = REQUESTS_MAX,
         connection_log: ConnectionLog | None = None,
         name: str = "api.cloudflare.com",
@@ -93,6 +93,7 @@ class CloudflareApi:
         self.requests: dict[str, int] = {}  # token id -> requests seen, refused ones included
         self.write_requests: dict[str, int] = {}  # and those of them that were to change something
         self._tokens = dict(tokens)
+        self._tunnels = TunnelRoutes(tunnels, may=self._may) if tunnels else None
         self._limits = {token.user: RequestLimit(limit) for token in tokens.values()}
         self._log = connection_log
         self._name = name
@@ -142,6 +143,8 @@ class CloudflareApi:
             web.put(f"{zone}/{{id}}", self._write("load_balancer")),
             web.patch(f"{zone}/{{id}}", self._write("load_balancer")),
         ])  # fmt: skip
+        if self._tunnels is not None:
+            application.add_routes(self._tunnels.routes())
         return application
 
     @web.middleware
@@ -155,7 +158,7 @@ class CloudflareApi:
         scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
         token = self._tokens.get(secret) if scheme == "Bearer" else None
         if token is None:
-            return _failure(401, 1000, "Invalid API Token")
+            return failure(401, 1000, "Invalid API Token")
         self.requests[token.id] = self.requests.get(token.id, 0) + 1
         if request.method in WRITES:
             self.write_requests[token.id] = self.write_requests.get(token.id, 0) + 1
@@ -164,14 +167,14 @@ class CloudflareApi:
         verdict = limit.spend(now)
         headers = verdict.headers(now, limit=limit.limit)
         if not verdict.allowed:
-            return _failure(429, 10429, "More than the allowed number of requests: wait five minutes", headers)
+            return failure(429, 10429, "More than the allowed number of requests: wait five minutes", headers)
         request[TOKEN] = token
         try:
             answer = await self._with_faults(request, handler, token)
         except Rejected as rejected:
-            return _failure(rejected.status, rejected.code, rejected.message, headers)
+            return failure(rejected.status, rejected.code, rejected.message, headers)
         except web.HTTPException as error:
-            return _failure(error.status, 7003, f"Could not route to {request.path}", headers)
+            return failure(error.status, 7003, f"Could not route to {request.path}", headers)
         answer.headers.update(headers)
         return answer
 
@@ -201,29 +204,23 @@ class CloudflareApi:
             found = self.state.listed(kind, at=request.get(AS_OF))
             if kind == "load_balancer":
                 found = [one for one in found if self.state.zone_of(one["id"]) == request.match_info["zone"]]
-            page, per_page = _number(request, "page", 1), _number(request, "per_page", PER_PAGE)
-            shown = found[(page - 1) * per_page : page * per_page]
-            info = {"page": page, "per_page": per_page, "count": len(shown), "total_count": len(found)}
-            return _success(shown, result_info=info)
+            return page(request, found)
 
         return answer
 
     def _one(self, kind: Kind) -> Handler:
         async def answer(request: web.Request) -> web.StreamResponse:
             self._may(request)
-            return _success(self.state.get(kind, request.match_info["id"], at=request.get(AS_OF)))
+            return success(self.state.get(kind, request.match_info["id"], at=request.get(AS_OF)))
 
         return answer
 
     def _write(self, kind: Kind) -> Handler:
         async def answer(request: web.Request) -> web.StreamResponse:
             token = self._may(request)
-            try:
-                body = json.loads(await request.read())
-            except ValueError as error:
-                raise Rejected(400, 1002, "validation failed: the body is not JSON") from error
+            body = await parsed(request)
             writer = Writer(token.id, request.remote or "")
-            return _success(
+            return success(
                 self.state.write(kind, request.match_info["id"], body, method=request.method, writer=writer)
             )
 
@@ -240,14 +237,14 @@ class CloudflareApi:
             pops["Frankfurt, DE"] = {
                 "healthy": healthy, "origins": [{origin["address"]: about} for origin in pool["origins"]],
             }  # fmt: skip
-        return _success({"pool_id": pool["id"], "pop_health": pops})
+        return success({"pool_id": pool["id"], "pop_health": pops})
 
     async def _references(self, request: web.Request) -> web.StreamResponse:
         self._may(request)
         monitor = self.state.get("monitor", request.match_info["id"])["id"]
         pools = [pool for pool in self.state.listed("pool") if pool.get("monitor") == monitor]
         same = {"reference_type": "referrer", "resource_type": "pool"}
-        return _success([{**same, "resource_id": pool["id"], "resource_name": pool["name"]} for pool in pools])
+        return success([{**same, "resource_id": pool["id"], "resource_name": pool["name"]} for pool in pools])
 
     def _may(self, request: web.Request) -> Token:
         """A token that exists but is not for this account, zone or verb gets 403."""
@@ -265,22 +262,3 @@ def _break_off(request: web.Request) -> None:
     if request.transport is not None:
         request.transport.abort()
     raise ConnectionResetError("broken off on demand")
-
-
-def _number(request: web.Request, name: str, default: int) -> int:
-    given = request.query.get(name, str(default))
-    if not given.isdecimal() or int(given) < 1:
-        raise Rejected(400, 1002, f"validation failed: {name} must be a positive number")
-    return int(given)
-
-
-def _success(result: Any, *, result_info: Mapping[str, int] | None = None) -> web.Response:
-    body: dict[str, Any] = {"success": True, "errors": [], "messages": [], "result": result}
-    if result_info is not None:
-        body["result_info"] = result_info
-    return web.json_response(body)
-
-
-def _failure(status: int, code: int, message: str, headers: Mapping[str, str] | None = None) -> web.Response:
-    body = {"success": False, "errors": [{"code": code, "message": message}], "messages": [], "result": None}
-    return web.json_response(body, status=status, headers=headers)
