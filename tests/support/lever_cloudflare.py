@@ -1,13 +1,17 @@
-"""Cloudflare's levers as vendors of the contract suite: the drivers against the simulated API over real sockets."""
+"""Cloudflare's levers as vendors of the contract suite: the drivers against the simulated API over real sockets.
+
+Every request of theirs and every answer is held against the vendor's description.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import httpx
 from lever_vendor import CannotHappen
+from world_cloudflare_spec import Checked
 
 from holdfast.levers.budget import RateBudget
 from holdfast.levers.cloudflare_load_balancer import CloudflareLoadBalancer
@@ -27,6 +31,10 @@ async def token() -> str:
 
 def plenty() -> RateBudget:
     return RateBudget(requests=1000, window_s=300, reserve=100, clock=lambda: 0.0)
+
+
+def client() -> httpx.AsyncClient:
+    return httpx.AsyncClient(verify=False, event_hooks={"response": [Checked().later]})
 
 
 class ApiFaults:
@@ -107,7 +115,7 @@ async def balanced(
     }
     balancer = state.add_load_balancer(HOST, list(pools.values()), description="holdfast:eu the front door")
     sim = CloudflareApi(state, tokens={TOKEN: Token("ours", user="fleet")})
-    async with sim.serving("127.0.0.1", 0) as address, httpx.AsyncClient() as http:
+    async with sim.serving("127.0.0.1", 0) as address, client() as http:
         driver = CloudflareLoadBalancer(
             name="edge",
             zone="eu",
@@ -156,6 +164,8 @@ class TunnelVendor(ApiFaults):
     connectors: dict[str, str]
     """The first cloudflared of each region."""
     now: list[float]
+    another: Callable[[dict[str, str]], CloudflareTunnel]
+    """One more driver, as the next leader has it, over these tunnels."""
 
     def document(self, region: str) -> dict[str, object]:
         return self.world.configuration(self.tunnels[region])["config"]
@@ -184,27 +194,32 @@ class TunnelVendor(ApiFaults):
 @asynccontextmanager
 async def tunnelled(*, pickup_s: float = 0.0, shared: bool = False) -> AsyncIterator[TunnelVendor]:
     """A tunnel with one connector for each region, or one tunnel for both; the virtual clock is `now`."""
-    state, now = CloudflareState(), [1000.0]
+    now = [1000.0]
+    state = CloudflareState(monotonic=lambda: now[0])
     world = Tunnels(account=state.account, monotonic=lambda: now[0], pickup_s=pickup_s)
     tunnels = {name: world.add(name, rules(name)) for name in ("fra", "ams")}
     if shared:
         tunnels["ams"] = tunnels["fra"]
     connectors = {name: world.run(tunnel) for name, tunnel in tunnels.items()}
     sim = CloudflareApi(state, tokens={TOKEN: Token("ours", user="fleet")}, tunnels=world)
-    async with sim.serving("127.0.0.1", 0) as address, httpx.AsyncClient() as http:
-        driver = CloudflareTunnel(
-            name="tunnel",
-            zone="eu",
-            api_url=f"http://{address}",
-            account_id=state.account,
-            host=HOST,
-            tunnels={**tunnels, "gone": "7b0c3b9e-0000-4000-8000-000000000000"},
-            token=token,
-            http=http,
-            budget=plenty(),
-            random_bytes=lambda count: b"k" * count,
-        )
-        yield TunnelVendor(driver, sim, world, tunnels, connectors, now)
+    async with sim.serving("127.0.0.1", 0) as address, client() as http:
+
+        def another(tunnels: dict[str, str]) -> CloudflareTunnel:
+            return CloudflareTunnel(
+                name="tunnel",
+                zone="eu",
+                api_url=f"http://{address}",
+                account_id=state.account,
+                host=HOST,
+                tunnels=tunnels,
+                token=token,
+                http=http,
+                budget=plenty(),
+                random_bytes=lambda count: b"k" * count,
+            )
+
+        driver = another({**tunnels, "gone": "7b0c3b9e-0000-4000-8000-000000000000"})
+        yield TunnelVendor(driver, sim, world, tunnels, connectors, now, another)
 
 
 @asynccontextmanager

@@ -40,7 +40,7 @@ WRITES = ("PUT", "PATCH", "POST", "DELETE")
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """For requests by the given token ids (None: all).
+    """For requests by the given token ids (None: all), after the first `after` of them.
 
     slow     wait `seconds`, then do it; who leaves before that has not written
     error    answer `status`, without doing anything
@@ -54,6 +54,7 @@ class Fault:
     tokens: Collection[str] | None = None
     writes_only: bool = False
     times: int | None = None
+    after: int = 0
     seconds: float = 5.0
     status: int = 503
 
@@ -62,6 +63,7 @@ class Fault:
 class _Armed:
     fault: Fault
     left: int | None
+    spared: int = 0
 
     def take(self, token: Token, *, writes: bool) -> bool:
         fault = self.fault
@@ -70,6 +72,9 @@ class _Armed:
         if (fault.writes_only or fault.kind == "commit") and not writes:
             return False
         if (fault.kind == "stale" and writes) or self.left == 0:
+            return False
+        if self.spared < fault.after:
+            self.spared += 1
             return False
         if self.left is not None:
             self.left -= 1

@@ -3,7 +3,7 @@
 Open sockets stay where they are whatever is written at the API. It reads the simulated Cloudflare's state, as it was
 `propagation_s` ago, and writes nothing but what its monitors found. It knows no agents and no calls.
 
-    530 every pool off · 520 broke off · 521 refused · 522 no connection in time · 523 unreachable
+    530 every pool off, or no connector · 520 broke off · 521 refused · 522 no connection in time · 523 unreachable
     524 no answer in time · 525, 526 TLS to the origin
 """
 
@@ -26,7 +26,8 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from holdfast_gameday.world import edge_route, serve
-from holdfast_gameday.world.cloudflare_state import CloudflareState
+from holdfast_gameday.world.cloudflare_state import CloudflareState, Rejected
+from holdfast_gameday.world.cloudflare_tunnel_state import Tunnels
 from holdfast_gameday.world.connections import ConnectionLog
 from holdfast_gameday.world.edge_monitor import Monitors
 
@@ -34,6 +35,7 @@ SERVED_KEPT = 10_000
 CHANCE = random.SystemRandom()
 BODY_OCTETS_MAX = 4 * 1024 * 1024
 RETRIED = (521, 522, 523)
+TUNNEL = ".cfargotunnel.com"
 _HOP_BY_HOP = frozenset({
     "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding",
     "upgrade", "content-length", "host",
@@ -70,6 +72,14 @@ class _Unserved(Exception):
         self.status = status
 
 
+class _Answered(Exception):
+    """A tunnel's rule is itself the answer."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(str(status))
+        self.status = status
+
+
 class Edge:
     """`origin_tls` is how origins are spoken to (None: plain HTTP); `source` the address it dials from.
 
@@ -86,6 +96,7 @@ class Edge:
         resolve: Callable[[str], str] = str,
         place: Callable[[str], edge_route.Place] = lambda _: edge_route.Place(),
         draw: Callable[[], float] = CHANCE.random,
+        tunnels: Tunnels | None = None,
         source: str | None = None,
         connection_log: ConnectionLog | None = None,
     ) -> None:
@@ -97,6 +108,7 @@ class Edge:
         self._resolve = resolve
         self._place = place
         self._draw = draw
+        self._tunnels = tunnels
         self._source = source
         self._log = connection_log
         self._address = ""
@@ -168,9 +180,13 @@ class Edge:
         status = 530
         for origin in found.origins[: 2 if found.failover else 1]:
             try:
+                behind = self._behind(origin, host, request.path)
                 if upgrade:
-                    return await self._pass_socket(request, host, origin)
-                return await self._pass_request(request, body, host, origin)
+                    return await self._pass_socket(request, host, behind)
+                return await self._pass_request(request, body, host, behind)
+            except _Answered as answered:
+                self._note(request, host, origin.pool, answered.status)
+                return web.Response(status=answered.status)
             except _Unserved as unserved:
                 status = unserved.status
                 self._note(request, host, origin.pool, status)
@@ -179,6 +195,21 @@ class Edge:
         if not found.origins:
             self._note(request, host, "", status)
         return web.Response(status=status, text=f"error code: {1016 if status == 530 else status}\n")
+
+    def _behind(self, origin: edge_route.Origin, host: str, path: str) -> edge_route.Origin:
+        """Where an origin that is a tunnel leads a request that comes now; what is under way stays where it is."""
+        if self._tunnels is None or not origin.address.endswith(TUNNEL):
+            return origin
+        try:
+            service = self._tunnels.service(origin.address.removesuffix(TUNNEL), host, path)
+        except Rejected as error:
+            raise _Unserved(530) from error
+        if service is None:
+            raise _Unserved(530)
+        if service.startswith("http_status:"):
+            raise _Answered(int(service.removeprefix("http_status:")))
+        url = URL(service)
+        return edge_route.Origin(origin.pool, url.host or "", url.port)
 
     async def _pass_request(
         self, request: web.Request, body: bytes, host: str, origin: edge_route.Origin
