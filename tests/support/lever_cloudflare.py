@@ -75,6 +75,7 @@ class LoadBalancerVendor(ApiFaults):
     state: CloudflareState
     pools: dict[str, str]
     balancer: str
+    url: str
 
     def change(self, region: str, **body: object) -> None:
         """As somebody at the dashboard would."""
@@ -129,7 +130,7 @@ async def balanced(
             zone_id=state.zones[0] if named else "",
             load_balancer_id=balancer if named else "",
         )
-        yield LoadBalancerVendor(driver, sim, state, pools, balancer)
+        yield LoadBalancerVendor(driver, sim, state, pools, balancer, f"http://{address}")
 
 
 @asynccontextmanager
@@ -166,6 +167,7 @@ class TunnelVendor(ApiFaults):
     now: list[float]
     another: Callable[[dict[str, str]], CloudflareTunnel]
     """One more driver, as the next leader has it, over these tunnels."""
+    url: str
 
     def document(self, region: str) -> dict[str, object]:
         return self.world.configuration(self.tunnels[region])["config"]
@@ -219,7 +221,7 @@ async def tunnelled(*, pickup_s: float = 0.0, shared: bool = False) -> AsyncIter
             )
 
         driver = another({**tunnels, "gone": "7b0c3b9e-0000-4000-8000-000000000000"})
-        yield TunnelVendor(driver, sim, world, tunnels, connectors, now, another)
+        yield TunnelVendor(driver, sim, world, tunnels, connectors, now, another, f"http://{address}")
 
 
 @asynccontextmanager
