@@ -76,6 +76,7 @@ class LoadBalancerVendor(ApiFaults):
     pools: dict[str, str]
     balancer: str
     url: str
+    now: list[float]
 
     def change(self, region: str, **body: object) -> None:
         """As somebody at the dashboard would."""
@@ -106,7 +107,8 @@ async def balanced(
     named: bool = True,
 ) -> AsyncIterator[LoadBalancerVendor]:
     """An edge with a monitored pool for each region; no pool is behind the name of `gone`."""
-    state = CloudflareState()
+    now = [1000.0]
+    state = CloudflareState(monotonic=lambda: now[0])
     monitor = state.add_monitor("third net")
     pools = {
         name: state.add_pool(
@@ -130,7 +132,7 @@ async def balanced(
             zone_id=state.zones[0] if named else "",
             load_balancer_id=balancer if named else "",
         )
-        yield LoadBalancerVendor(driver, sim, state, pools, balancer, f"http://{address}")
+        yield LoadBalancerVendor(driver, sim, state, pools, balancer, f"http://{address}", now)
 
 
 @asynccontextmanager
