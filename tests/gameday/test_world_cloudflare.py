@@ -4,7 +4,7 @@ import asyncio
 
 import aiohttp
 import pytest
-from world_vendors import check_cloudflare
+from world_cloudflare_spec import check
 
 from holdfast_gameday.world.cloudflare import CloudflareApi, Fault, Token
 from holdfast_gameday.world.cloudflare_limit import RequestLimit
@@ -33,7 +33,7 @@ class Api:
         async with self.session.request(method, f"{self.url}{path}", headers=headers, json=json) as answer:
             body = await answer.json()
             self.headers = answer.headers
-        check_cloudflare(method, template, answer.status, body)
+        check(method, path, b"", answer.status, body)
         assert answer.status == status, body
         return body["result"] if status == 200 else body["errors"][0]["code"]
 

@@ -53,9 +53,11 @@ async def world():
         at = await stack.enter_async_context(serve.serving(application, "127.0.0.1", 0))
         here.service = f"http://{at}"
         here.fra = here.tunnels.add("fra", [{"hostname": HOST, "service": here.service}, CATCH_ALL])
-        state.add_load_balancer(HOST, [state.add_pool("fra", f"{here.fra}.cfargotunnel.com")])
-        edge = Edge(state, origin_tls=None, tunnels=here.tunnels)
-        here.url = f"http://{await stack.enter_async_context(edge.serving('127.0.0.1', 0))}"
+        monitor = state.add_monitor("third net")
+        here.pool = state.add_pool("fra", f"{here.fra}.cfargotunnel.com", monitor=monitor)
+        state.add_load_balancer(HOST, [here.pool])
+        here.state, here.edge = state, Edge(state, origin_tls=None, tunnels=here.tunnels)
+        here.url = f"http://{await stack.enter_async_context(here.edge.serving('127.0.0.1', 0))}"
         here.session = await stack.enter_async_context(aiohttp.ClientSession())
         yield here
 
@@ -77,3 +79,12 @@ async def test_a_running_stream_outlives_the_rule_that_turns_new_ones_away(world
         assert await ws.receive_str() == "still here"
     world.rule(world.service)
     assert await world.ask() == 200
+
+
+async def test_a_monitor_sees_what_a_call_would_see(world):
+    found = []
+    for prepare in (lambda: None, lambda: world.tunnels.run(world.fra), lambda: world.rule("http_status:503")):
+        prepare()
+        await world.edge.monitors.round()
+        found.append(world.state.health[world.pool])
+    assert found == [False, True, False]

@@ -11,7 +11,6 @@ from typing import Any
 
 import msgspec
 from jsonschema import Draft202012Validator
-from openapi_schema_validator import OAS30Validator
 from picows import WSListener, WSMsgType, ws_connect
 
 SPECS = Path(__file__).parents[1] / "contract" / "specs"
@@ -49,19 +48,6 @@ def check_realtime_event(event: dict[str, Any]) -> None:
     assert kind is not None, f"the description has no event {event['type']}"
     errors = [f"{error.json_path}: {error.message}" for error in _event_validator(kind).iter_errors(event)]
     assert not errors, f"{event['type']}: {errors}"
-
-
-def check_cloudflare(method: str, path: str, status: int, body: Any) -> None:
-    """`path` is a template of the description, which asks a failure to be a success too: it is checked as a failure."""
-    spec = _spec("cloudflare-load-balancer")
-    answers = spec["paths"][path][method.lower()]["responses"]
-    if 200 <= status < 300:
-        schema = answers[str(status)]["content"]["application/json"]["schema"]
-    else:
-        schema = {"$ref": "#/components/schemas/load-balancing_api-response-common-failure"}
-    validator = OAS30Validator({**schema, "components": spec["components"]})
-    errors = [f"{error.json_path}: {error.message}" for error in validator.iter_errors(body)]
-    assert not errors, f"{method} {path} {status}: {errors}"
 
 
 class RealtimeClient(WSListener):

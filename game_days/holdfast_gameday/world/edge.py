@@ -260,16 +260,18 @@ class Edge:
         """A monitor's request; its status, or the edge's own for an origin that gave none."""
         assert self._session is not None
         scheme = "https" if self._tls else "http"
-        url = URL(f"{scheme}://{self._resolve(address)}:{port or self._manners.origin_port}{path}", encoded=True)
         try:
+            behind = self._behind(edge_route.Origin("", address, port), host, path)
+            at = f"{self._resolve(behind.address)}:{behind.port or self._manners.origin_port}"
             with _named_failures():
                 async with asyncio.timeout(timeout_s), self._session.get(
-                    url, headers={"Host": host, "User-Agent": "Cloudflare-Traffic-Manager/1.0"},
+                    URL(f"{scheme}://{at}{path}", encoded=True),
+                    headers={"Host": host, "User-Agent": "Cloudflare-Traffic-Manager/1.0"},
                     server_hostname=self._sni(host), ssl=self._tls or False, allow_redirects=False,
                 ) as answer:  # fmt: skip
                     return answer.status
-        except _Unserved as unserved:
-            return unserved.status
+        except (_Answered, _Unserved) as ended:
+            return ended.status
 
     def _url(self, request: web.Request, origin: edge_route.Origin) -> URL:
         address, port = self._resolve(origin.address), origin.port or self._manners.origin_port

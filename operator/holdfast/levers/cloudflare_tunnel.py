@@ -136,7 +136,7 @@ class CloudflareTunnel:
             Connector(
                 id=str(each.get("id") or ""),
                 connected=any(conn.get("is_pending_reconnect") is not True for conn in each.get("conns") or ()),
-                runs=int(each.get("config_version") or 0),
+                runs=runs if isinstance(runs := each.get("config_version"), int) else 0,
             )
             for each in listed
         )
@@ -184,7 +184,11 @@ class CloudflareTunnel:
                 f"the tunnel of {region} lacks our mark; add an ingress rule with the hostname "
                 f'"{ingress.marker(self._zone, region)}" and the service "http_status:404" above the catch-all',
             )
-        return _Document(int(answer.get("version") or 0), config, rules, mark)
+        version = answer.get("version")
+        if not isinstance(version, int):
+            words = f"lever {self._name}: the configuration of the tunnel of {region} tells no version"
+            raise DriverError("Malformed", words, retryable=True)
+        return _Document(version, config, rules, mark)
 
     def _fence(self, document: _Document, region: str, epoch: int) -> None:
         if document.mark.epoch > epoch:

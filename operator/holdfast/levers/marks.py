@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+EPOCH_DIGITS_MAX = 18
+
 
 @dataclass(frozen=True, slots=True)
 class Mark:
@@ -30,7 +32,8 @@ def parse(description: str, zone: str, region: str = "") -> Mark | None:
         return None
     if rest and rest[0].startswith("epoch="):
         digits = rest[0].removeprefix("epoch=")
-        return Mark(epoch=int(digits) if digits.isdecimal() else 0, words=tuple(rest[1:]))
+        known = digits.isdecimal() and len(digits) <= EPOCH_DIGITS_MAX
+        return Mark(epoch=int(digits) if known else 0, words=tuple(rest[1:]))
     return Mark(epoch=0, words=tuple(rest))
 
 

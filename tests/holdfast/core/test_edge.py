@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import pytest
 from core_builders import region, zone
+from hypothesis import given
+from hypothesis import strategies as st
 
 from holdfast.core import edge
 from holdfast.core.edge import Balancer, Found
@@ -136,3 +138,37 @@ def test_every_problem_names_what_was_seen():
     found = Found(Balancer(("pool-x",), "pool-x", "geo"), unmonitored=("pool-fra",), rules=1)
     for problem in edge.problems(THREE, REGIONS, POOLS, found):
         assert any(word in problem.message for word in ("pool-x", "geo", "pool-fra", "fra", "1"))
+
+
+NAMES = ("fra", "ams", "par", "waw")
+SOME = st.lists(st.sampled_from([*(f"pool-{name}" for name in NAMES), "pool-x"]), max_size=5).map(tuple)
+PLACES = st.dictionaries(st.sampled_from(["DE", "NL", "WEU"]), SOME, max_size=3)
+
+
+@given(
+    found=st.builds(
+        Balancer, default_pools=SOME, fallback_pool=st.sampled_from(["", "pool-fra", "pool-x"]),
+        region_pools=PLACES, country_pools=PLACES, pop_pools=PLACES, steering=st.sampled_from(["off", "geo", ""]),
+    ),
+    abroad=st.sets(st.sampled_from(NAMES), max_size=3),
+    standby=st.sets(st.sampled_from(NAMES), max_size=4),
+)  # fmt: skip
+def test_what_is_wanted_never_leaves_the_residency_nor_empties_a_list_and_is_wanted_no_more(found, abroad, standby):
+    regions = {name: region(name, jurisdiction="us" if name in abroad else "eu") for name in NAMES}
+    of = zone(NAMES, (), weights=dict.fromkeys(standby, 0))
+    pools = {name: f"pool-{name}" for name in NAMES}
+    legal = {pools[name] for name in NAMES if name not in abroad}
+
+    made = edge.wanted(of, regions, pools, Found(found))
+
+    assert made is not None
+    assert made.fallback_pool in legal
+    for _, listed in made.lists():
+        assert set(listed) == legal
+        assert len(listed) == len(legal)
+    for place, listed in found.country_pools.items():
+        kept = [pool for pool in dict.fromkeys(listed) if pool in legal]
+        assert list(made.country_pools[place][: len(kept)]) == kept
+    assert edge.wanted(of, regions, pools, Found(made)) == made
+    inherent = {edge.EMPTY_WITHOUT_A_REGION} if len(legal) == 1 else set()
+    assert set(codes(made, of, regions, pools)) == inherent
