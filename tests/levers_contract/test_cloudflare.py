@@ -124,13 +124,34 @@ async def test_each_refusal_has_a_stable_code(vendor, status, code, retryable):
     assert (refused.value.code, refused.value.retryable) == (code, retryable)
 
 
-async def test_an_answer_that_is_not_the_apis_says_nothing_of_a_write():
+def api_of(answer) -> CloudflareApi:
+    """The API behind something that answers for it."""
+    http = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+    return CloudflareApi(lever="edge", api_url="https://api.cloudflare.com", token=token, http=http, budget=plenty())
+
+
+@pytest.mark.parametrize("body", ["<html>", "[]", '{"success": true, "result": []}'])
+async def test_an_answer_that_is_not_the_apis_says_nothing_of_a_write(body):
     """A proxy on the way may answer 200 with a page of its own."""
-    http = httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(200, text="<html>")))
-    api = CloudflareApi(lever="edge", api_url="https://api.cloudflare.com", token=token, http=http, budget=plenty())
     with pytest.raises(DriverError) as odd:
-        await api.one("PATCH", "/accounts/a/load_balancers/pools/p", body={}, urgent=True)
-    assert (odd.value.code, odd.value.outcome_unknown) == ("Malformed", True)
+        await api_of(lambda _: httpx.Response(200, text=body)).one("PATCH", "/accounts/a", body={}, urgent=True)
+    assert (odd.value.code, odd.value.retryable, odd.value.outcome_unknown) == ("Malformed", True, True)
+
+
+async def test_a_list_that_is_none_is_told():
+    with pytest.raises(DriverError) as odd:
+        await api_of(lambda _: httpx.Response(200, json={"success": True, "result": {}})).many("/x", urgent=False)
+    assert (odd.value.code, odd.value.outcome_unknown) == ("Malformed", False)
+
+
+@pytest.mark.parametrize(("method", "unknown"), [("GET", False), ("PATCH", True), ("PUT", True), ("DELETE", True)])
+async def test_a_deadline_that_passes_leaves_a_write_unknown_and_a_read_merely_unread(method, unknown):
+    def silent(_: httpx.Request) -> httpx.Response:
+        raise TimeoutError
+
+    with pytest.raises(DriverError) as late:
+        await api_of(silent).ask(method, "/x", urgent=True)
+    assert (late.value.code, late.value.retryable, late.value.outcome_unknown) == ("Timeout", True, unknown)
 
 
 async def test_after_a_429_nothing_is_sent_until_the_vendor_listens_again():
@@ -166,3 +187,24 @@ async def test_no_error_carries_the_token(vendor):
         with pytest.raises(DriverError) as refused:
             await vendor.driver.read("fra")
         assert TOKEN not in str(refused.value)
+
+
+async def test_a_region_without_a_pool_is_told_before_anything_is_asked(vendor):
+    with pytest.raises(DriverError) as refused:
+        await vendor.driver.read("par")
+    assert (refused.value.code, refused.value.retryable) == ("NoOrigin", False)
+    assert "spec.origins" in str(refused.value)
+    assert vendor.requests() == 0
+
+
+async def test_the_budget_that_is_told_shrinks_with_every_request(vendor):
+    before = vendor.driver.budget()
+    await vendor.driver.apply(OFF)
+    assert (before.left - vendor.driver.budget().left, before.reserve) == (2, 100)
+    assert vendor.driver.name == "edge"
+
+
+async def test_an_epoch_that_no_operator_wrote_fences_nobody(vendor):
+    vendor.change("fra", description=f"holdfast:eu/fra epoch={'9' * 40}")
+    await vendor.driver.apply(OFF)
+    assert (await vendor.driver.read("fra")).epoch == 7

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
-from lever_cloudflare import HOST, TOKEN, rules, tunnelled
+from lever_cloudflare import HOST, TOKEN, plenty, rules, token, tunnelled
 
 from holdfast.levers.base import DriverError, OriginChange, OriginReading
+from holdfast.levers.cloudflare_tunnel import CloudflareTunnel
 from holdfast_gameday.world.cloudflare import Fault
 
 OFF = OriginChange(region="fra", enabled=False, epoch=7)
@@ -265,3 +267,33 @@ async def test_a_tunnel_without_a_service_for_the_host_is_told(vendor):
     reading = await vendor.driver.read("fra")
     assert reading == OriginReading("fra", enabled=False, drift=reading.drift)
     assert "add one above the catch-all" in reading.drift[0]
+
+
+async def test_a_region_without_a_tunnel_is_told_before_anything_is_asked(vendor):
+    with pytest.raises(DriverError) as refused:
+        await vendor.driver.read("par")
+    assert (refused.value.code, refused.value.retryable) == ("NoOrigin", False)
+    assert vendor.requests() == 0
+
+
+async def test_a_cordon_costs_two_requests_and_a_reading_two(vendor):
+    before = vendor.driver.budget().left
+    await vendor.driver.apply(OFF)
+    await vendor.driver.read("fra")
+    assert before - vendor.driver.budget().left == 4
+    assert vendor.driver.name == "tunnel"
+
+
+async def test_a_document_without_a_version_is_not_believed():
+    """Without it nobody could tell which connectors have heard of a cordon."""
+    told = {"config": {"ingress": rules("fra")}, "source": "cloudflare"}
+    http = httpx.AsyncClient(
+        transport=httpx.MockTransport(lambda _: httpx.Response(200, json={"success": True, "result": told}))
+    )
+    driver = CloudflareTunnel(
+        name="tunnel", zone="eu", api_url="https://api.cloudflare.com", account_id="a", host=HOST,
+        tunnels={"fra": "t"}, token=token, http=http, budget=plenty(), random_bytes=bytes,
+    )  # fmt: skip
+    with pytest.raises(DriverError) as odd:
+        await driver.apply(OFF)
+    assert (odd.value.code, odd.value.retryable, odd.value.outcome_unknown) == ("Malformed", True, False)
