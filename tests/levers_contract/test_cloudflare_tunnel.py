@@ -131,6 +131,19 @@ async def test_a_connection_that_is_only_pending_is_not_waited_for(slow):
     assert [each.connected for each in await slow.driver.connectors("fra")] == [True, False]
 
 
+async def test_a_connector_without_a_document_holds_up_a_cordon_and_no_return(vendor):
+    """A cloudflared that has just started answers 503; one that goes by a file of its own may answer calls."""
+    bare = vendor.world.run(vendor.tunnels["fra"])
+    vendor.world.connector(vendor.tunnels["fra"], bare).bare = True
+    assert (await vendor.driver.read("fra")).enabled is True
+    await vendor.driver.apply(OFF)
+    reading = await vendor.driver.read("fra")
+    assert reading.enabled is True
+    assert reading.drift == (f"connector {bare} has taken up no version of the document",)
+    await vendor.driver.apply(ON)
+    assert (await vendor.driver.read("fra")).enabled is True
+
+
 async def test_a_region_out_of_reach_is_cordoned_in_the_document_and_the_reading_says_what_that_means(vendor):
     vendor.world.lose(vendor.tunnels["fra"], vendor.connectors["fra"])
     before = await vendor.driver.read("fra")

@@ -40,6 +40,7 @@ class Version:
 class Connector:
     """One cloudflared. It answers nothing while it is lost or kicked; `stuck` keeps it at its version.
 
+    `bare`: it reports version -1, as one does that has no document yet or goes by a file of its own.
     `barred`: it is to connect again, and its secret is no longer the tunnel's.
     """
 
@@ -50,6 +51,7 @@ class Connector:
     lost_at: float | None = None
     back_at: float = float("-inf")
     barred: bool = False
+    bare: bool = False
     stuck: int | None = None
 
 
@@ -235,7 +237,8 @@ class Tunnels:
         ]  # fmt: skip
         return {
             "id": connector.id, "arch": "linux_amd64", "version": "2026.8.0", "features": ["ha-origin"],
-            "run_at": connector.run_at, "config_version": self._runs(tunnel, connector).number, "conns": conns,
+            "run_at": connector.run_at, "conns": conns,
+            "config_version": -1 if connector.bare else self._runs(tunnel, connector).number,
         }  # fmt: skip
 
     def _now(self) -> str:

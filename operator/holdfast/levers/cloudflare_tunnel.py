@@ -33,11 +33,15 @@ SECRET_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class Connector:
-    """One cloudflared. `connected`: it has a connection that carries traffic now. `runs`: its document's version."""
+    """One cloudflared. `connected`: it has a connection that carries traffic now.
+
+    `runs`: its document's version; None when it has taken up none, as one that has only just started, which answers
+    503 until then, or one that was told to go by a file of its own.
+    """
 
     id: str
     connected: bool
-    runs: int
+    runs: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,17 +90,22 @@ class CloudflareTunnel:
         document = await self._document(region, urgent=False)
         connectors = await self.connectors(region)
         connected = [each for each in connectors if each.connected]
-        behind = [each for each in connected if each.runs < document.mark.since]
         on = ingress.answers(document.rules, self._host)
         meant = not ingress.cordoned(document.rules, self._zone, region, self._host)
-        drift = [*self._drift(region, on=on, meant=meant)]
+        since = document.mark.since
+        behind = [each for each in connected if each.runs is not None and each.runs < since]
+        without = [each for each in connected if each.runs is None]
+        drift = self._drift(region, on=on, meant=meant)
         if not connected:
             lost = f"; {len(connectors)} still listed as reconnecting" if connectors else ""
             drift.append(f"no connector is connected, so nothing is routed here whatever the document says{lost}")
         for each in behind:
-            words = f"connector {each.id} runs version {each.runs}, turned {'on' if meant else 'off'} in version"
-            drift.append(f"{words} {document.mark.since}")
-        enabled = not on if behind and on is meant else on
+            turned = f"turned {'on' if meant else 'off'} in version {since}"
+            drift.append(f"connector {each.id} runs version {each.runs}, {turned}")
+        drift += [f"connector {each.id} has taken up no version of the document" for each in without]
+        # Who has no document does not serve for certain, so that it holds up a cordon and no return.
+        unheard = behind or (without and not meant)
+        enabled = not on if unheard and on is meant else on
         return OriginReading(region, enabled, document.mark.epoch, drift=tuple(drift))
 
     def normalise(self, change: OriginChange) -> OriginReading:
@@ -136,7 +145,7 @@ class CloudflareTunnel:
             Connector(
                 id=str(each.get("id") or ""),
                 connected=any(conn.get("is_pending_reconnect") is not True for conn in each.get("conns") or ()),
-                runs=runs if isinstance(runs := each.get("config_version"), int) else 0,
+                runs=runs if isinstance(runs := each.get("config_version"), int) and runs >= 0 else None,
             )
             for each in listed
         )
