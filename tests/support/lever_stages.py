@@ -7,10 +7,8 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import pytest
-from lever_cloudflare import load_balancer
-from lever_kamailio import two_proxies
-from lever_cloudflare import load_balancer, plain_load_balancer
 from lever_cloudflare import load_balancer, plain_load_balancer, tunnel
+from lever_kamailio import two_proxies
 from lever_memory import memory
 from lever_vendor import OriginVendor, PointingVendor
 
