@@ -217,6 +217,10 @@ class View:
         step = self.remembered(region).step
         return 100 if step is None or step >= len(self.zone.ramp) else self.zone.ramp[step]
 
+    def given(self, region: str) -> int:
+        """The percentage asked of the levers: all of it where no other region is able to take the rest."""
+        return self.share(region) if any(name != region for name in self.able()) else 100
+
     def lever(self, name: str) -> Lever:
         """One of the zone's levers; KeyError for another's."""
         return {lever.name: lever for lever in self.zone.levers}[name]

@@ -143,7 +143,7 @@ def _in_sync(name: str, view: View) -> Condition:
     if not states:
         return Condition(ROUTE_IN_SYNC, None, Reason(reasons.NO_ORIGIN, f"{name} has no origin at any lever"))
     if differing:
-        word = f"on with {view.share(name)} %" if wanted and view.share(name) < 100 else "on" if wanted else "off"
+        word = f"on with {view.given(name)} %" if wanted and view.given(name) < 100 else "on" if wanted else "off"
         message = f"not yet {word} at {', '.join(differing)}"
         return Condition(ROUTE_IN_SYNC, False, Reason(reasons.ROUTE_DIFFERS, message))
     if unknown:

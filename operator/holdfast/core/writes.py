@@ -75,13 +75,13 @@ def as_wanted(region: str, lever: str, view: View, *, enabled: bool) -> bool:
     """Whether an origin was read to be as it is to be, its share included where the lever takes one."""
     state = view.origin(lever, region)
     weighted = view.lever(lever).weighted
-    return state.enabled is enabled and (not weighted or not enabled or state.share == view.share(region))
+    return state.enabled is enabled and (not weighted or not enabled or state.share == view.given(region))
 
 
 def _write(region: str, lever: str, view: View, *, enabled: bool, fence: Fence) -> SetOrigin:
     remembered = view.remembered(region)
     code = CODES[remembered.standing[0]] if remembered.standing else reasons.REGION_RECOVERED
-    share = view.share(region) if enabled else 0
+    share = view.given(region) if enabled else 0
     word = "off" if not enabled else "on" if share == 100 else f"on-{share}"
     key = f"{fence.zone}/{fence.epoch}/{lever}/{region}/{word}"
     why = remembered.reason or f"{region} is to be {word}"

@@ -226,3 +226,15 @@ def test_every_override_of_a_plan_is_told():
     named = tuple(Override(name, reasons.BUDGET, 60.0, "now") for name in ("fra", "ams"))
     seen = view(routes=origins(zone(), off=["fra", "ams"]), budgets={"edge": Budget(0)}, overrides=named)
     assert [each.override for each in writes.steps(seen, FENCE).overridden] == list(named)
+
+
+def test_a_region_on_its_ramp_that_is_alone_is_given_everything():
+    """What its pool sheds would go nowhere: nobody else is able to take it."""
+    of = zone(weighted=("edge",))
+    memory = joined(of, fra=cordoned(ago_s=1000.0, stands=False, step=0))
+    states = (OriginState("edge", "fra", True, share=5), OriginState("edge", "ams", True, share=100))
+    beside, alone = view(of, memory=memory, routes=states), view(of, {"ams": DOWN}, memory=memory, routes=states)
+
+    assert not [each for each in writes.steps(beside, FENCE).steps if isinstance(each, SetOrigin)]
+    (write,) = [each for each in writes.steps(alone, FENCE).steps if isinstance(each, SetOrigin)]
+    assert (write.region, write.enabled, write.share) == ("fra", True, 100)
