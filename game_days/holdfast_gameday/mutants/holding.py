@@ -86,8 +86,8 @@ DEFECTS = (
         name="ramp-taken-at-a-run",
         harm="a region that came back cold gets all its calls within seconds",
         module="guards",
-        text="    ramp,\n    budget,\n)",
-        becomes="    budget,\n)",
+        text="    ramp,\n    drift,\n",
+        becomes="    drift,\n",
     ),
     Defect(
         name="ramp-skipped",
