@@ -14,7 +14,7 @@ from holdfast.core import copies, fallback, status
 from holdfast.core.values import AgentRef, Carrier, Region, Zone
 from holdfast.desired import AgentEntry, Desired
 from holdfast.errors import DriverError
-from holdfast.levers.twilio_application import Application, TwilioApplications
+from holdfast.levers.base import Pointer, PointingDriver
 from holdfast.telemetry import Metrics
 
 log = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ EVERY_S = 15.0
 LOOK_S = 1.0
 TWILIO = "twilio"
 
-Accounts = Callable[[Zone, Carrier], TwilioApplications]
+Accounts = Callable[[Zone, Carrier], PointingDriver]
 
 
 class ApplicationLoop:
@@ -49,7 +49,7 @@ class ApplicationLoop:
         self._stones = stones
         self._clock = clock
         self._metrics = metrics
-        self._done: dict[tuple[str, str], tuple[Application, float]] = {}
+        self._done: dict[tuple[str, str], tuple[Pointer, float]] = {}
         self._again: dict[str, float] = {}
         self._removed: set[tuple[str, str]] = set()
         self._conditions: dict[AgentRef, status.Condition] = {}
@@ -88,13 +88,16 @@ class ApplicationLoop:
         regions: Mapping[str, Region],
     ) -> None:
         desired = fallback.application(agent, zone, host=regions[chosen.region].host)
-        wanted = Application(desired.friendly_name, desired.voice_url, desired.fallback_url)
-        key, now = (carrier.name, wanted.friendly_name), self._clock()
+        wanted = Pointer(desired.friendly_name, desired.voice_url, desired.fallback_url)
+        key, now = (carrier.name, wanted.name), self._clock()
         last, at = self._done.get(key, (None, float("-inf")))
         if (last == wanted and now - at < EVERY_S) or now < self._again.get(carrier.name, 0.0) or not self._leading():
             return
         try:
-            wrote = await self._accounts(zone, carrier).ensure(wanted)
+            account = self._accounts(zone, carrier)
+            wrote = await account.read(wanted.name) != wanted
+            if wrote:
+                await account.apply(wanted)
         except DriverError as e:
             self._again[carrier.name] = now + (e.retry_after_s or (2.0 if e.retryable else EVERY_S))
             self._done.pop(key, None)

@@ -17,6 +17,7 @@ from holdfast.core.values import Carrier, Lever, Region, Zone
 from holdfast.levers.base import RoutingDriver
 from holdfast.levers.budget import RateBudget
 from holdfast.levers.cloudflare_load_balancer import CloudflareLoadBalancer
+from holdfast.levers.twilio_api import API_URL, TwilioAccount, TwilioApi
 from holdfast.levers.twilio_application import TwilioApplications
 
 CLOUDFLARE = "cloudflareloadbalancer"
@@ -24,7 +25,8 @@ CLOUDFLARE_API = "https://api.cloudflare.com/client/v4"
 # Cloudflare allows 1200 requests per 300 s; three regions and a human share them. The reserve serves failover alone.
 CLOUDFLARE_REQUESTS, CLOUDFLARE_WINDOW_S, CLOUDFLARE_RESERVE = 360, 300.0, 120
 TWILIO = "twilio"
-TWILIO_API = "https://api.twilio.com"
+# Twilio counts open requests, not requests made; this only keeps a loop of ours from being a burden.
+TWILIO_REQUESTS, TWILIO_WINDOW_S, TWILIO_RESERVE = 1200, 60.0, 200
 
 
 def public_tls(extra_ca_file: str | None) -> ssl.SSLContext:
@@ -106,12 +108,16 @@ class Vendors:
                 return values["apiKey"].decode(), values["apiSecret"].decode()
             return carrier.account_sid, await self._secrets.text(carrier.secret, "authToken")
 
-        driver = TwilioApplications(
+        budget = RateBudget(
+            requests=TWILIO_REQUESTS, window_s=TWILIO_WINDOW_S, reserve=TWILIO_RESERVE, clock=self._clock
+        )
+        api = TwilioApi(
             name=carrier.name,
-            api_url=carrier.api_url or TWILIO_API,
-            account_sid=carrier.account_sid,
+            account=TwilioAccount(carrier.account_sid, api_url=carrier.api_url or API_URL),
             credentials=credentials,
             http=self._http,
+            budget=budget,
         )
+        driver = TwilioApplications(name=carrier.name, mark=f"holdfast {zone.name}/", api=api)
         self._carriers[zone.name, carrier.name] = (carrier, driver)
         return driver

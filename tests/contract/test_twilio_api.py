@@ -80,7 +80,7 @@ async def test_an_application_and_a_trunk_exclude_each_other_on_a_number(sim: Tw
     (number,) = await sdk(client.incoming_phone_numbers.list, phone_number=w.NUMBER)
     application = number.voice_application_sid
     assert application is not None
-    trunk = "TK" + "c" * 32
+    trunk = sim.state.add_trunk(sim.state.accounts[w.ACCOUNT]).sid
     number = await sdk(client.incoming_phone_numbers(number.sid).update, trunk_sid=trunk)
     assert (number.trunk_sid, number.voice_application_sid) == (trunk, None)
     number = await sdk(client.incoming_phone_numbers(number.sid).update, voice_application_sid=application)

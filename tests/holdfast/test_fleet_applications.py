@@ -11,6 +11,8 @@ from holdfast.core.agents import AgentSpec, Attempt, Number, Persona
 from holdfast.core.values import AgentRef, Carrier, Region, Zone, ZoneRegion
 from holdfast.desired import AgentEntry, Desired
 from holdfast.fleet_applications import ApplicationLoop
+from holdfast.levers.budget import RateBudget
+from holdfast.levers.twilio_api import TwilioAccount, TwilioApi
 from holdfast.levers.twilio_application import TwilioApplications
 
 AGENT = AgentRef("clinic", "front-desk")
@@ -46,9 +48,14 @@ class Desk:
             self.desired.put_region(Region(name, f"{name}.voice.example.com", "eu", domain))
         self.desired.put_agent(AgentEntry(AGENT, "u-1", 1, zone="eu", spec=SPEC))
         http = httpx.AsyncClient(transport=httpx.MockTransport(self.twilio))
-        account = TwilioApplications(
-            name="twilio-eu", api_url="https://api.twilio.com", account_sid="AC1", credentials=self.key, http=http
+        api = TwilioApi(
+            name="twilio-eu",
+            account=TwilioAccount("AC1"),
+            credentials=self.key,
+            http=http,
+            budget=RateBudget(requests=100, window_s=60, reserve=10, clock=lambda: self.now),
         )
+        account = TwilioApplications(name="twilio-eu", mark="holdfast eu/", api=api)
         self.loop = ApplicationLoop(
             zone="eu",
             desired=self.desired,

@@ -10,16 +10,22 @@ import pytest
 from lever_cloudflare import load_balancer, plain_load_balancer, tunnel
 from lever_kamailio import two_proxies
 from lever_memory import memory
+from lever_twilio import applications, numbers, trunk, weighted_trunk
 from lever_vendor import OriginVendor, PointingVendor
 
 ORIGIN_VENDORS: Mapping[str, Callable[[], AbstractAsyncContextManager[OriginVendor]]] = {
     "memory": memory,
     "cloudflare load balancer": load_balancer,
-    "kamailio dispatcher": two_proxies,
     "cloudflare load balancer, unweighted": plain_load_balancer,
     "cloudflare tunnel": tunnel,
+    "kamailio dispatcher": two_proxies,
+    "twilio trunk": trunk,
+    "twilio trunk by weight": weighted_trunk,
 }
-POINTING_VENDORS: Mapping[str, Callable[[], AbstractAsyncContextManager[PointingVendor]]] = {}
+POINTING_VENDORS: Mapping[str, Callable[[], AbstractAsyncContextManager[PointingVendor]]] = {
+    "twilio applications": applications,
+    "twilio numbers": numbers,
+}
 # Those that are the real program: their cases run where Debian's package is.
 PROGRAMS = frozenset({"kamailio dispatcher"})
 

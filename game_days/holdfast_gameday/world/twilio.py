@@ -13,20 +13,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import random
 import ssl
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 
 from holdfast_gameday.world.connections import ConnectionLog
 from holdfast_gameday.world.serve import Address, serving
-from holdfast_gameday.world.twilio_call import Carriage, CarrierCall, EndedBy, Ending, Phone, Target
+from holdfast_gameday.world.twilio_call import CallEvent, Carriage, CarrierCall, EndedBy, Ending, Phone, Target
 from holdfast_gameday.world.twilio_faults import Faults
 from holdfast_gameday.world.twilio_net import Network
 from holdfast_gameday.world.twilio_pacing import Pacer
 from holdfast_gameday.world.twilio_rest import TwilioRest
+from holdfast_gameday.world.twilio_routing import route
 from holdfast_gameday.world.twilio_state import LIVE_STATUSES, CallResource, TwilioState, new_sid
-from holdfast_gameday.world.twilio_stream import StreamOptions
+from holdfast_gameday.world.twilio_stream import StreamError, StreamOptions
 from holdfast_gameday.world.twilio_webhook import Fetcher
 
 _log = logging.getLogger(__name__)
@@ -42,6 +44,10 @@ class TwilioSettings:
     streams: StreamOptions = field(default_factory=StreamOptions)
     concurrency_limit: int | None = None
     """REST requests at a time; more are answered 429."""
+    takes_sip: Callable[[str], bool] = lambda _sip_url: True
+    """Whether an address takes a call that a trunk sends it."""
+    seed: int = 0
+    """Of the draw among a trunk's entries of equal priority."""
 
 
 class TwilioSim:
@@ -55,6 +61,7 @@ class TwilioSim:
         """Every call ever placed, by CallSid."""
         self.address: Address | None = None
         self._settings = settings
+        self._draw = random.Random(settings.seed)  # noqa: S311 - a share of calls is drawn, not a secret
         self._log = log
         self._network = Network(names=settings.names, source=settings.source, trust=settings.trust, log=log)
         self._tasks: asyncio.TaskGroup | None = None
@@ -92,18 +99,19 @@ class TwilioSim:
         account, number = self.state.find_number(to)
         now = self.state.clock()
         resource = CallResource(new_sid("CA"), account.sid, from_number, to, number.sid, now, now)
-        application = account.applications.get(number.voice_application_sid)
-        routed = application or number
+        routed = route(account, number, takes=self._settings.takes_sip, draw=self._draw)
         call = CarrierCall(
             account=account,
             resource=resource,
-            application=application,
+            application=routed.application,
             phone=phone,
             carriage=self._carriage,
-            first=Target(
-                routed.voice_url, routed.voice_method, routed.voice_fallback_url, routed.voice_fallback_method
-            ),
+            first=routed.first,
+            errors=[StreamError(code, detail) for code, detail in routed.errors],
+            refusal=routed.refusal,
         )
+        if routed.sip_url:
+            call.events.append(CallEvent(asyncio.get_running_loop().time(), "sip", routed.sip_url))
         account.calls[resource.sid] = resource
         self.calls[resource.sid] = call
         self._tasks.create_task(self._carry(call))

@@ -53,6 +53,8 @@ class EndedBy(enum.Enum):
     CALLER = "caller"
     WEBHOOK_FAILED = "webhook-failed"
     """Neither the URL nor its fallback gave TwiML."""
+    TRUNK = "trunk"
+    """No entry of the number's trunk took the call, and there is no disaster recovery URL."""
     LOOP = "loop"
     SIMULATOR = "simulator"
     """The practice range was shut down, or broke."""
@@ -124,6 +126,8 @@ class CarrierCall:
     events: list[CallEvent] = field(default_factory=list)
     errors: list[StreamError | FetchFailure] = field(default_factory=list)
     ending: Ending | None = None
+    refusal: Ending | None = None
+    """How the call ends before anything is fetched."""
     over: asyncio.Event = field(default_factory=asyncio.Event)
     _stream: MediaStream | None = None
     _command: Target | Ending | None = None
@@ -177,7 +181,7 @@ class CarrierCall:
         """Returns when the call is over; `ending` then says how."""
         ending = Ending(EndedBy.SIMULATOR, "stopped")
         try:
-            target: Target | Ending = self.first
+            target: Target | Ending = self.refusal or self.first
             for _ in range(VERBS_MAX):
                 if isinstance(target, Ending):
                     ending = target

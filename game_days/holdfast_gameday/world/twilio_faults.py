@@ -18,6 +18,8 @@ class FaultKind(enum.Enum):
     """Does what was asked, then never answers: the connection is dropped after `delay_s`."""
     DROP = "drop"
     """Drops the connection after `delay_s` without doing anything."""
+    STALE = "stale"
+    """A read answers as of before the first write since this fault was armed. Arm it for GET only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +43,10 @@ class Faults:
 
     def heal(self) -> None:
         self._armed.clear()
+
+    def awaits(self, kind: FaultKind) -> bool:
+        """Whether a fault of this kind is armed."""
+        return any(fault.kind is kind for fault, _ in self._armed)
 
     def take(self, method: str, path: str) -> Fault | None:
         """The first armed fault that this request meets; it is spent by one."""

@@ -1,25 +1,24 @@
-"""Twilio's REST API 2010-04-01 as far as a failover operator and a bridge use it: form requests in, JSON out.
+"""Twilio's REST API 2010-04-01 as far as a failover operator and a bridge use it, and what holds for all its APIs.
 
-It reads and writes the state and tells the call engine of updates to live calls; how a call obeys is not its business.
+One server stands for every product and Region; the Host header says which is meant. It reads and writes the state and
+tells the call engine of updates to live calls; how a call obeys is not its business.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
-import json
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
-from urllib.parse import urlencode
 
 from aiohttp import web
 
+from holdfast_gameday.world import twilio_http as http
 from holdfast_gameday.world.connections import ConnectionLog
 from holdfast_gameday.world.twilio_faults import Fault, FaultKind, Faults
+from holdfast_gameday.world.twilio_http import ApiError
 from holdfast_gameday.world.twilio_state import (
     API_VERSION,
     LIVE_STATUSES,
@@ -30,10 +29,10 @@ from holdfast_gameday.world.twilio_state import (
     TwilioState,
     Write,
 )
+from holdfast_gameday.world.twilio_trunking import TwilioTrunking
 
 _ACCOUNTS = f"/{API_VERSION}/Accounts"
-_PAGE_SIZE_DEFAULT = 50
-_PAGE_SIZE_MAX = 1000
+_SEEN = web.RequestKey("seen", TwilioState)
 
 
 class Engine(Protocol):
@@ -46,24 +45,6 @@ class Engine(Protocol):
     def complete(self, call_sid: str) -> None: ...
 
 
-class ApiError(Exception):
-    """Answered as Twilio's error body."""
-
-    def __init__(self, status: int, code: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-
-    def response(self) -> web.Response:
-        body = {
-            "code": self.code,
-            "message": str(self),
-            "more_info": f"https://www.twilio.com/docs/errors/{self.code}",
-            "status": self.status,
-        }
-        return _json(body, status=self.status)
-
-
 @dataclass(slots=True)
 class TwilioRest:
     state: TwilioState
@@ -72,9 +53,11 @@ class TwilioRest:
     log: ConnectionLog | None = None
     concurrency_limit: int | None = None
     _in_flight: int = 0
+    _past: TwilioState | None = None
 
     def application(self) -> web.Application:
         app = web.Application(middlewares=[self._guard])
+        app.add_routes(TwilioTrunking(self._seen, self._account, self._wrote).routes())
         account = _ACCOUNTS + "/{account}"
         app.add_routes(
             [
@@ -125,6 +108,7 @@ class TwilioRest:
             await asyncio.sleep(fault.delay_s)
         if kind is FaultKind.DROP:
             return await _dropped(request, fault)
+        self._keep_past(request, stale=kind is FaultKind.STALE)
         answer = await self._handled(request, handler)
         if kind is FaultKind.COMMIT_THEN_TIMEOUT:
             return await _dropped(request, fault)
@@ -139,7 +123,20 @@ class TwilioRest:
         except ApiError as error:
             return error.response()
         except web.HTTPException:
-            return _not_found(request.path).response()
+            return http.not_found(request.path).response()
+
+    def _keep_past(self, request: web.Request, *, stale: bool) -> None:
+        """A stale read is shown the state as it was before the first write since the fault was armed."""
+        if stale and self._past is not None:
+            request[_SEEN] = self._past
+        if not self.faults.awaits(FaultKind.STALE):
+            self._past = None
+        elif self._past is None and request.method != "GET":
+            self._past = self.state.past()
+
+    def _seen(self, request: web.Request) -> TwilioState:
+        seen: TwilioState = request.get(_SEEN, self.state)
+        return seen
 
     def _record(self, request: web.Request) -> None:
         if self.log is not None and request.transport is not None:
@@ -153,17 +150,23 @@ class TwilioRest:
             )
 
     def _account(self, request: web.Request) -> Account:
-        user, password = _credentials(request)
-        sid = request.match_info.get("account", "")
-        account = self.state.accounts.get(sid)
-        if account is None or not account.admits(user, password):
-            raise ApiError(401, 20003, "Authenticate")
-        return account
+        """The half of the account that the request means, if its key is one of that half."""
+        user, password = http.credentials(request)
+        region, sid = http.region_of(request), request.match_info.get("account")
+        itself = sid is not None and request.path.endswith(f"/{sid}.json")
+        for (owner, where), half in self._seen(request).halves.items():
+            if where != region or sid not in (None, owner) or not half.admits(user, password):
+                continue
+            if itself and user in half.standard_keys:
+                break
+            if half.status == "active" or itself:
+                return half
+        raise ApiError(401, 20003, "Authenticate")
 
     # Accounts and calls
 
     async def _fetch_account(self, request: web.Request) -> web.Response:
-        return _json(self._account(request).shown())
+        return http.answer(self._account(request).shown())
 
     async def _list_calls(self, request: web.Request) -> web.Response:
         account = self._account(request)
@@ -173,14 +176,14 @@ class TwilioRest:
             for call in reversed(account.calls.values())
             if all(getattr(call, name) == request.query[key] for key, name in wanted.items() if key in request.query)
         ]
-        return _page(request, "calls", [call.shown() for call in calls])
+        return http.page(request, "calls", [call.shown() for call in calls])
 
     async def _fetch_call(self, request: web.Request) -> web.Response:
-        return _json(self._call(request).shown())
+        return http.answer(self._call(request).shown())
 
     async def _update_call(self, request: web.Request) -> web.Response:
         call = self._call(request)
-        form = await _form(request)
+        form = await http.form(request)
         if "Url" in form and "Twiml" in form:
             raise ApiError(400, 21219, "Url and Twiml are mutually exclusive")
         status = form.get("Status")
@@ -188,7 +191,7 @@ class TwilioRest:
             raise ApiError(400, 20001, f"Status {status!r} is neither completed nor canceled")
         if call.status not in LIVE_STATUSES:
             if status is not None:
-                raise _not_found(request.path)
+                raise http.not_found(request.path)
             raise ApiError(400, 21220, "Call is not in-progress. Cannot redirect.")
         self._wrote(request, form)
         if status is not None:
@@ -198,7 +201,7 @@ class TwilioRest:
         elif "Url" in form:
             method, fallback = form.get("Method", "POST"), form.get("FallbackUrl", "")
             self.engine.redirect(call.sid, form["Url"], method=method, fallback_url=fallback)
-        return _json(call.shown())
+        return http.answer(call.shown())
 
     def _call(self, request: web.Request) -> CallResource:
         return _found(self._account(request).calls, request)
@@ -208,23 +211,23 @@ class TwilioRest:
     async def _list_applications(self, request: web.Request) -> web.Response:
         account, name = self._account(request), request.query.get("FriendlyName")
         found = [app.shown() for app in account.applications.values() if name in (None, app.friendly_name)]
-        return _page(request, "applications", found)
+        return http.page(request, "applications", found)
 
     async def _create_application(self, request: web.Request) -> web.Response:
-        form = await _form(request)
+        form = await http.form(request)
         application = self.state.add_application(self._account(request), **_fields(form, Application.WRITABLE))
         self._wrote(request, form, resource=f"Applications/{application.sid}")
-        return _json(application.shown(), status=201)
+        return http.answer(application.shown(), status=201)
 
     async def _fetch_application(self, request: web.Request) -> web.Response:
-        return _json(_found(self._account(request).applications, request).shown())
+        return http.answer(_found(self._account(request).applications, request).shown())
 
     async def _update_application(self, request: web.Request) -> web.Response:
-        form = await _form(request)
+        form = await http.form(request)
         application = _found(self._account(request).applications, request)
         self._assign(application, _fields(form, Application.WRITABLE))
         self._wrote(request, form)
-        return _json(application.shown())
+        return http.answer(application.shown())
 
     async def _delete_application(self, request: web.Request) -> web.Response:
         account = self._account(request)
@@ -246,13 +249,13 @@ class TwilioRest:
             if query.get("PhoneNumber", "") in number.phone_number
             and query.get("FriendlyName") in (None, number.friendly_name or number.phone_number)
         ]
-        return _page(request, "incoming_phone_numbers", found)
+        return http.page(request, "incoming_phone_numbers", found)
 
     async def _fetch_number(self, request: web.Request) -> web.Response:
-        return _json(_found(self._account(request).numbers, request).shown())
+        return http.answer(_found(self._account(request).numbers, request).shown())
 
     async def _update_number(self, request: web.Request) -> web.Response:
-        account, form = self._account(request), await _form(request)
+        account, form = self._account(request), await http.form(request)
         number = _found(account.numbers, request)
         fields = _fields(form, Number.WRITABLE)
         application, trunk = fields.get("voice_application_sid"), fields.get("trunk_sid")
@@ -260,13 +263,15 @@ class TwilioRest:
             raise ApiError(400, 21502, "TrunkSid and VoiceApplicationSid are mutually exclusive")
         if application and application not in account.applications:
             raise ApiError(400, 21218, f"Invalid ApplicationSid {application}")
+        if trunk and trunk not in account.trunks:
+            raise ApiError(400, 20001, f"TrunkSid {trunk} is no trunk of the account")
         self._assign(number, fields)
         if application:
             number.trunk_sid = ""
         elif trunk:
             number.voice_application_sid = ""
         self._wrote(request, form)
-        return _json(number.shown())
+        return http.answer(number.shown())
 
     # Writing
 
@@ -276,8 +281,9 @@ class TwilioRest:
         target.updated_at = self.state.clock()
 
     def _wrote(self, request: web.Request, form: Mapping[str, str], *, resource: str = "") -> None:
-        user, _ = _credentials(request)
-        path = resource or request.path.partition("/Accounts/")[2].partition("/")[2].removesuffix(".json")
+        user, _ = http.credentials(request)
+        after = request.path.partition("/Accounts/")[2].partition("/")[2] or request.path.split("/", 2)[2]
+        path = resource or after.removesuffix(".json")
         source = request.remote or ""
         self.state.writes.append(Write(self.state.clock(), time.monotonic(), user, source, path, dict(form)))
 
@@ -289,34 +295,15 @@ def _found(kept: Mapping[str, _Resource], request: web.Request) -> _Resource:
     try:
         return kept[request.match_info["sid"]]
     except KeyError:
-        raise _not_found(request.path) from None
-
-
-def _not_found(path: str) -> ApiError:
-    return ApiError(404, 20404, f"The requested resource {path} was not found")
-
-
-def _credentials(request: web.Request) -> tuple[str, str]:
-    scheme, _, encoded = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "basic":
-        return "", ""
-    try:
-        user, _, password = base64.b64decode(encoded, validate=True).decode().partition(":")
-    except (binascii.Error, ValueError):
-        return "", ""
-    return user, password
-
-
-async def _form(request: web.Request) -> dict[str, str]:
-    if request.body_exists and request.content_type != "application/x-www-form-urlencoded":
-        raise ApiError(400, 20001, "Requests must be form-encoded")
-    return {name: str(value) for name, value in (await request.post()).items()}
+        raise http.not_found(request.path) from None
 
 
 def _fields(form: Mapping[str, str], writable: tuple[str, ...]) -> dict[str, str]:
     """Known parameters as attributes; unknown ones are ignored, as Twilio does."""
     fields = {_snake(name): form[name] for name in writable if name in form}
     for name, value in fields.items():
+        if name == "friendly_name":
+            http.friendly(value)
         if name.endswith("_url") and value and not value.startswith(("http://", "https://")):
             raise ApiError(400, 21502, f"{name} is not a valid URL")
         if name.endswith("_method") and value not in ("GET", "POST"):
@@ -326,44 +313,6 @@ def _fields(form: Mapping[str, str], writable: tuple[str, ...]) -> dict[str, str
 
 def _snake(name: str) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
-
-
-def _page(request: web.Request, key: str, items: list[dict[str, object]]) -> web.Response:
-    size = _whole(request.query.get("PageSize"), _PAGE_SIZE_DEFAULT, low=1, high=_PAGE_SIZE_MAX)
-    page = _whole(request.query.get("Page"), 0, low=0, high=1_000_000)
-    start = page * size
-    shown = items[start : start + size]
-
-    def uri(number: int) -> str:
-        token = {"PageToken": f"PA{number}"} if number else {}
-        query = {**request.query, "PageSize": str(size), "Page": str(number), **token}
-        return f"{request.path}?{urlencode(query)}"
-
-    return _json(
-        {
-            key: shown,
-            "page": page,
-            "page_size": size,
-            "start": start,
-            "end": max(start, start + len(shown) - 1),
-            "uri": uri(page),
-            "first_page_uri": uri(0),
-            "previous_page_uri": uri(page - 1) if page else None,
-            "next_page_uri": uri(page + 1) if start + size < len(items) else None,
-        }
-    )
-
-
-def _whole(value: str | None, default: int, *, low: int, high: int) -> int:
-    if value is None:
-        return default
-    if not value.isdigit():
-        raise ApiError(400, 20001, f"{value!r} is not a whole number")
-    return min(high, max(low, int(value)))
-
-
-def _json(body: Mapping[str, object], *, status: int = 200) -> web.Response:
-    return web.Response(body=json.dumps(body).encode(), status=status, content_type="application/json")
 
 
 async def _dropped(request: web.Request, fault: Fault | None) -> web.Response:

@@ -1,16 +1,21 @@
 """What the simulated Twilio keeps: accounts, applications, numbers and calls, and how the API shows them.
 
-No request is answered and no call is carried here.
+An account has a half in each Region: keys, applications, trunks and calls of its own, and a record of its own for every
+number. Which record a call follows is the number's voice Region. No request is answered and no call is carried here.
 """
 
 from __future__ import annotations
 
+import copy
 import datetime as dt
 import email.utils
 import hmac
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+
+from holdfast_gameday.world.twilio_http import HOME_REGION
+from holdfast_gameday.world.twilio_trunks import OriginationUrl, Trunk
 
 API_VERSION = "2010-04-01"
 LIVE_STATUSES = frozenset({"queued", "ringing", "in-progress"})
@@ -184,14 +189,21 @@ class CallResource:
 
 @dataclass(slots=True)
 class Account:
+    """One Region's half of an account."""
+
     sid: str
     auth_token: str
     api_keys: dict[str, str] = field(default_factory=dict)
     """Key SID (`SK…`) to secret."""
+    region: str = HOME_REGION
+    standard_keys: set[str] = field(default_factory=set)
+    """Those of the keys that may not see the account itself."""
+    status: str = "active"
     friendly_name: str = "practice range"
     created_at: float = 0.0
     applications: dict[str, Application] = field(default_factory=dict)
     numbers: dict[str, Number] = field(default_factory=dict)
+    trunks: dict[str, Trunk] = field(default_factory=dict)
     calls: dict[str, CallResource] = field(default_factory=dict)
 
     def admits(self, user: str, password: str) -> bool:
@@ -202,7 +214,7 @@ class Account:
         return {
             "sid": self.sid,
             "friendly_name": self.friendly_name,
-            "status": "active",
+            "status": self.status,
             "type": "Full",
             "auth_token": None,
             "owner_account_sid": self.sid,
@@ -229,12 +241,23 @@ class TwilioState:
     def __init__(self, clock: Callable[[], float]) -> None:
         self.clock = clock
         self.accounts: dict[str, Account] = {}
+        """By SID, the half that was added first."""
+        self.halves: dict[tuple[str, str], Account] = {}
+        """By SID and Region."""
+        self.voice_regions: dict[str, str] = {}
+        """Numbers whose calls go elsewhere than to the first half of their account."""
         self.writes: list[Write] = []
 
-    def add_account(self, sid: str, *, auth_token: str, api_keys: Mapping[str, str] | None = None) -> Account:
-        account = Account(sid, auth_token, dict(api_keys or {}), created_at=self.clock())
-        self.accounts[sid] = account
-        return account
+    def add_account(
+        self, sid: str, *, auth_token: str, api_keys: Mapping[str, str] | None = None, region: str = HOME_REGION
+    ) -> Account:
+        """An account, or one more half of it: every number it has gets a blank record there."""
+        half = Account(sid, auth_token, dict(api_keys or {}), region, created_at=self.clock())
+        first = self.accounts.setdefault(sid, half)
+        self.halves[sid, region] = half
+        for number in first.numbers.values():
+            self._record(half, number.sid, number.phone_number)
+        return half
 
     def add_application(self, account: Account, **fields: str) -> Application:
         now = self.clock()
@@ -243,14 +266,61 @@ class TwilioState:
         return application
 
     def add_number(self, account: Account, phone_number: str, **fields: str) -> Number:
+        """The fields go to the given half's record."""
+        sid = new_sid("PN")
+        for (owner, _), half in self.halves.items():
+            if owner == account.sid and half is not account:
+                self._record(half, sid, phone_number)
+        return self._record(account, sid, phone_number, **fields)
+
+    def _record(self, half: Account, sid: str, phone_number: str, **fields: str) -> Number:
         now = self.clock()
-        number = Number(new_sid("PN"), account.sid, phone_number, now, now, **fields)
-        account.numbers[number.sid] = number
+        half.numbers[sid] = number = Number(sid, half.sid, phone_number, now, now, **fields)
         return number
 
+    def add_trunk(self, account: Account, *, friendly_name: str = "", disaster_recovery_url: str = "") -> Trunk:
+        now = self.clock()
+        trunk = Trunk(
+            new_sid("TK"),
+            account.sid,
+            now,
+            now,
+            friendly_name=friendly_name,
+            disaster_recovery_url=disaster_recovery_url,
+        )
+        account.trunks[trunk.sid] = trunk
+        return trunk
+
+    def add_origination_url(self, trunk: Trunk, friendly_name: str, sip_url: str) -> OriginationUrl:
+        now = self.clock()
+        entry = OriginationUrl(new_sid("OU"), trunk.account_sid, trunk.sid, now, now, friendly_name, sip_url)
+        trunk.origination_urls[entry.sid] = entry
+        return entry
+
+    def voice_region(self, phone_number: str) -> str:
+        """Where calls to the number are processed."""
+        if phone_number in self.voice_regions:
+            return self.voice_regions[phone_number]
+        return self._owner(phone_number).region
+
     def find_number(self, phone_number: str) -> tuple[Account, Number]:
+        """The half that processes the number's calls, and its record there."""
+        owner = self._owner(phone_number)
+        half = self.halves.get((owner.sid, self.voice_region(phone_number)))
+        if half is None:
+            raise LookupError(f"calls to {phone_number} go to a Region in which account {owner.sid} has no half")
+        return half, next(number for number in half.numbers.values() if number.phone_number == phone_number)
+
+    def _owner(self, phone_number: str) -> Account:
         for account in self.accounts.values():
-            for number in account.numbers.values():
-                if number.phone_number == phone_number:
-                    return account, number
+            if any(number.phone_number == phone_number for number in account.numbers.values()):
+                return account
         raise LookupError(f"no account has the number {phone_number}")
+
+    def past(self) -> TwilioState:
+        """A copy of what can be read, as it is now."""
+        copied = TwilioState(self.clock)
+        copied.halves = copy.deepcopy(self.halves)
+        copied.accounts = {sid: copied.halves[sid, first.region] for sid, first in self.accounts.items()}
+        copied.voice_regions = dict(self.voice_regions)
+        return copied
