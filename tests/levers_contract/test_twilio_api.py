@@ -119,9 +119,7 @@ async def test_a_pause_that_twilio_names_holds() -> None:
 async def test_what_waited_for_a_slot_is_not_sent_after_a_429(stage: TwilioStage) -> None:
     api = stage.api(stage.ireland, concurrent=1)
     stage.arm(FaultKind.TOO_MANY, times=1)
-    answers = await asyncio.gather(
-        *(api.call("GET", "api", APPLICATIONS) for _ in range(5)), return_exceptions=True
-    )
+    answers = await asyncio.gather(*(api.call("GET", "api", APPLICATIONS) for _ in range(5)), return_exceptions=True)
     codes = [answer.code for answer in answers if isinstance(answer, DriverError)]
     assert codes == ["RateLimited", *["RateBudget"] * 4]
     assert len(stage.requests()) == 1

@@ -169,9 +169,7 @@ async def test_every_share_reads_back_as_it_was_meant(stage: TwilioStage, trunk:
         assert await driver.read("fra") == driver.normalise(change)
 
 
-async def test_a_standby_region_that_is_needed_counts_as_much_as_the_greatest(
-    stage: TwilioStage, trunk: Trunk
-) -> None:
+async def test_a_standby_region_that_is_needed_counts_as_much_as_the_greatest(stage: TwilioStage, trunk: Trunk) -> None:
     driver = trunk_driver(stage, trunk, weights={"fra": 60, "ams": 0})
     await driver.apply(OriginChange("ams", enabled=True, epoch=4))
     assert entry(trunk, "ams").weight == 6000

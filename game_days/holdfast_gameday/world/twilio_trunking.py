@@ -94,9 +94,7 @@ class TwilioTrunking:
         if missing:
             raise ApiError(400, 20001, f"Missing required parameter {missing[0]} in the post body")
         fields = _entry_fields(form)
-        entry = self.seen(request).add_origination_url(
-            trunk, str(fields["friendly_name"]), str(fields["sip_url"])
-        )
+        entry = self.seen(request).add_origination_url(trunk, str(fields["friendly_name"]), str(fields["sip_url"]))
         _assign(entry, fields)
         self.wrote(request, form, resource=f"Trunks/{trunk.sid}/OriginationUrls/{entry.sid}")
         return http.answer(entry.shown(), status=201)

@@ -115,9 +115,7 @@ class TwilioApi:
                 return found
             parts = urlsplit(str(following))
             path, asked = parts.path, dict(parse_qsl(parts.query))
-        raise DriverError(
-            "Malformed", f"twilio {self.name}: more than {PAGES_MAX} pages of {key}", retryable=False
-        )
+        raise DriverError("Malformed", f"twilio {self.name}: more than {PAGES_MAX} pages of {key}", retryable=False)
 
     async def call(
         self,
