@@ -26,7 +26,7 @@ CLOUDFLARE_API = "https://api.cloudflare.com/client/v4"
 CLOUDFLARE_REQUESTS, CLOUDFLARE_WINDOW_S, CLOUDFLARE_RESERVE = 360, 300.0, 120
 TWILIO = "twilio"
 # Twilio counts open requests, not requests made; this only keeps a loop of ours from being a burden.
-TWILIO_REQUESTS, TWILIO_WINDOW_S, TWILIO_RESERVE = 1200, 60.0, 200
+TWILIO_REQUESTS, TWILIO_WINDOW_S, TWILIO_RESERVE = 6000, 60.0, 1000
 
 
 def public_tls(extra_ca_file: str | None) -> ssl.SSLContext:

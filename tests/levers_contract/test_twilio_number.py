@@ -144,6 +144,21 @@ async def test_two_hundred_numbers_are_listed_in_a_request_per_region(stage: Twi
     assert len(stage.requests()) == 1
 
 
+async def test_of_several_regions_each_number_is_listed_with_the_record_its_calls_follow(stage: TwilioStage) -> None:
+    stage.sim.state.voice_regions[FIRST] = "ie1"
+    driver = number_driver(stage, numbers=NUMBERS)
+    wanted = {number: Pointer(number, FRA, AMS) for number in NUMBERS}
+    for pointer in wanted.values():
+        await driver.apply(pointer)
+    assert await driver.list() == wanted
+    assert [urls(stage, "ie1", number)[0] for number in NUMBERS] == [FRA, ""]
+
+
+async def test_a_number_routed_to_a_region_without_a_key_is_not_listed(stage: TwilioStage) -> None:
+    stage.sim.state.voice_regions[FIRST] = "au1"
+    assert list(await number_driver(stage, numbers=NUMBERS).list()) == [NUMBERS[1]]
+
+
 async def test_nothing_but_the_addresses_is_written(stage: TwilioStage) -> None:
     await number_driver(stage).apply(Pointer(FIRST, FRA, AMS))
     (write,) = stage.sim.state.writes

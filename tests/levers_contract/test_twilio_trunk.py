@@ -202,6 +202,13 @@ async def test_a_wrong_disaster_url_is_told_and_put_right_once(
     assert stage.writes() == 1
 
 
+async def test_a_disaster_url_that_cannot_be_read_does_not_hide_the_entry(stage: TwilioStage, trunk: Trunk) -> None:
+    stage.arm(FaultKind.ERROR, path=f"/v1/Trunks/{trunk.sid}$", status=403)
+    reading = await trunk_driver(stage, trunk).read("fra")
+    assert reading.enabled is True
+    assert "Unauthorized" in reading.drift[0]
+
+
 async def test_the_disaster_url_of_a_trunk_that_bears_no_mark_is_left_alone(stage: TwilioStage, trunk: Trunk) -> None:
     for each in trunk.origination_urls.values():
         each.friendly_name = "theirs"

@@ -11,6 +11,7 @@ follows its own addresses: one that follows a trunk or an application is somebod
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 from urllib.parse import quote
@@ -60,16 +61,18 @@ class TwilioNumbers:
 
     async def list(self) -> Mapping[str, Pointer]:
         """All that are ours and follow their own addresses, 1000 to a request and Region."""
-        found: dict[str, Pointer] = {}
+        pointers: dict[tuple[str, str], Pointer] = {}
         for region, half in self._halves.items():
             entries = await half.pages(PRODUCT, half.path("IncomingPhoneNumbers"), "incoming_phone_numbers")
             for entry in entries:
                 number = str(entry.get("phone_number") or "")
-                if number not in self._numbers or any(entry.get(field) for field, _ in _OVERRIDES):
-                    continue
-                if await self._region(number, urgent=False, fresh=False) == region:
-                    found[number] = _pointer(entry)
-        return found
+                if number in self._numbers and not any(entry.get(field) for field, _ in _OVERRIDES):
+                    pointers[number, region] = _pointer(entry)
+        numbers = sorted({number for number, _ in pointers})
+        # A new process knows no route yet; one after the other, hundreds of them would hold up a move.
+        regions = await asyncio.gather(*(self._region(number, urgent=False, fresh=False) for number in numbers))
+        routed = zip(numbers, regions, strict=True)
+        return {number: pointers[number, region] for number, region in routed if (number, region) in pointers}
 
     async def read(self, name: str) -> Pointer | None:
         """One of ours; None when the account has no such number."""

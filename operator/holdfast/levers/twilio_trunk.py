@@ -234,7 +234,11 @@ class TwilioTrunk:
     async def _trunk_drift(self) -> tuple[str, ...]:
         if not self._disaster_url:
             return ()
-        trunk = await self._api.call("GET", PRODUCT, self._path)
+        try:
+            trunk = await self._api.call("GET", PRODUCT, self._path)
+        except DriverError as e:
+            # A key that may not see the trunk itself must not cost the sight of its entries.
+            return (f"DisasterRecoveryUrl cannot be read: {e.code}, {e}",)
         url, method = trunk.get("disaster_recovery_url"), trunk.get("disaster_recovery_method")
         if url != self._disaster_url:
             return (f"DisasterRecoveryUrl is {url or 'not set'}, meant is {self._disaster_url}",)
