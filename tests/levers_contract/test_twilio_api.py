@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import httpx
 import pytest
@@ -25,14 +25,18 @@ async def stage() -> AsyncIterator[TwilioStage]:
         yield stage
 
 
+async def key() -> tuple[str, str]:
+    return "SK1", "s3cret"
+
+
 def answering(
-    answer: Callable[[httpx.Request], httpx.Response], *, clock: Clock | None = None, concurrent: int = 8
+    answer: Callable[[httpx.Request], httpx.Response],
+    *,
+    clock: Clock | None = None,
+    concurrent: int = 8,
+    credentials: Callable[[], Awaitable[tuple[str, str]]] = key,
 ) -> TwilioApi:
     """A vendor that is one function, for answers which the simulated one never gives."""
-
-    async def credentials() -> tuple[str, str]:
-        return "SK1", "s3cret"
-
     return TwilioApi(
         name="twilio-eu",
         account=TwilioAccount("AC1"),
@@ -133,27 +137,49 @@ async def test_many_requests_at_once_stay_within_the_accounts_concurrency(stage:
     assert len(stage.requests()) == 40
 
 
-async def test_steady_reading_leaves_slots_for_a_move(stage: TwilioStage) -> None:
-    api = stage.api(stage.ireland, concurrent=4)
-    stage.arm(FaultKind.SLOW, path="Applications", delay_s=1.5)
-    steady = [asyncio.ensure_future(api.call("GET", "api", APPLICATIONS)) for _ in range(10)]
+async def test_steady_reading_leaves_slots_for_a_move() -> None:
+    reading, full = 0, asyncio.Event()
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        nonlocal reading
+        if request.url.path == "/steady":
+            reading += 1
+            if reading == 2:
+                full.set()
+            await asyncio.Event().wait()
+        return httpx.Response(200, json={})
+
+    api = answering(answer, concurrent=4)  # type: ignore[arg-type]
+    steady = [asyncio.ensure_future(api.call("GET", "api", "/steady")) for _ in range(10)]
     async with asyncio.timeout(1.0):
-        await api.call("GET", "api", APPLICATIONS.replace("Applications", "IncomingPhoneNumbers"), urgent=True)
-    assert not any(task.done() for task in steady)
+        await full.wait()
+        await api.call("GET", "api", "/move", urgent=True)
+        await api.call("POST", "api", "/move")
+    assert reading == 2
     for task in steady:
         task.cancel()
     await asyncio.gather(*steady, return_exceptions=True)
 
 
 async def test_only_a_write_that_was_sent_has_an_unknown_outcome_when_the_deadline_passes() -> None:
+    """The second begins first, so that its deadline passes while the other still holds the only slot."""
+    taken, asked = asyncio.Event(), asyncio.Event()
+
     async def never(_request: httpx.Request) -> httpx.Response:
+        taken.set()
         await asyncio.Event().wait()
         raise AssertionError
 
-    api = answering(never, concurrent=1)  # type: ignore[arg-type]
-    sent, waiting = await asyncio.gather(
-        *(api.call("POST", "api", "/x", form={"a": "b"}) for _ in range(2)), return_exceptions=True
-    )
+    async def credentials() -> tuple[str, str]:
+        if not asked.is_set():
+            asked.set()
+            await taken.wait()
+        return "SK1", "s3cret"
+
+    api = answering(never, concurrent=1, credentials=credentials)  # type: ignore[arg-type]
+    first = asyncio.ensure_future(api.call("POST", "api", "/x"))
+    await asked.wait()
+    waiting, sent = await asyncio.gather(first, api.call("POST", "api", "/x"), return_exceptions=True)
     assert isinstance(sent, DriverError)
     assert isinstance(waiting, DriverError)
     assert (sent.code, sent.outcome_unknown) == ("Timeout", True)

@@ -56,6 +56,9 @@ async def test_a_creation_whose_answer_was_lost_is_found_and_not_repeated(stage:
     assert lost.value.outcome_unknown
     await applications.apply(WANTED)
     assert made(stage) == [NAME]
+    stage.ireland.applications.clear()
+    await applications.apply(WANTED)
+    assert made(stage) == [NAME]
 
 
 async def test_a_lost_creation_that_a_stale_list_hides_is_looked_for_once_more(stage: TwilioStage) -> None:
@@ -99,6 +102,20 @@ async def test_what_we_made_and_somebody_deleted_is_made_again(stage: TwilioStag
     assert await applications.read(NAME) is None
     await applications.apply(WANTED)
     assert made(stage) == [NAME]
+
+
+@pytest.mark.parametrize("how", ["by us", "by somebody"])
+async def test_what_was_deleted_is_not_asked_for_again_by_its_handle(stage: TwilioStage, how: str) -> None:
+    applications = driver(stage)
+    await applications.apply(WANTED)
+    if how == "by us":
+        assert await applications.remove(NAME) is True
+    else:
+        stage.ireland.applications.clear()
+        assert await applications.read(NAME) is None
+    before = len(stage.requests())
+    assert await applications.read(NAME) is None
+    assert len(stage.requests()) == before + 1
 
 
 async def test_of_two_of_one_name_the_elder_is_used_and_the_other_left(stage: TwilioStage) -> None:

@@ -10,7 +10,6 @@ without ours, and never written.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -54,8 +53,6 @@ class TwilioTrunk:
         self._clock = clock
         self._weights = None if weights is None else dict(weights)
         self._disaster_url = disaster_url
-        # One change at a time: two that each leave the other's region would leave none together.
-        self._turn = asyncio.Lock()
         self._switched_off: dict[str, float] = {}
 
     @property
@@ -86,23 +83,22 @@ class TwilioTrunk:
 
     async def apply(self, change: OriginChange) -> None:
         """One write to the region's own entry: `Enabled`, the epoch in our mark, and `Weight` where it is ours."""
-        async with self._turn:
-            entries = await self._entries(urgent=True)
-            entry, mark = self._own(entries, change.region)
-            if mark.epoch > change.epoch:
-                raise DriverError(
-                    "Fenced",
-                    f"lever {self._name}: the OriginationUrl of {change.region} was written under epoch {mark.epoch}, "
-                    f"ours is {change.epoch}",
-                    retryable=False,
-                )
-            form = self._form(change, mark)
-            weight = form.get("Weight", str(entry.get("weight")))
-            if (mark.epoch, entry.get("enabled"), str(entry.get("weight"))) == (change.epoch, change.enabled, weight):
-                return
-            if entry.get("enabled") and not change.enabled:
-                self._refuse_to_empty(entries, entry, change.region)
-            await self._write(str(entry["sid"]), form, off=not change.enabled)
+        entries = await self._entries(urgent=True)
+        entry, mark = self._own(entries, change.region)
+        if mark.epoch > change.epoch:
+            raise DriverError(
+                "Fenced",
+                f"lever {self._name}: the OriginationUrl of {change.region} was written under epoch {mark.epoch}, "
+                f"ours is {change.epoch}",
+                retryable=False,
+            )
+        form = self._form(change, mark)
+        weight = form.get("Weight", str(entry.get("weight")))
+        if (mark.epoch, entry.get("enabled"), str(entry.get("weight"))) == (change.epoch, change.enabled, weight):
+            return
+        if entry.get("enabled") and not change.enabled:
+            self._refuse_to_empty(entries, entry, change.region)
+        await self._write(str(entry["sid"]), form, off=not change.enabled)
 
     async def ensure_disaster_url(self, url: str) -> bool:
         """Make it the trunk's DisasterRecoveryUrl; True when it had to be written.
@@ -160,7 +156,11 @@ class TwilioTrunk:
         return form
 
     def _refuse_to_empty(self, entries: Sequence[Mapping[str, Any]], own: Mapping[str, Any], region: str) -> None:
-        """An entry that we switched off moments ago counts as off, whatever a stale list says."""
+        """An entry that we switched off moments ago counts as off, whatever a stale list says.
+
+        Nothing is awaited between this and the note of our own switch, so that of two moves at once, each of which
+        would leave the other's region, the second is refused.
+        """
         late = self._clock() - SETTLE_S
         left = [e for e in entries if e is not own and e.get("enabled")]
         if any(self._switched_off.get(str(e.get("sid")), float("-inf")) < late for e in left):
