@@ -35,6 +35,7 @@ from holdfast_bridge.journal_fetch import ZoneFetch
 from holdfast_bridge.journal_link import BuddyLink, Peer
 from holdfast_bridge.journal_store import MemoryStore
 from holdfast_bridge.poll import Directives, Poller, ProviderResults, Seen
+from holdfast_bridge.provider_probe import Prober
 from holdfast_bridge.rescue import Rescue
 from holdfast_bridge.seams import Services
 from holdfast_bridge.settings import Settings, SettingsFile
@@ -85,12 +86,18 @@ class Bridge:
         )
         self.desk = JournalDesk(agent=agent.id, memory=self.memory, redis=self.redis, on_newer=self.calls.newer)
         self.health = Health(
-            settings=self._files, calls=self.calls, drain_ordered=self.directives.drain_ordered
+            settings=self._settings_in_order, calls=self.calls, drain_ordered=self.directives.drain_ordered
         )
         self.tokens = TokenDesk(
             settings=self._files, memory=self.memory, redis=self.redis, full=lambda: self.health.full
         )
-        self.results = ProviderResults(on_failure=self._news)
+        self.results = ProviderResults(on_news=self._news_at_once)
+        self.prober = Prober(
+            settings=self._settings_in_order,
+            trials=lambda: self.directives().trials,
+            results=self.results,
+            news=self._news_at_once,
+        )
         self.poller = Poller(
             settings=self._files,
             directives=self.directives,
@@ -182,6 +189,7 @@ class Bridge:
             ("buddy link", self.link.run),
             ("tokens", self.tokens.run),
             ("poll", self.poller.run),
+            ("probes", self.prober.run),
             ("settings", self._reload),
             ("ordered drain", lambda: self._obey_drain(drain)),
             ("rescue", rescue.run),
@@ -218,17 +226,18 @@ class Bridge:
             claim=self.tokens.claim,
             accepting=self.health.accepting,
             provider_result=self._provider_result,
+            provider_spoke=self.results.spoke,
         )
 
     def _settings_in_order(self) -> Settings:
-        """The settings with the attempts in the order that the operator last named."""
-        current = self._files()
-        agent = directive.in_order(current.agent, self.directives().attempts)
+        """The settings with the attempts that may be made, in the order that the operator last named."""
+        current, told = self._files(), self.directives()
+        agent = directive.in_order(current.agent, told.attempts, told.barred)
         return current if agent is current.agent else dataclasses.replace(current, agent=agent)
 
-    def _provider_result(self, attempt: str, ok: bool, error: str) -> None:
+    def _provider_result(self, attempt: str, ok: bool, error: str, retry_after_s: float) -> None:
         self.metrics.provider(attempt, ok=ok, error=error)
-        self.results.add(attempt, ok, error)
+        self.results.add(attempt, ok, error, retry_after_s)
 
     def _peer(self) -> Peer:
         scheme = "ws" if self._ports.peer_scheme == "http" else "wss"
@@ -255,9 +264,15 @@ class Bridge:
 
     def _directive_changed(self) -> None:
         self.link.point_at(self.directives().buddy)
+        self.prober.look()
+        for call in self.calls.all():
+            call.reorder()
 
     def _news(self) -> None:
         self.poller.news()
+
+    def _news_at_once(self) -> None:
+        self.poller.news(at_once=True)
 
     def _exposition(self) -> bytes:
         return self.metrics.exposition(

@@ -11,13 +11,14 @@ import logging
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import aiohttp
 import msgspec
 
-from holdfast_bridge.core import directive
+from holdfast_bridge.core import directive, failures
 from holdfast_bridge.core.directive import Directive
+from holdfast_bridge.core.failures import Failure
 from holdfast_bridge.core.journal import CallRecord
 from holdfast_bridge.settings import Settings
 
@@ -28,6 +29,7 @@ BETWEEN_REPORTS_S = 1.0
 BACK_OFF_S = (0.5, 1.0, 2.0, 5.0)
 MAX_ANSWER = 256 * 1024
 MAX_ERROR_CHARS = 64
+MAX_TALLIES = 32
 
 log = logging.getLogger(__name__)
 
@@ -64,38 +66,99 @@ class Directives:
         changed = told != self._told
         self._told = told
         if changed:
-            log.info("directive in force", extra={"version": told.version, "buddy": told.buddy, "lost": told.lost})
+            log.info(
+                "directive in force",
+                extra={
+                    "version": told.version,
+                    "buddy": told.buddy,
+                    "lost": told.lost,
+                    "reasons": [cause.code for cause in told.reasons],
+                },
+            )
             self._on_change()
+
+
+@dataclass(slots=True)
+class _Failed:
+    count: int = 0
+    at: float = 0.0
+    retry_after_s: float = 0.0
 
 
 @dataclass(slots=True)
 class _Tally:
     ok: int = 0
-    failed: int = 0
+    well_at: float | None = None
+    failed: dict[Failure, _Failed] = field(default_factory=dict)
     last_error: str = ""
 
 
 class ProviderResults:
-    """Outcomes by attempt, as running totals since the pod began: a report that is lost loses nothing."""
+    """Outcomes by attempt, as running totals since the pod began: a report that is lost loses nothing.
 
-    def __init__(self, *, on_failure: Callable[[], None] = lambda: None) -> None:
+    Each kind of failure is counted by itself with the age of its last one, so that an operator that was not there
+    learns what happened lately. `on_news`: something that should go up at once.
+    """
+
+    def __init__(
+        self, *, on_news: Callable[[], None] = lambda: None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._tallies: dict[str, _Tally] = {}
-        self._on_failure = on_failure
+        self._on_news = on_news
+        self._clock = clock
 
-    def add(self, attempt: str, ok: bool, error: str) -> None:
-        tally = self._tallies.setdefault(attempt, _Tally())
+    def add(self, attempt: str, ok: bool, error: str, retry_after_s: float = 0.0) -> None:
+        tally = self._tally(attempt)
         if ok:
             tally.ok += 1
+            tally.well_at = self._clock()
             return
-        tally.failed += 1
+        kind = failures.kind(error)
+        if kind is None:
+            return
+        failed = tally.failed.setdefault(kind, _Failed())
+        failed.count, failed.at, failed.retry_after_s = failed.count + 1, self._clock(), retry_after_s
         tally.last_error = error[:MAX_ERROR_CHARS]
-        self._on_failure()
+        self._on_news()
+
+    def spoke(self, attempt: str) -> None:
+        """It did for a call what it is there for."""
+        self._tally(attempt).well_at = self._clock()
+
+    def well_within(self, attempt: str, seconds: float) -> bool:
+        """Whether a call or a probe proved it well as lately as that."""
+        tally = self._tallies.get(attempt)
+        return tally is not None and tally.well_at is not None and self._clock() - tally.well_at < seconds
 
     def report(self) -> list[dict[str, object]]:
+        now = self._clock()
         return [
-            {"attempt": name, "ok": tally.ok, "failed": tally.failed, "lastError": tally.last_error}
+            {
+                "attempt": name,
+                "ok": tally.ok,
+                "okAgo": None if tally.well_at is None else round(now - tally.well_at, 2),
+                "failed": [
+                    {
+                        "kind": kind.value,
+                        "count": failed.count,
+                        "ago": round(now - failed.at, 2),
+                        "retryAfter": failed.retry_after_s,
+                    }
+                    for kind, failed in tally.failed.items()
+                ],
+                "lastError": tally.last_error,
+            }
             for name, tally in self._tallies.items()
         ]
+
+    def _tally(self, attempt: str) -> _Tally:
+        """Attempts that an edit took away make room, the eldest first."""
+        tally = self._tallies.get(attempt)
+        if tally is None:
+            while len(self._tallies) >= MAX_TALLIES:
+                del self._tallies[next(iter(self._tallies))]
+            tally = self._tallies[attempt] = _Tally()
+        return tally
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,21 +179,28 @@ class Poller:
         self._seen = seen
         self._deadline: asyncio.Timeout | None = None
         self._sent_at = 0.0
-        self._cut_short = False
+        self._cut_at = float("inf")
+        self._began = int(time.time() * 1000)
 
-    def news(self) -> None:
-        """Something the operator should hear within a second: the poll that waits is cut short and sent anew."""
-        if self._deadline is None or self._cut_short or self._deadline.expired():
+    def news(self, *, at_once: bool = False) -> None:
+        """Something the operator should hear within a second: the poll that waits is cut short and sent anew.
+
+        At once: within `BETWEEN_S` of the last report, which bounds what a burst of failures costs the operator.
+        """
+        if self._deadline is None or self._deadline.expired():
             return
-        self._cut_short = True
-        now = asyncio.get_running_loop().time()
-        self._deadline.reschedule(max(now, self._sent_at + BETWEEN_REPORTS_S))
+        wait_s = BETWEEN_S if at_once else BETWEEN_REPORTS_S
+        cut_at = max(asyncio.get_running_loop().time(), self._sent_at + wait_s)
+        if cut_at < self._cut_at:
+            self._cut_at = cut_at
+            self._deadline.reschedule(cut_at)
 
     def report(self) -> dict[str, object]:
         settings = self._settings()
         return {
             "pod": settings.pod,
             "podUid": settings.pod_uid,
+            "began": self._began,
             "agent": settings.agent.id,
             "region": settings.agent.region,
             "version": self._directives.version,
@@ -169,14 +239,14 @@ class Poller:
 
     async def _once(self, http: aiohttp.ClientSession, url: str) -> Directive | None:
         """One poll; None when news cut it short, so that they go up with the next one."""
-        self._cut_short = False
+        self._cut_at = float("inf")
         self._sent_at = asyncio.get_running_loop().time()
         body = msgspec.json.encode(self.report())
         try:
             async with asyncio.timeout(ANSWER_WITHIN_S) as self._deadline:
                 return await self._ask(http, url, body)
         except TimeoutError:
-            if self._cut_short:
+            if self._cut_at < float("inf"):
                 return None
             raise
         finally:

@@ -10,7 +10,6 @@ import asyncio
 import ssl
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from http import HTTPStatus
 from typing import Protocol
 
 from picows import (
@@ -25,10 +24,12 @@ from picows import (
     ws_connect,
 )
 
+from holdfast_bridge.core import failures
 from holdfast_bridge.ws_messages import Messages, MessageTooBig, is_text
 
 MAX_MESSAGE_BYTES = 1024 * 1024
 MAX_UNSENT_BYTES = 256 * 1024
+MAX_REFUSAL_BYTES = 4_096
 PING_S = 5.0
 """A provider that has been mute for this long is asked whether it lives, and has as long again to answer."""
 
@@ -40,10 +41,11 @@ OnLost = Callable[[str, bool], None]
 class ProviderUnreachable(Exception):
     """The link did not come about."""
 
-    def __init__(self, error_class: str, *, retry_same: bool = True) -> None:
+    def __init__(self, error_class: str, *, retry_same: bool = True, retry_after_s: float = 0.0) -> None:
         super().__init__(error_class)
         self.error_class = error_class
         self.retry_same = retry_same
+        self.retry_after_s = retry_after_s
 
 
 class ProviderLink(Protocol):
@@ -109,9 +111,9 @@ class SocketLink(WSListener):
             if message is not None and self._on_lost is not None:
                 self._on_message(message)
         elif frame.msg_type is WSMsgType.CLOSE:
-            code = frame.get_close_code()
+            code, reason = int(frame.get_close_code().value), frame.get_close_message() or b""
             transport.send_close(WSCloseCode.OK)
-            self._lose("auth" if code == WSCloseCode.POLICY_VIOLATION else f"closed_{int(code.value)}")
+            self._lose(*failures.closed(code, reason.decode(errors="replace")))
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:  # noqa: ARG002 - the signature is picows'
         self._lose("disconnected")
@@ -122,13 +124,13 @@ class SocketLink(WSListener):
     def resume_writing(self) -> None:
         self._blocked, self._unsent = False, 0
 
-    def _lose(self, error_class: str) -> None:
+    def _lose(self, error_class: str, retry_same: bool = True) -> None:
         transport, self._transport = self._transport, None
         on_lost, self._on_lost = self._on_lost, None
         if transport is not None:
             transport.disconnect(graceful=False)
         if on_lost is not None:
-            on_lost(error_class, error_class != "auth")
+            on_lost(error_class, retry_same)
 
 
 @lru_cache(maxsize=1)
@@ -174,11 +176,10 @@ async def dial(
 
 
 def _refused(error: WSHandshakeError) -> ProviderUnreachable:
-    status = int(error.response.status) if error.response is not None else 0
-    if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.PAYMENT_REQUIRED}:
-        return ProviderUnreachable("auth", retry_same=False)
-    if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return ProviderUnreachable("rate", retry_same=False)
-    if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
-        return ProviderUnreachable("config", retry_same=False)
-    return ProviderUnreachable("server" if status else "handshake")
+    """Only what the vendor's answer means is kept of it."""
+    answer = error.response
+    status = int(answer.status) if answer is not None else 0
+    retry_after = str(answer.headers.get("Retry-After") or "") if answer is not None else ""
+    body = (error.raw_body or b"")[:MAX_REFUSAL_BYTES].decode(errors="replace")
+    refused = failures.refused(status, body=body, retry_after=retry_after)
+    return ProviderUnreachable(refused.word, retry_same=refused.retry_same, retry_after_s=refused.retry_after_s)

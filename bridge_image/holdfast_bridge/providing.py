@@ -38,6 +38,11 @@ def codec_for(attempt: Attempt, settings: Settings) -> ProviderCodec:
 async def dial(attempt: Attempt, settings: Settings, on_message: OnMessage, on_lost: OnLost) -> ProviderLink:
     if attempt.kind == "loopback":
         return LoopbackLink(on_message)
-    headers = {**attempt.headers, "Authorization": f"Bearer {settings.provider_keys.get(attempt.name, '')}"}
-    url = link_url(attempt.base_url, model=attempt.model, query=attempt.query)
+    url, headers = address(attempt, settings)
     return await provider_link.dial(url, headers, on_message=on_message, on_lost=on_lost)
+
+
+def address(attempt: Attempt, settings: Settings) -> tuple[str, dict[str, str]]:
+    """Where a session is opened, and with which headers: the same for a call and for a probe."""
+    headers = {**attempt.headers, "Authorization": f"Bearer {settings.provider_keys.get(attempt.name, '')}"}
+    return link_url(attempt.base_url, model=attempt.model, query=attempt.query), headers

@@ -29,6 +29,10 @@ class LiveCall(Protocol):
         """A higher owner epoch exists: say nothing more, start no tool, close the socket without hanging up."""
         ...
 
+    def reorder(self) -> None:
+        """The order of attempts may have changed: the next loss of a provider follows the one in force now."""
+        ...
+
     def released(self) -> None:
         """The carrier was told to fetch `next` elsewhere: the coming `stop` is not the end of the call."""
         ...
@@ -90,5 +94,7 @@ class Services:
     """Verifies and spends a start token; a Refusal carries the reason that is counted."""
     accepting: Callable[[], bool]
     """False while draining, full or without a usable attempt: upgrades are answered 503."""
-    provider_result: Callable[[str, bool, str], None]
-    """(attempt, ok, error class) for the operator's passive evidence."""
+    provider_result: Callable[[str, bool, str, float], None]
+    """(attempt, ok, error class, seconds it asks us to wait) for the operator's passive evidence."""
+    provider_spoke: Callable[[str], None]
+    """A response of this attempt came to its end: it is well, and need not be asked."""

@@ -97,6 +97,14 @@ class Session:
     def released(self) -> None:
         self.feed(ev.Released())
 
+    def reorder(self) -> None:
+        if self._core is None:
+            return
+        settings = self._services.settings()
+        own = {attempt.name: index for index, attempt in enumerate(self._attempts)}
+        usable = settings.usable_attempts or settings.agent.attempts
+        self.feed(ev.AttemptsOrdered(tuple(own[attempt.name] for attempt in usable if attempt.name in own)))
+
     # --- the life of a call
 
     async def run(self) -> None:
@@ -106,6 +114,9 @@ class Session:
         if known is not None and known.state == "ended":
             await self._hang_up()
             self._wire.close(CLOSE_OK)
+            return
+        if not self._settings.agent.attempts:  # Barred while the call came in: another region may have one.
+            self._wire.close(CLOSE_GOING_AWAY)
             return
         self._core = CallCore(self._plan(), known)
         self._services.calls.add(self)
@@ -283,7 +294,7 @@ class Session:
         if self._link is not None:  # The core gave up on a link that is still open.
             failure, self._failure = self._failure or "stall", ""
             log.warning("provider given up", extra={"call": self._claim.call, "error": failure})
-            self._services.provider_result(self._attempt, False, failure)
+            self._services.provider_result(self._attempt, False, failure, 0.0)
         self._drop_link()
         self._link_number += 1
         self._ready = asyncio.Event()
@@ -313,7 +324,9 @@ class Session:
                 await ready.wait()
         except ProviderUnreachable as error:
             self._attempt = attempt.name
-            self._provider_lost(number, error.error_class, retry_same=error.retry_same)
+            self._provider_lost(
+                number, error.error_class, retry_same=error.retry_same, retry_after_s=error.retry_after_s
+            )
         except TimeoutError:
             self._attempt = attempt.name
             self._provider_lost(number, "timeout", retry_same=True)
@@ -322,22 +335,26 @@ class Session:
         for event in said:
             if type(event) is ev.ProviderReady:
                 self._ready.set()
-                self._services.provider_result(self._attempt, True, "")
+                self._services.provider_result(self._attempt, True, "", 0.0)
             elif type(event) is ev.ProviderLost:
                 self._provider_lost(self._link_number, event.reason, retry_same=event.retry_same)
                 return
             elif type(event) is ev.ResponseDone and not event.ok:
                 self._failure = event.detail
+            elif type(event) is ev.ResponseDone:
+                self._services.provider_spoke(self._attempt)
             self.feed(event)
 
-    def _provider_lost(self, number: int, error_class: str, *, retry_same: bool) -> None:
+    def _provider_lost(
+        self, number: int, error_class: str, *, retry_same: bool, retry_after_s: float = 0.0
+    ) -> None:
         if number != self._link_number or self._over.is_set():
             return
         self._drop_link()
         log.warning(
             "provider lost", extra={"call": self._claim.call, "attempt": self._attempt, "error": error_class}
         )
-        self._services.provider_result(self._attempt, False, error_class)
+        self._services.provider_result(self._attempt, False, error_class, retry_after_s)
         self.feed(ev.ProviderLost(error_class, retry_same))
 
     def _drop_link(self) -> None:

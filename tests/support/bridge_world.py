@@ -130,6 +130,7 @@ class Bridge:
         self.book = Book()
         self.counted: list[str] = []
         self.results: list[tuple[str, bool, str]] = []
+        self.spoke: list[str] = []
         self.accepting = True
         self.port = AudioPort(
             Services(
@@ -139,7 +140,8 @@ class Bridge:
                 calls=self.book,
                 claim=self._claim,
                 accepting=lambda: self.accepting,
-                provider_result=lambda attempt, ok, error: self.results.append((attempt, ok, error)),
+                provider_result=lambda attempt, ok, error, _wait_s: self.results.append((attempt, ok, error)),
+                provider_spoke=self.spoke.append,
             ),
             count=self.counted.append,
             dial=dial,

@@ -1,4 +1,8 @@
-"""Which of the agent's attempts a call uses, and when it gives up. A working link's first failure is forgiven."""
+"""Which of the agent's attempts a call uses, and when it gives up. A working link's first failure is forgiven.
+
+The order is the operator's, as far as it was told, and may change while the call lasts: a loss leads to the first of
+that order which has not failed this call lately. What is not in the order is not used.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +12,21 @@ HEALTHY_AFTER_S = 10.0
 
 class Attempts:
     def __init__(self, count: int) -> None:
-        self._count = count
+        self._order = tuple(range(count))
         self.current = 0
         self.link = 0
         """How many links were opened so far; the number of the present one."""
+        self._failed: set[int] = set()
         self._tries = 0
         self._ready_at: float | None = None
 
     @property
     def ready(self) -> bool:
         return self._ready_at is not None
+
+    def put_in_order(self, order: tuple[int, ...]) -> None:
+        """From now on these, in this order. The one in use stays until it fails."""
+        self._order = order
 
     def connect(self, attempt: int) -> None:
         self.current = attempt
@@ -31,12 +40,15 @@ class Attempts:
         was_ready = self._ready_at is not None
         if self._ready_at is not None and now - self._ready_at >= HEALTHY_AFTER_S:
             self._tries = 0
+            self._failed.clear()
         self._ready_at = None
         self._tries += 1
-        if self._tries > TRIES:
+        self._failed.add(self.current)
+        others = [attempt for attempt in self._order if attempt != self.current]
+        if self._tries > max(TRIES, len(self._order)):
             return None
-        if self._count == 1:
-            return 0 if retry_same else None
-        if retry_same and was_ready and self._tries == 1:
+        preferred = self._order[:1] == (self.current,)
+        if retry_same and preferred and (not others or (was_ready and self._tries == 1)):
             return self.current
-        return (self.current + 1) % self._count
+        fresh = [attempt for attempt in others if attempt not in self._failed]
+        return next(iter(fresh or others), None)

@@ -161,6 +161,9 @@ class CallCore:
         self._prefix = f"{self._plan.epoch}.{self._attempts.link}."
         self._out.append(ev.ConnectProvider(attempt))
 
+    def _attempts_ordered(self, event: ev.AttemptsOrdered, _now: float) -> None:
+        self._attempts.put_in_order(event.order)
+
     def _provider_ready(self, _: ev.ProviderReady, now: float) -> None:
         self._attempts.became_ready(now)
         if not self._plan.speaks:
@@ -387,6 +390,7 @@ class CallCore:
         ev.Superseded: _superseded,
         ev.ProviderReady: _provider_ready,
         ev.ProviderLost: _provider_lost,
+        ev.AttemptsOrdered: _attempts_ordered,
         ev.ProviderAudioDone: _audio_done,
         ev.ProviderTranscript: _transcript,
         ev.UserTurn: _user_turn,

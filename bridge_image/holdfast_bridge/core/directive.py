@@ -24,6 +24,22 @@ class DrainOrder(msgspec.Struct, frozen=True, rename="camel"):
     until_seconds: float
 
 
+class Trial(msgspec.Struct, frozen=True, rename="camel"):
+    """One probe of the key that this pod holds for an attempt. A number is tried once, however often it is told."""
+
+    attempt: str
+    number: int
+    silent: bool = False
+    """It is asked for because nothing was heard of the provider: a call that speaks meanwhile answers it, too."""
+
+
+class Cause(msgspec.Struct, frozen=True):
+    """Why the attempts are not tried as the spec has them."""
+
+    code: str = ""
+    message: str = ""
+
+
 class Directive(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """One answer of the operator's long poll. With the operator gone the last one stays in force."""
 
@@ -31,6 +47,10 @@ class Directive(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     buddy: str | None = None
     regions: tuple[RegionState, ...] = ()
     attempts: tuple[str, ...] = ()
+    barred: tuple[str, ...] = ()
+    """Attempts that may not be made here at all: outside the residency, not compliant, or not meant for this region."""
+    reasons: tuple[Cause, ...] = ()
+    trials: tuple[Trial, ...] = ()
     drain: DrainOrder | None = None
     lost: tuple[str, ...] = ()
     siblings: int | None = None
@@ -53,10 +73,14 @@ def decode(data: bytes) -> Directive | None:
         return None
 
 
-def in_order(config: AgentConfig, names: tuple[str, ...]) -> AgentConfig:
-    """The agent with its attempts in the order named; those not named come last, because last is better than never."""
+def in_order(config: AgentConfig, names: tuple[str, ...], barred: tuple[str, ...] = ()) -> AgentConfig:
+    """The agent with its attempts in the order named; those not named come last, because last is better than never.
+
+    What is barred is gone: where calls may go comes before whether they are answered.
+    """
     place = {name: index for index, name in enumerate(names)}
-    attempts = tuple(sorted(config.attempts, key=lambda attempt: place.get(attempt.name, len(place))))
+    allowed = [attempt for attempt in config.attempts if attempt.name not in barred]
+    attempts = tuple(sorted(allowed, key=lambda attempt: place.get(attempt.name, len(place))))
     return config if attempts == config.attempts else msgspec.structs.replace(config, attempts=attempts)
 
 
@@ -80,5 +104,7 @@ def within_zone(directive: Directive, config: AgentConfig) -> Directive:
         regions=regions,
         buddy=directive.buddy if directive.buddy in names and directive.buddy != config.region else None,
         attempts=listed or tuple(attempt.name for attempt in config.attempts),
+        barred=tuple(name for name in directive.barred if name in known),
+        trials=tuple(trial for trial in directive.trials if trial.attempt in known),
         lost=tuple(name for name in directive.lost if name in names and name != config.region),
     )

@@ -90,6 +90,13 @@ class ProviderLost:
 
 
 @dataclass(frozen=True, slots=True)
+class AttemptsOrdered:
+    """What to try from now on, and in which order, by index. What is tried already is not left for it."""
+
+    order: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ProviderAudioDone:
     item: str
 
@@ -254,8 +261,8 @@ class EndCall:
 
 Event: TypeAlias = (
     CallerAudio | ProviderAudio | CallerMark | CallerDtmf | CallerStop | CarrierLost | Released | Superseded
-    | ProviderReady | ProviderLost | ProviderAudioDone | ProviderTranscript | UserTurn | UserTranscript
-    | SpeechStarted | SpeechStopped | ResponseStarted | ResponseDone | ToolCall | ToolResult
+    | ProviderReady | ProviderLost | AttemptsOrdered | ProviderAudioDone | ProviderTranscript | UserTurn
+    | UserTranscript | SpeechStarted | SpeechStopped | ResponseStarted | ResponseDone | ToolCall | ToolResult
 )  # fmt: skip
 ToProvider: TypeAlias = AppendAudio | Truncate | SeedConversation | Respond | ToolOutput
 Effect: TypeAlias = (

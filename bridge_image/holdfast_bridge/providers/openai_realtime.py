@@ -1,7 +1,7 @@
 """OpenAI Realtime, the GA dialect, µ-law both ways with the server's own turn detection. Pure, one object per link.
 
 Unknown events are let pass, as the API grows; what cannot be read is dropped, and too much of it means the link is ill.
-Most `error` events leave the session usable; those that do not are told apart in `_error`.
+Most `error` events leave the session usable; those that do not are told apart in `core.failures`.
 
 https://platform.openai.com/docs/api-reference/realtime
 """
@@ -17,6 +17,7 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 import msgspec
 
 from holdfast_bridge.core import events as ev
+from holdfast_bridge.core import failures
 from holdfast_bridge.core.call import END_CALL
 
 TRANSCRIPTION_MODEL = "gpt-4o-mini-transcribe"
@@ -184,14 +185,8 @@ class OpenAIRealtimeCodec:
         return read(message) if read is not None else ()
 
     def _failed(self, error: _ErrorDetail) -> Iterable[ev.Event]:
-        code = error.code or error.type or "error"
-        if code == "session_expired" or error.type == "server_error":
-            return (ev.ProviderLost(code),)
-        if code in {"invalid_api_key", "insufficient_quota"} or error.type == "authentication_error":
-            return (ev.ProviderLost("auth", retry_same=False),)
-        if not self._configured:
-            return (ev.ProviderLost("config", retry_same=False),)
-        return ()
+        ends = failures.error_event(error.type, error.code or "", configured=self._configured)
+        return () if ends is None else (ev.ProviderLost(ends[0], retry_same=ends[1]),)
 
 
 def _plain(event: ev.Event) -> Callable[[bytes], Iterable[ev.Event]]:
