@@ -58,10 +58,12 @@ class _Said(msgspec.Struct, frozen=True):
     error: dict[str, object] = {}
 
 
-async def probe(attempt: Attempt, settings: Settings, row: Probe) -> tuple[str, float]:
+async def probe(
+    attempt: Attempt, settings: Settings, row: Probe, *, within_s: float = ANSWER_WITHIN_S
+) -> tuple[str, float]:
     """Empty when it is well, else the word for its failure; and how long the provider asks us to wait."""
     try:
-        async with asyncio.timeout(ANSWER_WITHIN_S):
+        async with asyncio.timeout(within_s):
             if row.awaits:
                 return await _open(attempt, settings, row), 0.0
             return await _request(attempt, settings, row)
@@ -82,7 +84,8 @@ async def _open(attempt: Attempt, settings: Settings, row: Probe) -> str:
             outcome.set_result(word)
 
     on_message: OnMessage = lambda message: settle(_first(message, row))  # noqa: E731
-    on_lost: OnLost = lambda word, _retry_same: settle(word)  # noqa: E731
+    # Also a planned end is a failure here, where nothing had begun.
+    on_lost: OnLost = lambda word, _retry_same: settle(word if failures.kind(word) else "server")  # noqa: E731
     url, headers = address(attempt, settings)
     link = await provider_link.dial(url, headers, on_message=on_message, on_lost=on_lost, timeout_s=ANSWER_WITHIN_S)
     try:

@@ -16,13 +16,16 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp import web
 
+from holdfast.core.providers import Failure
+from holdfast.core.results import Failed, Tally
 from holdfast.core.values import AgentRef
 from holdfast.desired import Desired, PodReport
 from holdfast.errors import FleetError
+from holdfast.fleet_providers import Trial
 from holdfast.gather.entry_probe import CANARY
 from holdfast.telemetry import Metrics
 
@@ -33,6 +36,11 @@ FORGET_AFTER_S = 25.0
 MAX_POLL_BYTES = 1 << 20
 SHUTDOWN_S = 0.2  # held polls are better asked again at the next active pod
 MAX_KEYS = 50
+FULL_AT = 0.9  # of its calls, a pod asks for no more and calls itself not ready
+
+MAX_ATTEMPTS = 32
+MAX_COUNT = 10**12
+NEVER_AGO_S = 1e9
 
 Directive = Mapping[str, Any]
 Keys = Callable[[AgentRef], Awaitable[Sequence[bytes]]]
@@ -52,6 +60,16 @@ class Bell:
     async def wait(self) -> None:
         """Until the next ring."""
         await self._rung.wait()
+
+
+class ProviderDesk(Protocol):
+    """Whoever makes something of what pods count of their providers, and says what they should try."""
+
+    def hear(self, agent: AgentRef, pod: str, *, began: int, draining: bool, tallies: Mapping[str, Tally]) -> None: ...
+
+    def to_try(self, agent: AgentRef, pod: str) -> Sequence[Trial]: ...
+
+    def forget(self, agent: AgentRef, pod: str) -> None: ...
 
 
 @dataclass(slots=True)
@@ -78,12 +96,14 @@ class Bridges:
         *,
         desired: Desired,
         compose: Callable[[AgentRef], Directive],
+        providers: ProviderDesk,
         keys: Keys,
         clock: Callable[[], float],
         metrics: Metrics,
     ) -> None:
         self._desired = desired
         self._compose = compose
+        self._providers = providers
         self._keys = keys
         self._clock = clock
         self._metrics = metrics
@@ -105,6 +125,13 @@ class Bridges:
         """How many more calls the pods that take calls have room for."""
         return sum(max(0, self._per_pod(pod.agent) - pod.calls) for pod in self._tenants() if pod.takes_calls)
 
+    def here(self, agent: AgentRef) -> tuple[int, int]:
+        """An agent's pods that do their work, those that are merely full among them; and the calls of all."""
+        pods = [pod for pod in self._pods.values() if pod.agent == agent]
+        full = max(1, int(FULL_AT * self._per_pod(agent)))
+        working = sum(pod.ready or (pod.calls >= full and not pod.draining) for pod in pods)
+        return working, sum(pod.calls for pod in pods)
+
     def _per_pod(self, agent: AgentRef) -> int:
         entry = self._desired.agents.get(agent)
         return entry.spec.calls_per_pod if entry else 0
@@ -121,6 +148,7 @@ class Bridges:
                 del self._pods[agent, name]
                 self._versions.pop((agent, name), None)
                 self._desired.forget_pod(agent, name)
+                self._providers.forget(agent, name)
                 self.bell.ring()
         self._metrics.active_calls.set(self.active_calls())
 
@@ -128,7 +156,7 @@ class Bridges:
         """POST /v1/poll."""
         try:
             said = _parsed(await request.json())
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
             self._metrics.polls.labels("malformed").inc()
             return web.json_response({"error": "malformed"}, status=400)
         if not await self._proven(request, said.agent):
@@ -161,6 +189,10 @@ class Bridges:
         if pod.takes_calls is not (before is not None and before.takes_calls):
             self.bell.ring()
         self._desired.report(said.agent, said.pod, said.report)
+        # Before the answer is composed: the poll that brings the last failure is answered with the new order.
+        self._providers.hear(
+            said.agent, said.pod, began=said.began, draining=said.report.draining, tallies=said.tallies
+        )
         self._metrics.active_calls.set(self.active_calls())
 
     async def _answer(self, agent: AgentRef, pod: str, known: int) -> Directive:
@@ -176,7 +208,11 @@ class Bridges:
         return {"version": version, **directive}
 
     def _current(self, agent: AgentRef, pod: str) -> tuple[int, Directive]:
-        directive = {**self._compose(agent), "siblings": self._siblings(agent, pod)}
+        trials = [
+            {"attempt": trial.attempt, "number": trial.number, "silent": trial.silent}
+            for trial in self._providers.to_try(agent, pod)
+        ]
+        directive = {**self._compose(agent), "siblings": self._siblings(agent, pod), "trials": trials}
         text = json.dumps(directive, sort_keys=True)
         version, before = self._versions.get((agent, pod), (0, ""))
         if text != before:
@@ -199,6 +235,8 @@ class _Said:
     version: int
     calls: int
     report: PodReport
+    began: int
+    tallies: Mapping[str, Tally]
 
 
 def _parsed(raw: Mapping[str, Any]) -> _Said:
@@ -214,7 +252,37 @@ def _parsed(raw: Mapping[str, Any]) -> _Said:
             missing_keys=tuple(str(key)[:500] for key in (raw.get("missingKeys") or ())[:MAX_KEYS]),
             buddy_link_up=raw.get("buddyLink", "up") == "up",
         ),
+        began=int(raw.get("began") or 0),
+        tallies={str(each["attempt"]): _tally(each) for each in (raw.get("providers") or ())[:MAX_ATTEMPTS]},
     )
+
+
+def _tally(raw: Mapping[str, Any]) -> Tally:
+    """What a pod counted of one attempt. A kind of failure that we do not know counts nothing."""
+    entries = raw.get("failed")
+    ok_ago = raw.get("okAgo")
+    return Tally(
+        ok=_count(raw.get("ok")),
+        ok_ago_s=None if ok_ago is None else _ago(ok_ago),
+        failed={
+            _KINDS[each["kind"]]: Failed(_count(each["count"]), _ago(each["ago"]), _ago(each.get("retryAfter") or 0))
+            for each in (entries if isinstance(entries, list) else [])[: len(_KINDS)]
+            if each["kind"] in _KINDS
+        },
+    )
+
+
+_KINDS = {failure.value: failure for failure in Failure}
+
+
+def _count(value: Any) -> int:
+    return min(max(int(value or 0), 0), MAX_COUNT)
+
+
+def _ago(value: Any) -> float:
+    """Bounded, and a number whatever was written."""
+    seconds = float(value)
+    return min(seconds, NEVER_AGO_S) if seconds > 0 else 0.0
 
 
 def operator_token(key: bytes, agent: AgentRef) -> bytes:

@@ -20,6 +20,7 @@ from holdfast import (
     fleet_audit,
     fleet_picture,
     fleet_pod,
+    fleet_pods,
     fleet_status,
     fleet_told,
     heart,
@@ -60,6 +61,7 @@ class World:
     levers: Levers
     accounts: fleet_applications.Accounts
     keys: bridges.Keys
+    probe_provider: fleet_pods.Probe
     paused: str
     record: fleet_status.Recorder
     clock: Callable[[], float]
@@ -120,9 +122,14 @@ class Fleet:
             hurried=self.entries.suspicious,
             wall_s=world.wall_s,
         )
-        self.bridges = bridges.Bridges(
-            desired=desired, compose=self._directive, keys=world.keys, clock=world.clock, metrics=metrics
-        )
+        self.pods = fleet_pods.FleetPods(
+            fleet_pods.Around(
+                region=world.region, desired=desired, keys=world.keys, probe=world.probe_provider,
+                loops=self.zone_loops, heard=self._heard, renew=self.region_vote.renew, clock=world.clock,
+                metrics=metrics,
+            )
+        )  # fmt: skip
+        self.bridges = self.pods.bridges
         self.copies = copies.Copies(
             region=world.region,
             own=world.own,
@@ -190,6 +197,7 @@ class Fleet:
             group.create_task(self.board.run())
             group.create_task(self.audit.run())
             group.create_task(self._survey())
+            group.create_task(self.pods.run())
             group.create_task(self._pod.keep_ballots(self._voted))
             group.create_task(self._ring_on_change())
             group.create_task(self._zones_come_and_go(group))
@@ -292,8 +300,10 @@ class Fleet:
         return {heart.HEARTBEAT_ANNOTATION: heart.encode(self._own_beat())}
 
     def _told(self) -> fleet_told.Told:
-        heard = {name: (beat, self.peers.age_s(name)) for name, beat in self._beats().items()}
-        return fleet_told.told({**heard, self._world.region: (self._own_beat(), 0.0)})
+        return fleet_told.told({**self._heard(), self._world.region: (self._own_beat(), 0.0)})
+
+    def _heard(self) -> heart.Heard:
+        return {name: (beat, self.peers.age_s(name)) for name, beat in self._beats().items()}
 
     def _beats(self) -> Mapping[str, heart.Heartbeat]:
         return {name: beat for name in self.peers.names if (beat := self.peers.beat(name)) is not None}
@@ -304,7 +314,7 @@ class Fleet:
             for name, running in self._zones.items()
         }
         wall_s = self._world.wall_s()
-        return heart.Heartbeat(
+        beat = heart.Heartbeat(
             seq=self._seq,
             region=self._world.region,
             observations={
@@ -323,6 +333,7 @@ class Fleet:
             skew=self.peers.skew(),
             at=wall_s,
         )
+        return self.pods.told(beat)
 
     def _missed(self, peer: str) -> None:
         log.info("heartbeat missed", extra={"peer": peer})
@@ -359,9 +370,6 @@ class Fleet:
                 continue
 
     # What others are told.
-
-    def _directive(self, agent: fleet_picture.AgentRef) -> bridges.Directive:
-        return fleet_picture.directive(agent, self._world.region, self._desired, self.zone_loops())
 
     def _ring_if_standing_moved(self) -> None:
         standing = fleet_picture.standings(self.zone_loops())

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from holdfast import kube
-from holdfast.core import copies, directives, failover, status
+from holdfast.core import copies, directives, failover, providers, status
 from holdfast.core.values import AgentRef, Intent, Load, Observation, Reason, Zone
 from holdfast.desired import Desired
 from holdfast.fleet_status import Target, Wanted
@@ -17,7 +17,9 @@ from holdfast.loop import ZoneLoop
 __all__ = ["AgentRef", "Intent", "ZoneNow", "directive", "standings", "statuses"]
 
 COPY_IN_SYNC = "CopyInSync"
-NO_DIRECTIVE: Mapping[str, Any] = {"buddy": None, "regions": [], "attempts": [], "drain": None, "lost": []}
+NO_DIRECTIVE: Mapping[str, Any] = {
+    "buddy": None, "regions": [], "attempts": [], "barred": [], "reasons": [], "drain": None, "lost": []
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,13 @@ def standings(loops: Mapping[str, ZoneLoop]) -> Mapping[str, directives.Standing
     return {name: _standing(loop.view.zone, loop) for name, loop in loops.items() if loop.view is not None}
 
 
-def directive(agent: AgentRef, region: str, desired: Desired, loops: Mapping[str, ZoneLoop]) -> Mapping[str, Any]:
+def directive(
+    agent: AgentRef,
+    region: str,
+    desired: Desired,
+    loops: Mapping[str, ZoneLoop],
+    order: Callable[[AgentRef], providers.Order | None],
+) -> Mapping[str, Any]:
     """What a pod of this agent is told, without its number. No attempts named: in the order of the pod's own file."""
     entry, zone = desired.agents.get(agent), desired.zone_of(agent)
     if zone is None:
@@ -51,8 +59,10 @@ def directive(agent: AgentRef, region: str, desired: Desired, loops: Mapping[str
     told = directives.directive(
         region, zone, regions=desired.regions, standing=_standing(zone, loops.get(zone.name))
     )
+    if entry is not None and (found := order(agent)) is not None:
+        barred = tuple(attempt.name for attempt in entry.spec.attempts if attempt.name not in found.names)
+        told = replace(told, attempts=found.names, barred=barred, reasons=found.reasons)
     content = directives.message(told, version=0)
-    content["attempts"] = [attempt.name for attempt in entry.spec.attempts] if entry else []
     return {key: value for key, value in content.items() if key != "version"}
 
 

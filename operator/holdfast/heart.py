@@ -133,6 +133,17 @@ def withdrawals(heard: Heard) -> tuple[Withdrawal, ...]:
     )
 
 
+def providers_ill(heard: Heard) -> frozenset[str]:
+    """The providers that any of these regions finds down. What a region in doubt of itself says is not counted."""
+    return frozenset(
+        name
+        for _, beat, _ in _lately(heard)
+        if not beat.self_doubt
+        for name, seen in beat.others.get(Tier.PROVIDER, {}).items()
+        if seen.verdict is Verdict.DOWN
+    )
+
+
 def paused(heard: Heard) -> str:
     """Why the fleet stands still, and in which clusters people said so; empty: it does not."""
     return "; ".join(f"{beat.paused} (said in {region})" for region, beat, _ in _lately(heard) if beat.paused)

@@ -28,7 +28,7 @@ from holdfast import bridges, clock, fleet_life, fleet_secrets, fleet_vendors, h
 from holdfast.core.place import Release
 from holdfast.core.values import AgentRef, Reason
 from holdfast.desired import Desired
-from holdfast.gather import canary, entry_probe, references
+from holdfast.gather import canary, entry_probe, provider_probe, references
 from holdfast.gather.latencies import Latencies
 
 log = logging.getLogger(__name__)
@@ -179,6 +179,7 @@ async def operate(config: settings.Settings, identity: settings.Identity, enviro
             survey=lambda: references.survey(config.reference_targets, tls),
             levers=vendors.levers,
             accounts=vendors.applications,
+            probe_provider=provider_probe.ProviderProbe(tls=tls, secret=secrets.text),
             paused=config.paused,
             keys=_Keys(desired, secrets, Path(config.probe_key_file)),
             record=_recording(events),

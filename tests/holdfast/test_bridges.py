@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
+from fleet_range import no_probe
 
 from holdfast import bridges, telemetry
 from holdfast.core.values import AgentRef
 from holdfast.desired import Desired
+from holdfast.fleet_providers import FleetProviders
 
 AGENT = AgentRef("clinic", "front-desk")
 TOKEN = bridges.operator_token(b"zone-key", AGENT).decode()
@@ -31,13 +33,20 @@ class Desk:
         self.directive: dict[str, Any] = {"buddy": "ams", "lost": []}
         self.desired = Desired()
         self.clock = Clock()
+        self.providers = FleetProviders(
+            region="fra", desired=self.desired, probe=no_probe, clock=self.clock, on_change=self.ring
+        )
         self.bridges = bridges.Bridges(
             desired=self.desired,
             compose=lambda _: self.directive,
+            providers=self.providers,
             keys=self.keys,
             clock=self.clock,
             metrics=telemetry.Metrics(),
         )
+
+    def ring(self) -> None:
+        self.bridges.bell.ring()
 
     async def keys(self, _: AgentRef) -> tuple[bytes, ...]:
         return (b"new-key", b"zone-key")

@@ -250,3 +250,13 @@ def test_what_is_merely_shown_never_spoils_a_beat() -> None:
     spoilt = {"fra": "late", "iad": 1e300, "ams": 2}
     beat = read(latencies={"region/fra": -1, "region/iad": 80}, skew=spoilt, at="noon")
     assert (beat.latencies, beat.skew, beat.at) == ({"region/iad": 80}, {"ams": 2.0}, 0.0)
+
+
+
+def test_a_provider_counts_as_ill_elsewhere_while_a_fresh_beat_that_trusts_itself_says_down() -> None:
+    down, unknown = heart.Seen(Verdict.DOWN, 5.0, "5xx"), heart.Seen(Verdict.UNKNOWN, 5.0, "429")
+    beat = heart.Heartbeat(seq=1, region="ams", others={Tier.PROVIDER: {"a/m": down, "b/m": unknown}})
+    assert heart.decode(heart.encode(beat)) == beat
+    assert heart.providers_ill({"ams": (beat, 2.9)}) == {"a/m"}
+    assert heart.providers_ill({"ams": (beat, 3.1)}) == frozenset()
+    assert heart.providers_ill({"ams": (replace(beat, self_doubt=True), 0.0)}) == frozenset()

@@ -9,10 +9,12 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from api_objects import AGENT, POLICY, REGIONS, changed, stored
 from fleet_apiserver import FakeApiServer
+from fleet_range import no_probe
 
 from holdfast import bridges, clock, fleet_picture, fleet_secrets, main, telemetry
 from holdfast.core.values import AgentRef
 from holdfast.desired import Desired
+from holdfast.fleet_providers import FleetProviders
 from holdfast.handlers.intake import AGENT as VOICE_AGENT
 from holdfast.handlers.intake import POLICY as FAILOVER_POLICY
 from holdfast.handlers.intake import REGION, Intake
@@ -41,9 +43,11 @@ async def answered(desired: Desired, *, key: bytes) -> tuple[int, dict[str, obje
     cluster.objects[f"/api/v1/namespaces/{NS}/secrets/zone-eu"] = {
         "metadata": {"name": "zone-eu"}, "data": {"current": base64.b64encode(b"zone-key").decode()},
     }  # fmt: skip
+    known = FleetProviders(region="fra", desired=desired, probe=no_probe, clock=clock.now, on_change=lambda: None)
     desk = bridges.Bridges(
         desired=desired,
-        compose=lambda agent: fleet_picture.directive(agent, "fra", desired, {}),
+        compose=lambda agent: fleet_picture.directive(agent, "fra", desired, {}, known.order),
+        providers=known,
         keys=main._Keys(desired, fleet_secrets.Secrets(cluster.client(), NS), Path("no-probe-key")),
         clock=clock.now,
         metrics=telemetry.Metrics(),

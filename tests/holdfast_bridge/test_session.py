@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import dataclasses
 
 import msgspec
 from aiohttp import web
-from bridge_world import bridge, dial_in, provider, settings
+from bridge_world import Bridge, bridge, dial_in, provider, settings
 
+from holdfast_bridge.core import directive
 from holdfast_bridge.core.journal import CallRecord, Item
 
 
@@ -149,6 +151,71 @@ async def test_a_provider_that_refuses_the_key_closes_the_socket_so_that_the_car
         assert socket.code == 1001
         assert b.results == [("first", False, "auth")]
         assert b.journal.records[-1].state == "live"
+
+
+def ordered(b: Bridge, *names: str) -> None:
+    """What a directive does: the order in force is another, and the calls in progress are told."""
+    agent = directive.in_order(b.settings.agent, names)
+    b.settings = dataclasses.replace(b.settings, agent=agent)
+    for call in b.book.all():
+        call.reorder()
+
+
+async def test_a_new_call_begins_with_the_first_attempt_of_the_order_in_force() -> None:
+    async with (
+        provider() as (one, first),
+        provider() as (two, second),
+        bridge(settings(first, more={"b": second})) as b,
+    ):
+        ordered(b, "b", "first")
+        socket = await dial_in(b.port.port)
+        socket.start("good CA1 1")
+        await two.until(lambda: two.sessions)
+        assert one.sessions == []
+
+
+async def test_a_call_under_way_goes_on_to_the_next_attempt_of_the_order_that_was_told_meanwhile() -> None:
+    async with (
+        provider() as (one, first),
+        provider() as (two, second),
+        provider() as (three, third),
+        bridge(settings(first, more={"b": second, "c": third}, greeting="hello")) as b,
+    ):
+        socket = await dial_in(b.port.port)
+        socket.start("good CA1 1")
+        await socket.until(lambda: socket.audio)
+        ordered(b, "c", "b", "first")
+        assert three.sessions == [], "what works is not left for a better one"
+        assert one.sessions[0].transport is not None
+        one.sessions[0].transport.disconnect(graceful=False)
+        await three.until(lambda: three.sessions)
+        assert two.sessions == []
+        assert len(one.sessions) == 1
+
+
+async def test_a_call_whose_attempts_are_all_barred_leaves_for_another_region() -> None:
+    async with provider() as (one, first), bridge(settings(first, greeting="hello")) as b:
+        socket = await dial_in(b.port.port)
+        socket.start("good CA1 1")
+        await socket.until(lambda: socket.audio)
+        b.settings = dataclasses.replace(b.settings, agent=directive.in_order(b.settings.agent, (), ("first",)))
+        b.book.all()[0].reorder()
+        assert one.sessions[0].transport is not None
+        one.sessions[0].transport.disconnect(graceful=False)
+        await socket.until(socket.closed.is_set)
+        assert socket.code == 1001
+        late = await dial_in(b.port.port)
+        late.start("good CA2 1", call="CA2")
+        await late.until(late.closed.is_set)
+        assert len(one.sessions) == 1
+
+
+async def test_a_response_that_came_to_its_end_proves_its_attempt_well() -> None:
+    async with provider() as (_, first), bridge(settings(first, greeting="hello")) as b:
+        socket = await dial_in(b.port.port)
+        socket.start("good CA1 1")
+        await socket.until(lambda: b.spoke)
+        assert set(b.spoke) == {"first"}
 
 
 async def test_a_higher_owner_silences_the_lower_one() -> None:

@@ -25,21 +25,31 @@ ACCOUNT = "AC00000000000000000000000000000001"
 
 
 def settings(
-    provider: int, *, kind: str = "openai", tools: list[dict[str, Any]] | None = None, **persona: str
+    provider: int,
+    *,
+    kind: str = "openai",
+    tools: list[dict[str, Any]] | None = None,
+    more: dict[str, int] | None = None,
+    **persona: str,
 ) -> Settings:
+    """`more`: further attempts by name, each with the port of its provider."""
+    ports = {"first": provider, **(more or {})}
     agent = {
         "version": 1, "namespace": "clinic", "agent": "front-desk", "region": "fra", "zone": "eu",
         "policyHost": "eu.voice.example.com", "buddy": None,
         "regions": [{"name": "fra", "host": HOST, "weight": 50}],
         "persona": persona,
-        "attempts": [{"name": "first", "kind": kind, "model": "m", "baseUrl": f"ws://127.0.0.1:{provider}/v1/realtime"}],
+        "attempts": [
+            {"name": name, "kind": kind, "model": "m", "baseUrl": f"ws://127.0.0.1:{port}/v1/realtime"}
+            for name, port in ports.items()
+        ],
         "tools": tools or [],
         "carrier": {"name": "t", "kind": "twilio", "accountSid": ACCOUNT, "apiUrl": "https://api.twilio.com"},
     }  # fmt: skip
     return Settings(
         agent=decode_agent(json.dumps(agent).encode(), source="test"),
         fleet=FleetSecrets(zone_keys=(b"zone",), carrier_tokens=("carrier",)),
-        provider_keys={"first": "sk-test"},
+        provider_keys=dict.fromkeys(ports, "sk-test"),
         pod="p1",
     )
 

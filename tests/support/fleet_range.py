@@ -90,6 +90,7 @@ class Range:
                 levers=lambda _zone, _regions: {"edge": lever},
                 accounts=no_accounts,
                 keys=keys,
+                probe_provider=no_probe,
                 paused="",
                 record=record,
                 clock=clock.now,
@@ -132,6 +133,11 @@ class Range:
     def enabled(self) -> dict[str, bool]:
         """What the edge does."""
         return {name: reading.enabled for name, reading in self.origins.readings.items()}
+
+
+async def no_probe(_key: object) -> Any:
+    """The range has no speech provider."""
+    raise AssertionError("no canary key is configured")
 
 
 def no_accounts(_zone: object, _carrier: object) -> Any:

@@ -381,24 +381,12 @@ class CallCore:
         )
 
     _on: ClassVar[dict[type, Callable[[CallCore, Any, float], None]]] = {
-        ev.ProviderAudio: _provider_audio,
-        ev.CallerMark: _caller_mark,
-        ev.CallerDtmf: _caller_dtmf,
-        ev.CallerStop: _caller_stop,
-        ev.CarrierLost: _carrier_lost,
-        ev.Released: _release,
-        ev.Superseded: _superseded,
-        ev.ProviderReady: _provider_ready,
-        ev.ProviderLost: _provider_lost,
-        ev.AttemptsOrdered: _attempts_ordered,
-        ev.ProviderAudioDone: _audio_done,
-        ev.ProviderTranscript: _transcript,
-        ev.UserTurn: _user_turn,
-        ev.UserTranscript: _user_transcript,
-        ev.SpeechStarted: _speech_started,
-        ev.SpeechStopped: _speech_stopped,
-        ev.ResponseStarted: _response_started,
-        ev.ResponseDone: _response_done,
-        ev.ToolCall: _tool_call,
-        ev.ToolResult: _tool_result,
-    }
+        ev.CallerMark: _caller_mark, ev.CallerDtmf: _caller_dtmf, ev.CallerStop: _caller_stop,
+        ev.CarrierLost: _carrier_lost, ev.Released: _release, ev.Superseded: _superseded,
+        ev.ProviderReady: _provider_ready, ev.ProviderLost: _provider_lost, ev.AttemptsOrdered: _attempts_ordered,
+        ev.ProviderAudio: _provider_audio, ev.ProviderAudioDone: _audio_done, ev.ProviderTranscript: _transcript,
+        ev.UserTurn: _user_turn, ev.UserTranscript: _user_transcript,
+        ev.SpeechStarted: _speech_started, ev.SpeechStopped: _speech_stopped,
+        ev.ResponseStarted: _response_started, ev.ResponseDone: _response_done,
+        ev.ToolCall: _tool_call, ev.ToolResult: _tool_result,
+    }  # fmt: skip

@@ -100,8 +100,10 @@ def closed(code: int, reason: str = "") -> tuple[str, bool]:
 def error_event(error_type: str, code: str, *, configured: bool) -> tuple[str, bool] | None:
     """An error that the provider names on an open link: the word and whether to ask again. None: the link is usable."""
     named = next((name for name in (code, error_type) if name in _KINDS), "")
-    if named == "session_expired" or error_type == "server_error":
-        return code or error_type, True
+    if error_type == "server_error":
+        return (error_type if code in _KINDS else code or error_type), True
+    if named == "session_expired":
+        return named, True
     found = _KINDS.get(named)
     if found in (Failure.AUTH, Failure.QUOTA):
         return found.value, False

@@ -51,7 +51,8 @@ MESSAGE_OCTETS_MAX = 24 * 1024 * 1024
 class Fault:
     """What goes wrong, for the given names of keys (None: all) and for this share of what it meets.
 
-    refuse  new upgrades are answered with `status`
+    refuse  new upgrades and requests are answered with `status`, `error_type` and `error_code`, and Retry-After
+            where the vendor sends one
     close   open sessions are closed with `code` and `reason`, at once; new ones as soon as they are open
     stall   open and new sessions stay connected and say nothing more
     error   responses fail with the error event `error_type`, `error_code`
@@ -65,6 +66,7 @@ class Fault:
     reason: str = ""
     error_type: str = "server_error"
     error_code: str = "internal_error"
+    retry_after_s: int = 1
 
 
 @dataclass(slots=True)
@@ -162,7 +164,10 @@ class OpenAIRealtime:
             return self._refused(401, "invalid_request_error", "invalid_api_key", "Incorrect API key provided.")
         for armed in self._faults:
             if armed.fault.kind == "refuse" and armed.hits(name):
-                return self._refused(armed.fault.status, "server_error", "practice_fault", "Refused on demand.")
+                return self._refused(
+                    armed.fault.status, armed.fault.error_type, armed.fault.error_code, "Refused on demand.",
+                    retry_after_s=armed.fault.retry_after_s,
+                )  # fmt: skip
         if url.path == MODELS_PATH:
             return _models()
         model = parse_qs(url.query).get("model", [""])[0]
@@ -176,12 +181,14 @@ class OpenAIRealtime:
         beta = "realtime=v1" in str(request.headers.get("OpenAI-Beta") or "")
         return _Socket(self, who, key_name=name, beta=beta)
 
-    def _refused(self, status: int, kind: str, code: str | None, message: str) -> WSUpgradeResponseWithListener:
+    def _refused(
+        self, status: int, kind: str, code: str | None, message: str, *, retry_after_s: int = 1
+    ) -> WSUpgradeResponseWithListener:
         self.counts.refused += 1
         body = msgspec.json.encode({"error": {"message": message, "type": kind, "param": None, "code": code}})
         headers = {"Content-Type": "application/json"}
         if status == HTTPStatus.TOO_MANY_REQUESTS:
-            headers["Retry-After"] = "1"
+            headers["Retry-After"] = str(retry_after_s)
         return WSUpgradeResponseWithListener(
             WSUpgradeResponse.create_error_response(status, body, headers), None
         )

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from holdfast.core.values import Region, Zone
+from holdfast.core.values import Reason, Region, Zone
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +22,17 @@ class RegionLine:
 
 @dataclass(frozen=True, slots=True)
 class Directive:
-    """`drain_s`: hand over what is in flight within this time; None: do not drain."""
+    """`drain_s`: hand over what is in flight within this time; None: do not drain.
+
+    `attempts`: those that may be made, in this order; `barred`: those that may not; `reasons`: why either is not as
+    the spec has it.
+    """
 
     buddy: str | None
     regions: tuple[RegionLine, ...]
     attempts: tuple[str, ...] = ()
+    barred: tuple[str, ...] = ()
+    reasons: tuple[Reason, ...] = ()
     drain_s: float | None = None
     lost: tuple[str, ...] = ()
 
@@ -87,6 +93,8 @@ def message(told: Directive, *, version: int) -> dict[str, Any]:
             for line in told.regions
         ],
         "attempts": list(told.attempts),
+        "barred": list(told.barred),
+        "reasons": [{"code": reason.code, "message": reason.message} for reason in told.reasons],
         "drain": None if told.drain_s is None else {"untilSeconds": told.drain_s},
         "lost": list(told.lost),
     }

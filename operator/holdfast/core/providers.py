@@ -200,8 +200,8 @@ def ill(breakers: Mapping[str, Breaker]) -> frozenset[str]:
 class AttemptLine:
     """One entry of an agent's provider list, as far as its order is concerned.
 
-    `provider` and `key` are the names of its two breakers: one for host and model, shared by everybody who uses
-    them, and one for the tenant's key. `regions` empty: everywhere.
+    `provider`, `key` and `own` are the names of its breakers: one for host and model, shared by everybody who uses
+    them, one for the tenant's key, and one for what the attempt itself asks for. `regions` empty: everywhere.
     """
 
     name: str
@@ -211,6 +211,12 @@ class AttemptLine:
     weight: int = 0
     regions: frozenset[str] = frozenset()
     declares: frozenset[str] = frozenset()
+    own: str = ""
+
+    @property
+    def breakers(self) -> tuple[str, ...]:
+        """The names of those that it has."""
+        return tuple([name for name in (self.provider, self.key, self.own) if name])
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +236,7 @@ class Attempts:
 
     def ailing(self, sick: frozenset[str]) -> list[AttemptLine]:
         """The entries whose provider or key is among the sick."""
-        return [line for line in self.lines if line.provider in sick or line.key in sick]
+        return [line for line in self.lines if _is_sick(line, sick)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,4 +339,4 @@ def _arranged(
 
 
 def _is_sick(line: AttemptLine, sick: frozenset[str]) -> bool:
-    return line.provider in sick or line.key in sick
+    return line.provider in sick or line.key in sick or line.own in sick

@@ -165,6 +165,31 @@ class Tenant:
 
 
 @dataclass(frozen=True, slots=True)
+class ProviderRule:
+    """When a speech provider is taken for ill, in a policy's own words."""
+
+    failures: int = 2
+    window_s: float = 30.0
+    on: tuple[str, ...] = ("5xx", "429", "timeout", "stall")
+    cooldown_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class CanaryKey:
+    """A key of the fleet's own at one provider. `secret` names a Secret of the operator's namespace."""
+
+    name: str
+    kind: str
+    model: str
+    base_url: str
+    secret: str
+    secret_key: str = "api-key"  # noqa: S105 - the name of an entry
+    query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    interval_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
 class Zone:
     """The regions of one FailoverPolicy; nothing of a call ever leaves it.
 
@@ -189,6 +214,8 @@ class Zone:
     carriers: tuple[Carrier, ...] = ()
     tenants: tuple[Tenant, ...] = ()
     signing_secret: str = ""
+    provider: ProviderRule = ProviderRule()
+    canary_keys: tuple[CanaryKey, ...] = ()
 
     @property
     def members(self) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ attempts is the remedy.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from holdfast.core import reasons
@@ -28,6 +28,9 @@ READY_TO_STAY = 0.8
 CONFIRM_S = 10.0
 """Long enough for pods that are replaced one by one, and for the peers' word on a provider to arrive."""
 CALM_S = 30.0
+
+STARTING_S = 120.0
+"""So long an agent's first pods may take to come up, images and all, before their absence counts as a fault."""
 
 NO_ATTEMPTS = Attempts(())
 
@@ -64,6 +67,16 @@ class Standing:
     since: float | None = None
 
 
+def wanted_pods(min_pods: int, *, were_ready: bool, known_for_s: float) -> int:
+    """How many pods an agent should have by now: none that was never up here and is still on its way."""
+    return min_pods if were_ready or known_for_s >= STARTING_S else 0
+
+
+def were_ready(ready_pods: int, min_pods: int) -> bool:
+    """Whether an agent has come up here, so that its pods are missed from now on."""
+    return ready_pods >= READY_TO_STAY * min_pods
+
+
 def wish(view: LocalView, *, asking: bool = False) -> Withdrawal | Reason | None:
     """What this moment suggests: to ask, why not to although something is ill, or nothing at all.
 
@@ -91,6 +104,14 @@ def standing(before: Standing, wished: Withdrawal | Reason | None, *, now: float
     if isinstance(wished, Withdrawal):
         return Standing(told=wished) if now - since >= CONFIRM_S else Standing(since=since)
     return Standing() if now - since >= CALM_S else Standing(told=before.told, since=since)
+
+
+def taken_up(region: str, remembered: Iterable[str]) -> Standing:
+    """Where an operator begins that was not here before: a region that is out for its own word still asks."""
+    words = next(iter(remembered), None)
+    if words is None:
+        return Standing()
+    return Standing(told=Withdrawal(region, Reason(reasons.PODS_NOT_READY, words), 0.0))
 
 
 @dataclass(frozen=True, slots=True)

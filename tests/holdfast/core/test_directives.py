@@ -64,6 +64,8 @@ def test_the_message_is_what_the_long_poll_promises():
             {"name": "ams", "host": "ams.voice.example.com", "weight": 50, "serving": True},
         ],
         "attempts": ["openai"],
+        "barred": [],
+        "reasons": [],
         "drain": {"untilSeconds": 60.0},
         "lost": ["fra"],
     }

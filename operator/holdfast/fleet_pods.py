@@ -1,0 +1,103 @@
+"""The parts that live on what this region's bridge pods say, joined: the poll, the providers, the own wish to leave.
+
+It decides nothing and keeps nothing of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from holdfast import bridges, fleet_picture, fleet_providers, fleet_withdrawals, heart
+from holdfast.core.plans import View
+from holdfast.core.values import AgentRef, Tier
+from holdfast.desired import Desired
+from holdfast.loop import ZoneLoop
+from holdfast.telemetry import Metrics
+
+Probe = fleet_providers.Probe
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What these parts need of the fleet around them.
+
+    `heard`: the peers' last beats. `renew`: called when there is news to tell them.
+    """
+
+    region: str
+    desired: Desired
+    keys: bridges.Keys
+    probe: fleet_providers.Probe
+    loops: Callable[[], Mapping[str, ZoneLoop]]
+    heard: Callable[[], heart.Heard]
+    renew: Callable[[], object]
+    clock: Callable[[], float]
+    metrics: Metrics
+
+
+class FleetPods:
+    """`bridges` answers the pods, `providers` knows what their calls meet, `own_region` what the region asks for."""
+
+    def __init__(self, around: Around) -> None:
+        self._around = around
+        self.providers = fleet_providers.FleetProviders(
+            region=around.region,
+            desired=around.desired,
+            probe=around.probe,
+            clock=around.clock,
+            on_change=self._order_moved,
+        )
+        self.bridges = bridges.Bridges(
+            desired=around.desired,
+            compose=self.directive,
+            providers=self.providers,
+            keys=around.keys,
+            clock=around.clock,
+            metrics=around.metrics,
+        )
+        self.own_region = fleet_withdrawals.OwnRegion(
+            region=around.region,
+            desired=around.desired,
+            bridges=self.bridges,
+            providers=self.providers,
+            heard=around.heard,
+            views=self._views,
+            clock=around.clock,
+        )
+
+    async def run(self) -> None:
+        """While this pod is its region's active one."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.providers.run())
+            group.create_task(self.own_region.run())
+
+    def directive(self, agent: AgentRef) -> Mapping[str, Any]:
+        """What a pod of this agent is told."""
+        around = self._around
+        return fleet_picture.directive(agent, around.region, around.desired, around.loops(), self.providers.order)
+
+    def told(self, beat: heart.Heartbeat) -> heart.Heartbeat:
+        """The beat with what is known here. Its silence means nothing until it is known what was asked before."""
+        ailing = {
+            name: heart.Seen(each.verdict, each.held_s, each.detail) for name, each in self.providers.ailing().items()
+        }
+        return replace(
+            beat,
+            others={**beat.others, Tier.PROVIDER: ailing},
+            withdraw=self.own_region.asks,
+            orders_known=beat.orders_known and self.own_region.settled,
+        )
+
+    def _views(self) -> list[View] | None:
+        """What each zone of this region looks like; None while one of them was not looked at."""
+        around, loops = self._around, self._around.loops()
+        ours = [name for name, zone in around.desired.zones.items() if around.region in zone.members]
+        seen = [view for name in ours if name in loops and (view := loops[name].view) is not None]
+        return seen if len(seen) == len(ours) else None
+
+    def _order_moved(self) -> None:
+        self.bridges.bell.ring()
+        self._around.renew()

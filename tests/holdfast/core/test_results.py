@@ -1,0 +1,139 @@
+"""From totals to outcomes, and from outcomes to who is to blame."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from holdfast import heart
+from holdfast.core import providers, results
+from holdfast.core.agents import AgentSpec, Attempt, KeyRef, Persona
+from holdfast.core.providers import AttemptLine, Breaker, Failure, Rule
+from holdfast.core.results import Failed, Outcome, Tally
+from holdfast.core.values import AgentRef, ProviderRule, Tenant, Zone, ZoneRegion
+
+LINE = AttemptLine("openai", "api/model", key="Secret a/b key c", own="VoiceAgent a/d attempt openai")
+
+
+def tally(ok: int = 0, ok_ago_s: float | None = None, **failed: int) -> Tally:
+    return Tally(ok, ok_ago_s, {Failure[name.upper()]: Failed(count) for name, count in failed.items()})
+
+
+def test_what_is_new_is_the_difference_of_two_totals():
+    assert results.outcomes(tally(error=3), tally(error=5, stall=1)) == (
+        Outcome(Failure.ERROR), Outcome(Failure.ERROR), Outcome(Failure.STALL),
+    )  # fmt: skip
+    assert results.outcomes(tally(error=3), tally(error=3)) == ()
+
+
+def test_outcomes_come_in_the_order_in_which_they_happened():
+    after = Tally(1, 1.0, {Failure.ERROR: Failed(1, ago_s=4.0)})
+    assert results.outcomes(Tally(), after) == (Outcome(Failure.ERROR), Outcome())
+    after = Tally(1, 4.0, {Failure.ERROR: Failed(1, ago_s=1.0)})
+    assert results.outcomes(Tally(), after) == (Outcome(), Outcome(Failure.ERROR))
+
+
+def test_totals_that_fell_are_those_of_a_pod_that_began_anew():
+    assert results.outcomes(tally(ok=9, ok_ago_s=0.0, error=7), tally(error=1)) == (Outcome(Failure.ERROR),)
+    assert results.outcomes(tally(error=7), tally(stall=1)) == (Outcome(Failure.STALL),)
+
+
+@pytest.mark.parametrize(("ago_s", "count"), [(30.0, 1), (30.1, 0)])
+def test_of_a_pod_that_was_never_heard_only_the_latest_counts(ago_s: float, count: int):
+    after = Tally(0, None, {Failure.ERROR: Failed(800, ago_s)})
+    assert len(results.outcomes(None, after)) == count
+
+
+def test_what_the_provider_asks_us_to_wait_comes_along():
+    after = Tally(0, None, {Failure.RATE_LIMITED: Failed(1, 0.0, 20.0)})
+    assert results.outcomes(Tally(), after) == (Outcome(Failure.RATE_LIMITED, 20.0),)
+
+
+@pytest.mark.parametrize(
+    ("failure", "told"),
+    [
+        (None, {LINE.provider: None, LINE.key: None, LINE.own: None}),
+        (Failure.ERROR, {LINE.provider: Failure.ERROR}),
+        (Failure.TIMEOUT, {LINE.provider: Failure.TIMEOUT}),
+        (Failure.STALL, {LINE.provider: Failure.STALL}),
+        (Failure.RATE_LIMITED, {LINE.key: Failure.RATE_LIMITED}),
+        (Failure.AUTH, {LINE.key: Failure.AUTH, LINE.provider: None}),
+        (Failure.QUOTA, {LINE.key: Failure.QUOTA, LINE.provider: None}),
+        (Failure.CONFIG, {LINE.own: Failure.CONFIG, LINE.provider: None}),
+    ],
+)
+def test_a_failure_is_told_to_what_it_lies_with(failure: Failure | None, told: dict[str, Failure | None]):
+    assert dict(results.told(LINE, failure)) == told
+
+
+OUTCOMES = st.lists(st.tuples(st.sampled_from([None, *Failure]), st.floats(0, 100)), max_size=30)
+
+
+@given(OUTCOMES)
+def test_no_trouble_of_ours_ever_makes_a_provider_ill(drawn: list[tuple[Failure | None, float]]):
+    breakers: dict[str, Breaker] = {}
+    now = 0.0
+    for failure, wait_s in drawn:
+        if failure is None or not failure.outage:
+            now += wait_s
+            breakers |= results.fold(breakers, LINE, Outcome(failure), now=now, rule=Rule())
+    assert breakers.get(LINE.provider, Breaker()).closed
+
+
+@given(OUTCOMES, OUTCOMES)
+def test_totals_tell_the_same_however_often_they_are_read(
+    first: list[tuple[Failure | None, float]], then: list[tuple[Failure | None, float]]
+):
+    def counted(drawn: list[tuple[Failure | None, float]]) -> Tally:
+        failures = [failure for failure, _ in drawn if failure is not None]
+        failed = {each: Failed(failures.count(each)) for each in Failure if each in failures}
+        return Tally(len(drawn) - len(failures), 0.0, failed)
+
+    middle, end = counted(first), counted([*first, *then])
+    once = [each.failure for each in results.outcomes(Tally(), end) if each.failure]
+    twice = [
+        each.failure
+        for each in (*results.outcomes(Tally(), middle), *results.outcomes(middle, end))
+        if each.failure
+    ]
+    for failure in Failure:
+        assert min(twice.count(failure), results.MOST_AT_ONCE) == once.count(failure)
+
+
+def test_a_policys_words_become_the_rule():
+    rule = results.rule(ProviderRule(failures=4, window_s=9.0, on=("timeout", "no such word"), cooldown_s=3.0))
+    assert rule == Rule(4, 9.0, frozenset({Failure.TIMEOUT}), 3.0)
+    assert results.rule(ProviderRule()) == Rule()
+
+
+def test_an_agents_list_has_the_hosts_that_its_namespace_was_granted():
+    zone = Zone(
+        name="eu", uid="z", generation=1, residency="eu", host="h", regions=(ZoneRegion("fra", 1),),
+        tenants=(
+            Tenant(("a",), hosts=("x.com",)),
+            Tenant(("a", "b"), hosts=("y.com",)),
+            Tenant(("c",), hosts=("z.com",)),
+        ),
+    )  # fmt: skip
+    tried = (
+        Attempt("one", "openai", model="m", base_url="wss://x.com:8443/v1", key=KeyRef("s", "k")),
+        Attempt("two", "openai", model="m", base_url="wss://z.com/v1"),
+    )
+    found = results.attempts(AgentRef("a", "d"), AgentSpec("eu", Persona("", ""), tried), zone)
+    assert found.hosts == {"x.com", "y.com"}
+    assert [(line.provider, line.key) for line in found.lines] == [
+        ("x.com:8443/m", "Secret a/s key k"), ("z.com/m", ""),
+    ]  # fmt: skip
+    assert providers.order(found, frozenset(), region="fra").names == ("one",)
+
+
+def test_credentials_in_an_address_are_in_no_name():
+    assert results.provider_name("wss://user:secret@x.com/v1", "m") == "x.com/m"
+
+
+def test_a_name_is_never_longer_than_a_heartbeat_carries_and_two_models_keep_two():
+    long = "wss://" + "x" * 120 + ".com/v1"
+    one, two = results.provider_name(long, "one"), results.provider_name(long, "two")
+    assert len(one) == len(two) == results.NAME_CHARS == heart.MAX_TARGET
+    assert one != two

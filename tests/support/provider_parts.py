@@ -1,0 +1,168 @@
+"""A region's desk for bridge pods, with agents that use providers, and a clock that stands still until it is moved."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from control_builders import built
+from control_ports import free_ports
+
+from holdfast import bridges, fleet_picture, telemetry
+from holdfast.core.agents import AgentSpec, Attempt, KeyRef, Persona
+from holdfast.core.providers import Failure
+from holdfast.core.results import Failed, Outcome, Tally
+from holdfast.core.values import AgentRef, CanaryKey, ProviderRule, Region, Tenant, Zone, ZoneRegion
+from holdfast.desired import AgentEntry, Desired
+from holdfast.fleet_providers import FleetProviders
+from holdfast_bridge.poll import Directives, Poller, ProviderResults, Seen
+
+DESK, SHOP = AgentRef("clinic", "front-desk"), AgentRef("shop", "sales")
+OPENAI, AZURE = "wss://eu.api.openai.com/v1/realtime", "wss://eu.azure.com/openai/v1/realtime"
+OPENAI_NAME, AZURE_NAME = "eu.api.openai.com/gpt-realtime", "eu.azure.com/gpt-realtime"
+HOSTS = ("eu.api.openai.com", "eu.azure.com")
+ZONE_KEY = b"zone-key"
+RULE = ProviderRule()
+WELL = Outcome()
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def attempt(name: str, base_url: str, secret: str = "") -> Attempt:
+    return Attempt(
+        name, "openai", voice="v", model="gpt-realtime", base_url=base_url, key=KeyRef(secret or name, "api-key")
+    )
+
+
+def spec(*attempts: Attempt, min_pods: int = 2) -> AgentSpec:
+    given = attempts or (attempt("openai", OPENAI), attempt("azure", AZURE))
+    return AgentSpec(zone="eu", persona=Persona("", ""), attempts=given, min_pods=min_pods)
+
+
+def entry(ref: AgentRef = DESK, *attempts: Attempt, min_pods: int = 2) -> AgentEntry:
+    return AgentEntry(ref, "u", 1, "eu", spec(*attempts, min_pods=min_pods))
+
+
+def zone(
+    rule: ProviderRule = RULE, hosts: tuple[str, ...] = HOSTS, canary_keys: tuple[CanaryKey, ...] = ()
+) -> Zone:
+    return Zone(
+        name="eu", uid="z", generation=1, residency="eu", host="eu.voice.example.com",
+        regions=(ZoneRegion("fra", 50), ZoneRegion("ams", 50)), witnesses=("iad",), provider=rule,
+        tenants=(Tenant(("clinic", "shop"), hosts=hosts),), canary_keys=canary_keys,
+    )  # fmt: skip
+
+
+def desired(*entries: AgentEntry, of: Zone | None = None) -> Desired:
+    known = Desired()
+    for name in ("fra", "ams"):
+        known.put_region(Region(name, f"{name}.voice.example.com", "eu", name))
+    known.put_zone(of or zone())
+    for each in entries or (entry(),):
+        known.put_agent(each)
+    return known
+
+
+def tally(
+    ok: int = 0, *, ok_ago_s: float | None = None, ago_s: float = 0.0, retry_after_s: float = 0.0, **failed: int
+) -> Tally:
+    """`failed` by the names of kinds, in small letters."""
+    counts = {Failure[name.upper()]: Failed(count, ago_s, retry_after_s) for name, count in failed.items()}
+    return Tally(ok, (0.0 if ok else None) if ok_ago_s is None else ok_ago_s, counts)
+
+
+class RegionDesk:
+    """The operator's side in one region: what it knows, and the desk at which pods ask."""
+
+    def __init__(self, known: Desired | None = None, outcome: Outcome = WELL) -> None:
+        self.desired = known or desired()
+        self.clock = Clock()
+        self.changes = 0
+        self.outcome = outcome
+        self.tried: list[str] = []
+        self.providers = FleetProviders(
+            region="fra", desired=self.desired, probe=self.probe, clock=self.clock, on_change=self.changed
+        )
+        self.bridges = bridges.Bridges(
+            desired=self.desired,
+            compose=lambda agent: fleet_picture.directive(agent, "fra", self.desired, {}, self.providers.order),
+            providers=self.providers,
+            keys=self.keys,
+            clock=self.clock,
+            metrics=telemetry.Metrics(),
+        )
+
+    async def probe(self, key: CanaryKey) -> tuple[Outcome, str]:
+        self.tried.append(key.name)
+        return self.outcome, self.outcome.failure.value if self.outcome.failure else ""
+
+    async def keys(self, _: AgentRef) -> tuple[bytes, ...]:
+        return (ZONE_KEY,)
+
+    def changed(self) -> None:
+        self.changes += 1
+        self.bridges.bell.ring()
+
+    def hear(self, agent: AgentRef = DESK, pod: str = "p-1", *, began: int = 1, **tallies: Tally) -> None:
+        self.providers.hear(agent, pod, began=began, draining=False, tallies=tallies)
+
+    def well(self, agent: AgentRef = DESK, pod: str = "p-1") -> None:
+        """A pod that has nothing to tell yet."""
+        self.hear(agent, pod)
+
+    def order(self, agent: AgentRef = DESK) -> tuple[str, ...]:
+        found = self.providers.order(agent)
+        assert found is not None
+        return found.names
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[str]:
+        port = free_ports(1)[0]
+        runner = await bridges.serve(bridges.poll_app(self.bridges), host="127.0.0.1", port=port)
+        try:
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            await runner.cleanup()
+
+
+class PollingPod:
+    """A bridge pod as far as its poll goes: what it counts, and what it was told."""
+
+    def __init__(
+        self, name: str, url: str, ref: AgentRef = DESK, *, results: ProviderResults | None = None
+    ) -> None:
+        attempts = [
+            {"name": each.name, "kind": "openai", "baseUrl": each.base_url, "model": each.model}
+            for each in spec().attempts
+        ]
+        settings = built(operatorUrl=url, namespace=ref.namespace, agent=ref.name, attempts=attempts)
+        fleet = dataclasses.replace(
+            settings.fleet, operator_token=bridges.operator_token(ZONE_KEY, ref).decode()
+        )
+        self.settings = dataclasses.replace(settings, fleet=fleet, pod=name)
+        self.directives = Directives(lambda: self.settings)
+        self.results = results or ProviderResults(on_news=lambda: self.poller.news(at_once=True))
+        self.poller = Poller(
+            settings=lambda: self.settings,
+            directives=self.directives,
+            seen=Seen(
+                records=list,
+                providers=self.results.report,
+                ready=lambda: True,
+                draining=lambda: False,
+                buddy_up=lambda: True,
+            ),
+        )
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        return self.directives().attempts
+
+
