@@ -54,5 +54,6 @@ class Health:
         if len(self._calls) >= limit * UNREADY_AT:
             found.append(f"full: {len(self._calls)} of {limit} calls")
         if not self.able:
-            found.append("no usable attempt: missing " + ", ".join(settings.missing_keys))
+            missing = ", ".join(settings.missing_keys)
+            found.append(f"no usable attempt: missing {missing}" if missing else "no attempt is permitted here")
         return tuple(found)

@@ -108,12 +108,8 @@ class Fleet:
             dice=world.dice,
         )
         self.entries = Entries(
-            call=world.call,
-            targets=self._targets,
-            clock=world.clock,
-            on_change=self._verdict_moved,
-            dice=world.dice,
-        )
+            call=world.call, targets=self._targets, clock=world.clock, on_change=self._verdict_moved, dice=world.dice,
+        )  # fmt: skip
         self.peers = peers.Peers(
             clients=world.peers,
             namespace=world.namespace,
@@ -131,21 +127,13 @@ class Fleet:
         )  # fmt: skip
         self.bridges = self.pods.bridges
         self.copies = copies.Copies(
-            region=world.region,
-            own=world.own,
-            peers=world.peers,
-            namespace=world.namespace,
-            wall_s=world.wall_s,
+            region=world.region, own=world.own, peers=world.peers, namespace=world.namespace, wall_s=world.wall_s,
             metrics=metrics,
-        )
+        )  # fmt: skip
         self.board = fleet_status.StatusBoard(
-            client=world.own,
-            wanted=self._picture,
-            record=world.record,
-            clock=world.clock,
-            wall=world.wall,
+            client=world.own, wanted=self._picture, record=world.record, clock=world.clock, wall=world.wall,
             metrics=metrics,
-        )
+        )  # fmt: skip
         self.audit = fleet_audit.FleetAudit(
             client=world.own, namespace=world.namespace, region=world.region, wall=world.wall, metrics=metrics
         )

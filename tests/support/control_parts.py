@@ -42,6 +42,9 @@ class SpokenCall:
     def fall_silent(self, epoch: int) -> None:
         self.silenced_by.append(epoch)
 
+    def reorder(self) -> None:
+        """It has one provider only."""
+
     def released(self) -> None:
         self.was_released = True
 
