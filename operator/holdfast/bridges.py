@@ -125,6 +125,10 @@ class Bridges:
         """How many more calls the pods that take calls have room for."""
         return sum(max(0, self._per_pod(pod.agent) - pod.calls) for pod in self._tenants() if pod.takes_calls)
 
+    def hears_anybody(self) -> bool:
+        """Whether any pod reaches us, the canary's among them. If none does, what is silent may be our own port."""
+        return bool(self._pods)
+
     def here(self, agent: AgentRef) -> tuple[int, int]:
         """An agent's pods that do their work, those that are merely full among them; and the calls of all."""
         pods = [pod for pod in self._pods.values() if pod.agent == agent]

@@ -91,6 +91,10 @@ class OwnRegion:
             before = withdrawals.taken_up(self._region, self._remembered(views))
             if before.told is not None:
                 self._were_ready = set(self._desired.agents)
+        if not self._bridges.hears_anybody():
+            # Pods that do not reach us may carry calls all the same: what is not known is held as it is.
+            self._standing = before
+            return
         view = LocalView(
             region=self._region,
             agents={ref: self._agent(ref, entry, now) for ref, entry in self._placed()},

@@ -16,6 +16,8 @@ from holdfast.core import reasons
 from holdfast.core.values import AgentRef, Cause, Tier, Verdict
 from holdfast.fleet_withdrawals import OwnRegion
 
+CANARY = AgentRef("holdfast-system", "canary")
+
 
 class Scene:
     """One region with two agents; time passes a second at a time."""
@@ -86,9 +88,23 @@ async def test_a_region_whose_pods_all_fall_ill_asks_after_ten_seconds(at: Scene
 
 async def test_pods_that_never_came_up_yet_are_waited_for(at: Scene) -> None:
     """Two minutes for the first images to arrive: a new agent takes no region out of service."""
+    await at.poll(CANARY, "c-1")
     at.seconds(119)
     assert at.asks == ""
     at.seconds(12)
+    assert at.asks == reasons.PODS_NOT_READY
+
+
+async def test_pods_that_are_all_silent_may_be_cut_off_from_us_and_carry_calls_all_the_same(at: Scene) -> None:
+    """The canary's pods come the same way: only while one of them is heard, the silence of the others tells."""
+    await at.all_poll()
+    at.seconds(1)
+    at.desk.clock.now += 30.0
+    at.desk.bridges.forget_the_silent()
+    at.seconds(60)
+    assert at.asks == ""
+    await at.poll(CANARY, "c-1")
+    at.seconds(11)
     assert at.asks == reasons.PODS_NOT_READY
 
 
@@ -172,6 +188,7 @@ async def test_an_operator_that_takes_over_goes_on_asking_for_what_it_asked_befo
     at.views = [core_builders.view(of, memory=out)]
     at.seconds(1)
     assert (at.own.settled, at.asks) == (True, reasons.PODS_NOT_READY)
+    await at.poll(CANARY, "c-1")
     at.seconds(60)
     assert at.asks == reasons.PODS_NOT_READY, "its pods are still not there"
     await at.all_poll()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from control_builders import CALL, ZONE_KEY, built, record
 from control_parts import SpokenCall
 
 from holdfast_bridge.calls import Calls, TokenDesk
-from holdfast_bridge.core import token
+from holdfast_bridge.core import directive, token
 from holdfast_bridge.core.token import Claim, Refusal, Refused
 from holdfast_bridge.health import Health
 from holdfast_bridge.journal_store import MemoryStore
@@ -33,6 +35,13 @@ def test_a_missing_key_is_named_and_nothing_is_accepted() -> None:
     health = pod(built(attempts=[OPENAI]))
     assert health.reasons() == ("no usable attempt: missing Secret clinic/openai key api-key",)
     assert not health.accepting()
+
+
+def test_a_pod_whose_attempts_are_all_barred_takes_no_calls_and_says_why() -> None:
+    given = built()
+    barred = dataclasses.replace(given, agent=directive.in_order(given.agent, (), ("echo",)))
+    assert pod(barred).reasons() == ("no attempt is permitted here",)
+    assert not pod(barred).accepting()
 
 
 def test_one_working_attempt_is_enough() -> None:
