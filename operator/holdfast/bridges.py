@@ -14,6 +14,7 @@ import hmac
 import json
 import logging
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -108,6 +109,8 @@ class Bridges:
         self._clock = clock
         self._metrics = metrics
         self._pods: dict[tuple[AgentRef, str], _Pod] = {}
+        # Counted as it changes: a ring asks for it once for every pod, and there may be thousands.
+        self._taking: Counter[AgentRef] = Counter()
         # A version only has to differ from what an earlier operator gave out, and to grow: start at the wall clock.
         self._next_version = int(time.time() * 1000)
         self._versions: dict[tuple[AgentRef, str], tuple[int, str]] = {}
@@ -150,6 +153,7 @@ class Bridges:
         for (agent, name), pod in list(self._pods.items()):
             if now - pod.heard_at > FORGET_AFTER_S:
                 del self._pods[agent, name]
+                self._taking[agent] -= pod.takes_calls
                 self._versions.pop((agent, name), None)
                 self._desired.forget_pod(agent, name)
                 self._providers.forget(agent, name)
@@ -191,6 +195,7 @@ class Bridges:
         before = self._pods.get((said.agent, said.pod))
         self._pods[said.agent, said.pod] = pod
         if pod.takes_calls is not (before is not None and before.takes_calls):
+            self._taking[said.agent] += 1 if pod.takes_calls else -1
             self.bell.ring()
         self._desired.report(said.agent, said.pod, said.report)
         # Before the answer is composed: the poll that brings the last failure is answered with the new order.
@@ -227,7 +232,8 @@ class Bridges:
 
     def _siblings(self, agent: AgentRef, pod: str) -> int:
         """Other pods of the agent here to which this one may hand its calls."""
-        return sum(of == agent and name != pod and each.takes_calls for (of, name), each in self._pods.items())
+        own = self._pods.get((agent, pod))
+        return self._taking[agent] - (own is not None and own.takes_calls)
 
 
 @dataclass(frozen=True, slots=True)
