@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import click
 
 from holdfast.cli.exits import PROGRAM, ExitStatus, Failure
-from holdfast.cli.options import Options, shared
+from holdfast.cli.options import DURATION, Options, shared
 
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -21,8 +21,8 @@ def cli(options: Options) -> None:
 
     \b
     Examples:
+      kubectl holdfast status
       kubectl holdfast explain fra
-      kubectl holdfast explain clinic/front-desk -o json
     """
 
 
@@ -45,6 +45,34 @@ def explain(words: Sequence[str], output: str, at: str, options: Options) -> Exi
     from holdfast.cli import explain as command  # noqa: PLC0415 - see the module's docstring
 
     return command.run(words, at=at, output=output, options=options)
+
+
+@cli.command(short_help="How the fleet stands, on one screen.")
+@click.argument("policy", default="")
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="Default: text.")
+@click.option("-w", "--watch", is_flag=True, help="Look every 2 s; with -o json one line for each change.")
+@click.option("--until", type=click.Choice(["healthy", "drained", "cordoned"]), help="Watch until it is so.")
+@click.option("--timeout", "timeout_s", type=DURATION, metavar="TIME", help="How long to watch; 5 is the exit status.")
+@shared
+def status(
+    policy: str, output: str, watch: bool, until: str | None, timeout_s: float | None, options: Options
+) -> ExitStatus:
+    """Whether calls are answered: zones, regions, levers, the last decision, and what to type next.
+
+    All clusters are asked at once, none longer than the budget; one that is silent is shown by what the others know.
+    The exit status is 0 when all is well and 1 when it is not.
+
+    \b
+    Examples:
+      kubectl holdfast status
+      kubectl holdfast status eu -o json
+      kubectl holdfast status --until healthy --timeout 60s
+    """
+    from holdfast.cli import status as command  # noqa: PLC0415 - see the module's docstring
+
+    if watch or until or timeout_s is not None:
+        return command.run_watching(options, policy=policy, output=output, until=until or "", timeout_s=timeout_s)
+    return command.run(options, policy=policy, output=output)
 
 
 @cli.command()

@@ -42,6 +42,11 @@ class Answered:
 
     content: Object = field(default_factory=dict)
     why: str = ""
+    silent: bool = False  # within the budget; of a write nobody knows whether it was done
+
+    @property
+    def forbidden(self) -> bool:
+        return "(Forbidden)" in self.why
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,32 +88,42 @@ class Kubectl:
         left_ms = max(int((self._ends - time.monotonic()) * 1000), 1)
         return self._run([f"--context={context}", f"--request-timeout={left_ms}ms", "get", "--raw", path])
 
-    def _run(self, words: list[str]) -> Answered:
+    def send(self, context: str, words: Sequence[str], body: Mapping[str, Any]) -> Answered:
+        """A command that reads one object from standard input: what is in it never shows in a list of processes.
+
+        Here what is not found is a failure, and silence leaves the outcome unknown.
+        """
+        left_ms = max(int((self._ends - time.monotonic()) * 1000), 1)
+        flags = [f"--context={context}", f"--request-timeout={left_ms}ms"]
+        return self._run([*flags, *words], body=json.dumps(body))
+
+    def _run(self, words: list[str], *, body: str | None = None) -> Answered:
         try:
             done = subprocess.run(  # noqa: S603 - kubectl, with words of ours and names from the kubeconfig
                 [*self._argv, *words],
-                stdin=subprocess.DEVNULL,
+                **({"stdin": subprocess.DEVNULL} if body is None else {"input": body}),
                 capture_output=True,
                 text=True,
                 check=False,
                 timeout=max(self._ends - time.monotonic(), 0.001),
             )
         except subprocess.TimeoutExpired:
-            return Answered(why=self._silent())
+            return Answered(why=self._silent(), silent=True)
         if done.returncode:
-            return self._refused(done.stderr)
+            return self._refused(done.stderr, absent_is_empty=body is None)
         try:
             content = json.loads(done.stdout)
         except ValueError:
             return Answered(why="the answer is not JSON")
         return Answered(content if isinstance(content, dict) else {})
 
-    def _refused(self, said: str) -> Answered:
-        if "(NotFound)" in said:
+    def _refused(self, said: str, *, absent_is_empty: bool) -> Answered:
+        if "(NotFound)" in said and absent_is_empty:
             return Answered()
         lines = [line.strip() for line in said.splitlines() if line.strip()]
         why = lines[-1][:WHY_CHARS_MAX] if lines else "kubectl failed without a word"
-        return Answered(why=self._silent() if any(word in why for word in TIME_OUTS) else why)
+        silent = any(word in why for word in TIME_OUTS)
+        return Answered(why=self._silent() if silent else why, silent=silent)
 
     def _silent(self) -> str:
         return f"API server silent for {self._budget_s:.1f} s (this alone moves no calls)"

@@ -16,6 +16,7 @@ from holdfast.cli.exits import PROGRAM, ExitStatus, Failure
 from holdfast.cli.options import Options
 from holdfast.core.explain import Kind, Subject
 
+BUDGET_S = 2.0
 AGO = re.compile(r"(\d+)([smhd])")
 NO_CONTEXT = "the kubeconfig has no context of that name"
 UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
@@ -86,7 +87,7 @@ def run(words: Sequence[str], *, at: str, output: str, options: Options) -> Exit
 
 
 def _answer(asked: Question, options: Options, *, as_of: str) -> Answer:
-    kubectl = Kubectl(kubeconfig=options.kubeconfig, budget_s=options.budget_s)
+    kubectl = Kubectl(kubeconfig=options.kubeconfig, budget_s=options.within(BUDGET_S))
     config = kubectl.config()
     namespace = options.namespace or clusters.namespace(config, clusters.chosen(config, context=options.context))
     if asked.name.count("/") == 1:

@@ -15,8 +15,8 @@ from click.core import ParameterSource
 
 from holdfast.cli.exits import PROGRAM
 
-BUDGET = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m)?")
-UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, None: 1.0}
+LENGTH = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)?")
+UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0, None: 1.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,24 +28,31 @@ class Options:
     kubeconfig: str = ""
     namespace: str = ""
     operator_namespace: str = "holdfast-system"
-    budget_s: float = 2.0
+    budget_s: float | None = None
     color: str = "auto"
     verbose: bool = False
     program: str = PROGRAM
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
     out: IO[str] = field(default_factory=lambda: sys.stdout)
 
+    def within(self, usual_s: float) -> float:
+        """How long all clusters together may take: what was asked for, else what is usual for the command."""
+        return usual_s if self.budget_s is None else self.budget_s
 
-class _Budget(click.ParamType[float]):
+
+class _Duration(click.ParamType[float]):
     """A duration as kubectl takes it."""
 
     name = "duration"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        found = BUDGET.fullmatch(str(value))
+        found = LENGTH.fullmatch(str(value))
         if found is None or float(found[1]) == 0:
             self.fail(f"{value} is not a duration such as 2s or 500ms", param, ctx)
         return float(found[1]) * UNITS_S[found[2]]
+
+
+DURATION = _Duration()
 
 
 class _Names(click.ParamType[tuple[str, ...]]):
@@ -70,8 +77,8 @@ _SHARED = (
         help="Where the operator runs (default: holdfast-system).",
     ),
     click.option(
-        "--request-timeout", "budget_s", type=_Budget(), metavar="TIME",
-        help="For all clusters together, which are asked at once (default: 2s).",
+        "--request-timeout", "budget_s", type=DURATION, metavar="TIME",
+        help="For all clusters together, which are asked at once (default: 2s; doctor: 10s).",
     ),
     click.option("--color", type=click.Choice(["auto", "always", "never"]), help="Default: auto."),
     click.option("-v", "--verbose", is_flag=True, default=None, help="Show all, and traces of unexpected errors."),

@@ -47,11 +47,11 @@ def agent_name(found: Object) -> str:
     return f"{found['metadata'].get('namespace', '')}/{name_of(found)}"
 
 
-def spec(found: Object) -> Mapping[str, Any]:
+def spec(found: Mapping[str, Any]) -> Mapping[str, Any]:
     return found.get("spec") or {}
 
 
-def status(found: Object) -> Mapping[str, Any]:
+def status(found: Mapping[str, Any]) -> Mapping[str, Any]:
     return found.get("status") or {}
 
 

@@ -1,5 +1,8 @@
+import cli_picture
 import pytest
 from cli_fleet import FakeFleet
+
+from holdfast.cli.app import main
 
 
 @pytest.fixture
@@ -11,3 +14,21 @@ def fleet(tmp_path, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("sys.argv", ["/usr/local/bin/kubectl-holdfast"])
     return fake
+
+
+@pytest.fixture
+def sound(fleet):
+    """A fleet in which nothing is wrong."""
+    return cli_picture.sound(fleet)
+
+
+@pytest.fixture
+def run(fleet, capsys):
+    """Run the plugin; the status, what was printed, and what was said besides."""
+
+    def ran(*words: str) -> tuple[int, str, str]:
+        status = main(list(words))
+        printed = capsys.readouterr()
+        return status, printed.out, printed.err
+
+    return ran

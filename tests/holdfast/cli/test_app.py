@@ -16,7 +16,7 @@ import cli_stories
 import click
 import pytest
 
-from holdfast.cli import console, render
+from holdfast.cli import console, lines, render
 from holdfast.cli.app import cli, main
 from holdfast.cli.exits import ExitStatus
 from holdfast.cli.options import Options
@@ -51,10 +51,10 @@ def examples() -> list[str]:
 
 
 @pytest.mark.parametrize("line", examples())
-def test_every_example_of_the_help_works(said, line, monkeypatch):
+def test_every_example_of_the_help_works(sound, run, line, monkeypatch):
     program, words = re.fullmatch(r"(kubectl holdfast|holdfast) (.*)", line).groups()
     monkeypatch.setattr("sys.argv", ["kubectl-holdfast" if " " in program else "holdfast"])
-    status, out, err = said(*shlex.split(words), "--request-timeout=20s")
+    status, out, err = run(*shlex.split(words), "--request-timeout=20s")
 
     assert (status, err) == (ExitStatus.DONE, "")
     assert out
@@ -169,7 +169,7 @@ def test_a_chosen_context_stays_chosen_in_the_next_command(said, fleet):
 # As a process.
 
 
-def run(fleet, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def process(fleet, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [PLUGIN, *words], capture_output=True, text=True, timeout=60, check=False,
         env={"PATH": f"{fleet.path}:/usr/bin:/bin", "LANG": "C.UTF-8", **environment},
@@ -177,7 +177,7 @@ def run(fleet, *words: str, **environment: str) -> subprocess.CompletedProcess[s
 
 
 def test_off_a_terminal_there_is_no_colour_and_one_row_is_one_line(said, fleet):
-    done = run(fleet, "explain", "fra", "--request-timeout=20s", COLUMNS="40")
+    done = process(fleet, "explain", "fra", "--request-timeout=20s", COLUMNS="40")
 
     assert done.returncode == 0
     assert "\x1b" not in done.stdout
@@ -198,13 +198,13 @@ def test_off_a_terminal_there_is_no_colour_and_one_row_is_one_line(said, fleet):
     ],
 )
 def test_colour_follows_flag_then_environment_then_terminal(said, fleet, words, environment, coloured):
-    done = run(fleet, "explain", "edge", "--request-timeout=20s", *words, **environment)
+    done = process(fleet, "explain", "edge", "--request-timeout=20s", *words, **environment)
 
     assert ("\x1b[" in done.stdout) is coloured
 
 
 def test_a_terminal_without_our_signs_gets_plain_ones(said, fleet):
-    done = run(fleet, "explain", "fra", "--request-timeout=20s", HOLDFAST_ASCII="1")
+    done = process(fleet, "explain", "fra", "--request-timeout=20s", HOLDFAST_ASCII="1")
 
     assert done.stdout.startswith("x fra takes no new calls")
     assert not set("✔✖▲●") & set(done.stdout)
@@ -287,10 +287,10 @@ def _answer(_fleet):
     [(None, "<none>"), (0.44, "0.4s"), (38.0, "38s"), (119.0, "119s"), (120.0, "2m"), (7_200.0, "2h"), (2e5, "2d")],
 )
 def test_durations_are_written_as_kubectl_writes_them(seconds, text):
-    assert render.held(seconds) == text
+    assert lines.held(seconds) == text
 
 
 def test_a_time_that_is_none_has_no_distance():
-    assert render.since("soon", "2026-11-21T14:02:11.000Z") is None
-    assert render.since("2026-11-21T14:02:01Z", "2026-11-21T14:02:11.000Z") == 10.0
-    assert render.since("2026-11-21T14:02:21Z", "2026-11-21T14:02:11.000Z") == 0.0
+    assert lines.since("soon", "2026-11-21T14:02:11.000Z") is None
+    assert lines.since("2026-11-21T14:02:01Z", "2026-11-21T14:02:11.000Z") == 10.0
+    assert lines.since("2026-11-21T14:02:21Z", "2026-11-21T14:02:11.000Z") == 0.0
