@@ -13,10 +13,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from holdfast.cli import jsonable, overview
+from holdfast.cli import calls, jsonable, latency, overview
 
 ANSWERS: dict[str, tuple[Any, str]] = {
     "status": (overview.Overview, "What `kubectl holdfast status -o json` prints"),
+    "calls": (calls.Calls, "What `kubectl holdfast calls -o json` prints"),
+    "latency": (latency.Latency, "What `kubectl holdfast latency -o json` prints"),
 }
 ENUMS = {
     "Overview.state": ["healthy", "degraded", "down", "unknown"],

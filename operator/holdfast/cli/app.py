@@ -75,6 +75,39 @@ def status(
     return command.run(options, policy=policy, output=output)
 
 
+@cli.command(short_help="How many calls each region, agent and pod carries.")
+@click.argument("region", default="")
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="Default: text.")
+@shared
+def calls(region: str, output: str, options: Options) -> ExitStatus:
+    """How many calls each region, agent and pod carries now. No call and no number is named.
+
+    \b
+    Examples:
+      kubectl holdfast calls
+      kubectl holdfast calls fra -o json
+    """
+    from holdfast.cli import calls as command  # noqa: PLC0415 - see the module's docstring
+
+    return command.run(options, region=region, output=output)
+
+
+@cli.command(short_help="How long each region waits for what a call depends on.")
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="Default: text.")
+@shared
+def latency(output: str, options: Options) -> ExitStatus:
+    """How long each region's operator waits for entries, providers, TURN relays and carriers, and how clocks differ.
+
+    \b
+    Examples:
+      kubectl holdfast latency
+      kubectl holdfast latency -o json
+    """
+    from holdfast.cli import latency as command  # noqa: PLC0415 - see the module's docstring
+
+    return command.run(options, output=output)
+
+
 @cli.command()
 @shared
 def version(options: Options) -> None:

@@ -7,6 +7,7 @@ command is needed most when the cluster that one happens to work with is the one
 
 from __future__ import annotations
 
+import difflib
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -56,6 +57,18 @@ class Fleet:
 
     def of(self, region: str) -> Shown | None:
         return next((each for each in self.shown if each.region == region), None)
+
+
+def known_region(name: str, fleet: Fleet, *, command: str) -> None:
+    """A Failure that offers the nearest name when no cluster knows this one."""
+    if name in fleet.regions:
+        return
+    near = difflib.get_close_matches(name, fleet.regions, n=1) or list(fleet.regions[:1])
+    raise Failure(
+        f"no Region is named {name} in any cluster that could be read",
+        next_command=f"kubectl holdfast {command} {near[0]}" if near else "kubectl get regions",
+        status=ExitStatus.USAGE,
+    )
 
 
 class Reader:

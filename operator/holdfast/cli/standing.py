@@ -18,7 +18,6 @@ from holdfast.core import reasons
 from holdfast.core.values import Verdict
 
 SIGNS = {"True": "ok", "False": "bad"}
-WORDS = {"healthy": "HEALTHY", "degraded": "DEGRADED", "down": "DOWN", "unknown": "UNKNOWN"}
 
 
 def overview(fleet: Fleet, *, as_of: str, policy: str = "") -> Overview:
@@ -124,7 +123,7 @@ def _region(name: str, zones: Sequence[str], fleet: Fleet) -> RegionRow:
     observers = {each for zone, _, policy in policies(serves_in, fleet) for each in members(policy) + witnesses(policy)}
     up = [each for each in told.get("observations") or () if each.get("verdict") == Verdict.UP.value]
     order = spec(found).get("cordon") or {}
-    tiers = {tier: own_beat.seen(tier) if own_beat else {} for tier in beats.TIERS}
+    tiers = {tier.value: seen for tier in beats.TIERS if own_beat and (seen := own_beat.seen(tier))}
     return RegionRow(
         name=name, zones=(*serves_in, *watches), witness=bool(watches) and not serves_in, read=own is not None,
         sign=sign, words=words, serving=serving,
@@ -132,11 +131,10 @@ def _region(name: str, zones: Sequence[str], fleet: Fleet) -> RegionRow:
         room=said.room if said else None,
         pods=said.ready_pods if said else others.get("readyPods"),
         seen_up=len(up) if by.beat.fresh else 0, observers=len(observers - {name}),
-        well={tier: sum(each.verdict is Verdict.UP for each in seen.values()) for tier, seen in tiers.items() if seen},
+        well={tier: sum(each.verdict is Verdict.UP for each in seen.values()) for tier, seen in tiers.items()},
         ill={
             tier: tuple(sorted(target for target, each in seen.items() if each.verdict is not Verdict.UP))
             for tier, seen in tiers.items()
-            if seen
         },
         ordered=str(order.get("reason") or ""), until=str(order.get("until") or ""),
         shown_by=name if own_beat else by.region, age_s=own_beat.age_s if own_beat else by.beat.age_s,

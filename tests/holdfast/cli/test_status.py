@@ -160,13 +160,12 @@ def test_a_zone_of_one_region_is_not_blamed_for_it(sound, run):
 
 
 def test_other_tiers_have_a_column_once_an_operator_tells_of_them(sound, run):
+    up = {"verdict": "up", "since": 9.0, "detail": ""}
     said = {
-        "fra": {"verdict": "up", "since": 9.0, "detail": ""},
-        "provider/api.openai.com": {"verdict": "down", "since": 9.0, "detail": "503"},
-        "provider/eu.azure.com": {"verdict": "up", "since": 9.0, "detail": ""},
-        "carrier/twilio-eu": {"verdict": "up", "since": 9.0, "detail": ""},
+        "provider": {"api.openai.com": {**up, "verdict": "down", "detail": "503"}, "eu.azure.com": up},
+        "carrier": {"twilio-eu": up},
     }
-    sound.clusters["ams"][LEASES]["items"][0] = cli_picture.beat("ams", observations=said)
+    sound.clusters["ams"][LEASES]["items"][0] = cli_picture.beat("ams", others=said)
     sound.write()
     status, out, _ = run("status", AMPLE)
     lines = out.splitlines()
