@@ -145,6 +145,11 @@ class FakeFleet:
         }
         self._world.write_text(json.dumps({"config": config, "clusters": self.clusters}))
 
+    def held(self, name: str, region: str) -> Any:
+        """A Region as a cluster is to hold it."""
+        items = self.clusters[name][f"{API}/regions"]["items"]
+        return next(each for each in items if each["metadata"]["name"] == region)
+
     def stands(self, name: str, region: str) -> Any:
         """A Region as a cluster holds it now, after what was written."""
         held = json.loads(self._world.read_text())["clusters"][name][f"{API}/regions"]["items"]

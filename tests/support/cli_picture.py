@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from cli_fleet import API, FakeFleet, condition
+from cli_fleet import API, LEASES, FakeFleet, condition
 
 from holdfast import heart
 from holdfast.core import memory
-from holdfast.core.values import RegionMemory, Verdict
+from holdfast.core.values import Cause, Cordon, RegionMemory, Verdict
 
 NAMESPACE = "/api/v1/namespaces/holdfast-system"
 DEPLOYMENT = "/apis/apps/v1/namespaces/holdfast-system/deployments/holdfast-operator"
@@ -212,6 +212,9 @@ def lose_fra(fleet: FakeFleet) -> FakeFleet:
             "decided": "2026-11-21T14:00:52.000Z", "readBack": "2026-11-21T14:00:52.400Z",
         }  # fmt: skip
         each["status"]["lastDecisions"].insert(0, decided)
+    out = RegionMemory({Cause.LOST: Cordon(stands=True, changed_ago_s=60.0, flaps=1, reason=lost)})
+    for cluster in fleet.clusters.values():
+        cluster[LEASES]["items"][1] = vote(kept=memory.Record(7, 4, {"fra": out, "ams": RegionMemory()}))
     fleet.breaks("fra", "hang")
     fleet.write()
     return fleet

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import click
 
@@ -106,6 +107,86 @@ def latency(output: str, options: Options) -> ExitStatus:
     from holdfast.cli import latency as command  # noqa: PLC0415 - see the module's docstring
 
     return command.run(options, output=output)
+
+
+def _acting(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The flags of every command that changes something."""
+    for flag in (
+        click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="Default: text."),
+        click.option("--error-unchanged", is_flag=True, help="Leave with 3 when it stands already."),
+        click.option("--timeout", "timeout_s", type=DURATION, metavar="TIME", help="How long --wait waits."),
+        click.option("--wait", is_flag=True, help="Until the fleet has done it, or a guard refuses (status 4)."),
+        click.option("--dry-run", is_flag=True, help="Show what would follow and what the guards answer."),
+    ):
+        command = flag(command)
+    return command
+
+
+def _ordering(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The flags of an order that ends by itself."""
+    for flag in (
+        click.option("-y", "--yes", is_flag=True, help="Do not ask on a terminal."),
+        click.option("--reason", required=True, metavar="WORDS", help="Why, for whoever is woken by it."),
+        click.option("--for", "length_s", required=True, type=DURATION, metavar="TIME", help="30s, 30m, 2h, 1d."),
+    ):
+        command = flag(command)
+    return command
+
+
+@cli.command(short_help="Send no new calls to a region, for a time.")
+@click.argument("region")
+@_ordering
+@_acting
+@shared
+def cordon(region: str, length_s: float, reason: str, options: Options, **how: Any) -> ExitStatus:
+    """Send no new calls to a region, for a time. Calls in flight stay where they are.
+
+    It is written into the Region of any one cluster that can be reached; all operators hear of it within a second
+    or two. It ends by itself.
+
+    \b
+    Examples:
+      kubectl holdfast cordon fra --for 30m --reason "kernel update" --dry-run
+      kubectl holdfast cordon fra --for 30m --reason "kernel update"
+    """
+    from holdfast.cli import orders as command  # noqa: PLC0415 - see the module's docstring
+
+    return command.run("cordon", region, length_s=length_s, reason=reason, how=command.How(**how), options=options)
+
+
+@cli.command(short_help="A cordon, and calls in flight are handed over.")
+@click.argument("region")
+@_ordering
+@_acting
+@shared
+def drain(region: str, length_s: float, reason: str, options: Options, **how: Any) -> ExitStatus:
+    """Send no new calls to a region, for a time, and hand the calls in flight over to the others.
+
+    \b
+    Examples:
+      kubectl holdfast drain fra --for 2h --reason "rack is moved" --dry-run
+      kubectl holdfast drain fra --for 2h --reason "rack is moved"
+    """
+    from holdfast.cli import orders as command  # noqa: PLC0415 - see the module's docstring
+
+    return command.run("drain", region, length_s=length_s, reason=reason, how=command.How(**how), options=options)
+
+
+@cli.command(short_help="Take a cordon or a drain back.")
+@click.argument("region")
+@_acting
+@shared
+def uncordon(region: str, options: Options, **how: Any) -> ExitStatus:
+    """Take a person's cordon or drain back, in every cluster in which it stands. What the fleet found itself stays.
+
+    \b
+    Examples:
+      kubectl holdfast uncordon fra
+      kubectl holdfast uncordon fra --dry-run
+    """
+    from holdfast.cli import orders as command  # noqa: PLC0415 - see the module's docstring
+
+    return command.run("uncordon", region, how=command.How(**how), options=options)
 
 
 @cli.command()

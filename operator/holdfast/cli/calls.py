@@ -11,9 +11,9 @@ from holdfast.cli import console, jsonable, standing
 from holdfast.cli.exits import PROGRAM, ExitStatus
 from holdfast.cli.fleet import AGENTS, Fleet, Reader, items, known_region
 from holdfast.cli.lines import NONE, UNKNOWN, could_not_read, line, next_command, table
+from holdfast.cli.moments import stamp
 from holdfast.cli.options import Options
 from holdfast.cli.overview import RegionRow, Unread
-from holdfast.cli.status import stamp
 from holdfast.cli.subjects import agent_name, spec, status
 
 SCHEMA = "holdfast.dev/calls/v1"

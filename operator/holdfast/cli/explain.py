@@ -13,6 +13,7 @@ from holdfast.cli import clusters, console, render, subjects, verdicts
 from holdfast.cli.answer import Answer
 from holdfast.cli.clusters import Cluster, Kubectl, Source
 from holdfast.cli.exits import PROGRAM, ExitStatus, Failure
+from holdfast.cli.moments import stamp
 from holdfast.cli.options import Options
 from holdfast.core.explain import Kind, Subject
 
@@ -53,7 +54,7 @@ def moment(text: str, *, now: dt.datetime) -> str:
     if not text:
         return ""
     if ago := AGO.fullmatch(text):
-        return stamp(now - dt.timedelta(seconds=int(ago[1]) * UNITS_S[ago[2]]))
+        return stamp((now - dt.timedelta(seconds=int(ago[1]) * UNITS_S[ago[2]])).timestamp())
     try:
         told = dt.datetime.fromisoformat(text)
     except ValueError:
@@ -64,20 +65,16 @@ def moment(text: str, *, now: dt.datetime) -> str:
         ) from None
     whole_second = told.microsecond == 0 and "." not in text
     # All of the second that was named is meant, not only its beginning.
-    return stamp(told.replace(tzinfo=told.tzinfo or dt.UTC) + dt.timedelta(milliseconds=999 if whole_second else 0))
-
-
-def stamp(moment_of: dt.datetime) -> str:
-    """RFC 3339 in UTC with milliseconds, as records carry it."""
-    utc = moment_of.astimezone(dt.UTC)
-    return utc.strftime("%Y-%m-%dT%H:%M:%S.") + f"{utc.microsecond // 1000:03d}Z"
+    meant = told.replace(tzinfo=told.tzinfo or dt.UTC) + dt.timedelta(milliseconds=999 if whole_second else 0)
+    return stamp(meant.timestamp())
 
 
 def run(words: Sequence[str], *, at: str, output: str, options: Options) -> ExitStatus:
     """Ask the clusters and print the answer."""
-    now = dt.datetime.fromtimestamp(time.time(), tz=dt.UTC)
+    wall_s = time.time()
+    now = dt.datetime.fromtimestamp(wall_s, tz=dt.UTC)
     asked = question(words, at=at, now=now)
-    answer = _answer(asked, options, as_of=stamp(now))
+    answer = _answer(asked, options, as_of=stamp(wall_s))
     if output == "json":
         options.out.write(json.dumps(answer.rendered(), indent=2, ensure_ascii=False) + "\n")
     else:

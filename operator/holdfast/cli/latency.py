@@ -13,9 +13,9 @@ from holdfast.cli import console, jsonable
 from holdfast.cli.exits import PROGRAM, ExitStatus
 from holdfast.cli.fleet import Fleet, Reader
 from holdfast.cli.lines import NONE, UNKNOWN, Cell, could_not_read, line, next_command, signed, table
+from holdfast.cli.moments import stamp
 from holdfast.cli.options import Options
 from holdfast.cli.overview import Unread
-from holdfast.cli.status import stamp
 from holdfast.core.values import Tier, Verdict
 
 SCHEMA = "holdfast.dev/latency/v1"

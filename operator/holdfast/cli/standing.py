@@ -6,12 +6,12 @@ leader. What a region says of itself comes before what others say of it. What no
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from holdfast.cli import beats
 from holdfast.cli.fleet import Fleet, Shown
+from holdfast.cli.moments import at, moment
 from holdfast.cli.overview import Decision, Held, LeverRow, Overview, RegionRow, Unread, ZoneRow
 from holdfast.cli.subjects import spec, status
 from holdfast.core import reasons
@@ -28,7 +28,7 @@ def overview(fleet: Fleet, *, as_of: str, policy: str = "") -> Overview:
     zone_rows = tuple(_zone(name, fleet) for name in zones)
     region_rows = tuple(_region(name, zones, fleet) for name in regions)
     levers = tuple(row for name in zones for row in _levers(name, fleet))
-    held = (*_held(zones, region_rows, fleet),)
+    held = (*_held(zones, region_rows, fleet), *_by_people(region_rows, fleet, now=as_of))
     unread = tuple(Unread(what, why) for what, why in fleet.could_not_read.items())
     state = _state(zone_rows, region_rows, held, unread)
     return Overview(
@@ -76,16 +76,9 @@ def ordered(region: str, fleet: Fleet, *, now: str) -> tuple[tuple[str, Mapping[
     found = []
     for shown in fleet.shown:
         cordon = spec(shown.regions.get(region, {})).get("cordon") or {}
-        if cordon and _later(str(cordon.get("until", "")), now):
+        if cordon and at(str(cordon.get("until", ""))) > at(now):
             found.append((shown.region, cordon))
     return tuple(found)
-
-
-def _later(one: str, other: str) -> bool:
-    try:
-        return dt.datetime.fromisoformat(one) > dt.datetime.fromisoformat(other)
-    except (ValueError, TypeError):
-        return False
 
 
 def _zones_of(region: str, zones: Iterable[str], fleet: Fleet) -> tuple[str, ...]:
@@ -213,6 +206,15 @@ def _held(zones: Sequence[str], rows: Iterable[RegionRow], fleet: Fleet) -> Iter
             each = conditions(view[1]).get(kind, {}) if view and view[0].beat.fresh and not row.witness else {}
             if each.get("status") in ("True", "False") and each["status"] != wanted:
                 yield Held("warning", words, str(each.get("reason", "")), str(each.get("message", "")), row.name)
+
+
+def _by_people(rows: Iterable[RegionRow], fleet: Fleet, *, now: str) -> Iterator[Held]:
+    """What a person has ordered and for how long, whether it is done already or not."""
+    for row in rows:
+        for by, cordon in ordered(row.name, fleet, now=now):
+            verb = "drained" if cordon.get("drain") is True else "cordoned"
+            words = f"{row.name} is to be {verb} until {moment(str(cordon['until']), now=now)}, said in {by}"
+            yield Held("info", words, reasons.HUMAN_SHIFT, str(cordon.get("reason", "")), row.name)
 
 
 def _decisions(zones: Sequence[str], fleet: Fleet) -> Iterator[Decision]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import difflib
 import time
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from dataclasses import dataclass, replace
 from holdfast.cli import console, jsonable, screen, standing
 from holdfast.cli.exits import PROGRAM, ExitStatus, Failure
 from holdfast.cli.fleet import Fleet, Reader
+from holdfast.cli.moments import stamp
 from holdfast.cli.options import Options
 from holdfast.cli.overview import Overview
 
@@ -28,12 +28,6 @@ class Clock:
 
     now: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
-
-
-def stamp(seconds: float) -> str:
-    """RFC 3339 in UTC with milliseconds."""
-    at = dt.datetime.fromtimestamp(seconds, tz=dt.UTC)
-    return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
 
 
 def look(options: Options, *, policy: str = "") -> Overview:
