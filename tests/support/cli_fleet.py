@@ -20,71 +20,10 @@ LEASES = "/apis/coordination.k8s.io/v1/namespaces/holdfast-system/leases"
 DECISIONS = "/api/v1/namespaces/holdfast-system/configmaps/holdfast-decisions"
 
 SCRIPT = """#!{python} -ES
-import datetime, json, os, sys, time
-world = json.load(open({world!r}))
-words = sys.argv[1:]
-flags = {{w.split("=", 1)[0]: w.split("=", 1)[1] for w in words if w.startswith("--") and "=" in w}}
-plain = [w for w in words if not w.startswith("-")]
-with open({log!r}, "a") as log:
-    log.write(json.dumps(words) + chr(10))
-
-def merged(old, new):
-    if not isinstance(new, dict):
-        return new
-    kept = dict(old) if isinstance(old, dict) else {{}}
-    for key, value in new.items():
-        if value is None:
-            kept.pop(key, None)
-        else:
-            kept[key] = merged(kept.get(key), value)
-    return kept
-
-def patched(cluster, context, kind, name, patch):
-    regions = cluster.get({api!r} + "/regions", {{}})
-    if "patch" in cluster:
-        return cluster["patch"]
-    for each in regions.get("items", []):
-        if each["metadata"]["name"] == name:
-            before = json.dumps(each)
-            after = merged(each, patch)
-            if not cluster.get("drainKnown", True):
-                ((after.get("spec") or {{}}).get("cordon") or {{}}).pop("drain", None)
-            if "--dry-run=server" not in words:
-                each.clear()
-                each.update(after)
-                with open({world!r} + "." + context, "w") as new:
-                    json.dump(world, new)
-                os.replace({world!r} + "." + context, {world!r})
-            return after
-    return {{"error": "Error from server (NotFound): regions.holdfast.dev not found"}}
-
-if plain[:2] == ["config", "view"]:
-    answer = world["config"]
-else:
-    context = flags.get("--context")
-    cluster = answer = world["clusters"].get(context, {{"error": "error: context does not exist"}})
-    if isinstance(answer, dict) and "error" not in answer:
-        not_found = {{"error": "Error from server (NotFound): the server could not find the requested resource"}}
-        if plain[0] == "patch":
-            answer = patched(cluster, context, plain[1], plain[2], json.load(sys.stdin))
-        elif plain[0] == "create":
-            body = json.load(sys.stdin)
-            answer = cluster.get(plain[1], not_found)
-            if isinstance(answer, list):
-                answer = next((then for when, then in answer if when in json.dumps(body)), not_found)
-        else:
-            answer = answer.get(plain[-1], not_found)
-if isinstance(answer, dict) and "beats" in answer:
-    # A Lease of which only the age is told: renewed so long before it is read.
-    for each in answer["items"]:
-        if "ago" in each["spec"]:
-            ago = datetime.timedelta(seconds=each["spec"].pop("ago"))
-            each["spec"]["renewTime"] = (datetime.datetime.now(datetime.timezone.utc) - ago).isoformat()
-if answer == "hang":
-    time.sleep(60)
-if isinstance(answer, dict) and "error" in answer:
-    sys.exit(answer["error"])
-print(answer if isinstance(answer, str) else json.dumps(answer))
+import sys
+sys.path.insert(0, {support!r})
+import cli_kubectl
+sys.exit(cli_kubectl.main({world!r}, {log!r}))
 """
 
 
@@ -100,7 +39,9 @@ class FakeFleet:
         self.namespaces: dict[str, str] = {}
         script = folder / "kubectl"
         script.write_text(
-            SCRIPT.format(python=sys.executable, world=str(self._world), log=str(self._log), api=API)
+            SCRIPT.format(
+                python=sys.executable, support=str(Path(__file__).parent), world=str(self._world), log=str(self._log)
+            )
         )
         script.chmod(0o755)
 
@@ -144,6 +85,10 @@ class FakeFleet:
             "contexts": [{"name": name, "context": {"namespace": self.namespaces.get(name, "")}} for name in names],
         }
         self._world.write_text(json.dumps({"config": config, "clusters": self.clusters}))
+
+    def written(self) -> str:
+        """The world as kubectl finds it."""
+        return self._world.read_text()
 
     def held(self, name: str, region: str) -> Any:
         """A Region as a cluster is to hold it."""

@@ -13,16 +13,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from holdfast.cli import calls, jsonable, latency, order, overview
+from holdfast.cli import calls, doctor, jsonable, latency, order, overview
 
 ANSWERS: dict[str, tuple[Any, str]] = {
     "status": (overview.Overview, "What `kubectl holdfast status -o json` prints"),
     "calls": (calls.Calls, "What `kubectl holdfast calls -o json` prints"),
     "latency": (latency.Latency, "What `kubectl holdfast latency -o json` prints"),
+    "doctor": (doctor.Diagnosis, "What `kubectl holdfast doctor -o json` prints"),
     "order": (order.Ordered, "What `kubectl holdfast cordon`, `drain` and `uncordon` print with -o json"),
 }
 ENUMS = {
     "Overview.state": ["healthy", "degraded", "down", "unknown"],
+    "Judged.outcome": ["ok", "warning", "failed", "skipped"],
     "Ordered.verb": ["cordon", "drain", "uncordon"],
     "Ordered.outcome": ["written", "unchanged", "dry-run", "done", "refused", "timed-out", "incomplete"],
     "sign": ["ok", "bad", "warning", "unknown", "info"],

@@ -109,6 +109,26 @@ def latency(output: str, options: Options) -> ExitStatus:
     return command.run(options, output=output)
 
 
+@cli.command(short_help="Whether everything is as it must be, and what to mend.")
+@click.option("--pre", is_flag=True, help="Before Holdfast is installed, in the clusters of --contexts.")
+@click.option("--network", is_flag=True, help="Ask every public name from here, too.")
+@click.option("-o", "--output", type=click.Choice(["text", "short", "json"]), default="text", help="Default: text.")
+@shared
+def doctor(pre: bool, network: bool, output: str, options: Options) -> ExitStatus:
+    """Whether everything is as it must be: a list of claims, each with a stable code and a place to read on.
+
+    It reads all clusters once and changes nothing. Warnings do not change the exit status.
+
+    \b
+    Examples:
+      kubectl holdfast doctor
+      kubectl holdfast doctor -o short
+    """
+    from holdfast.cli import doctor as command  # noqa: PLC0415 - see the module's docstring
+
+    return command.run(options, pre=pre, network=network, output=output)
+
+
 def _acting(command: Callable[..., Any]) -> Callable[..., Any]:
     """The flags of every command that changes something."""
     for flag in (

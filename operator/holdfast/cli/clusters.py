@@ -69,7 +69,7 @@ class Kubectl:
         if found is None:
             raise Failure("kubectl is not on PATH", next_command="kubectl version --client")
         self._argv = [found, *([f"--kubeconfig={kubeconfig}"] if kubeconfig else [])]
-        self._budget_s = budget_s
+        self.budget_s = budget_s
         self._ends = time.monotonic() + budget_s
 
     def config(self) -> Object:
@@ -126,7 +126,7 @@ class Kubectl:
         return Answered(why=self._silent() if silent else why, silent=silent)
 
     def _silent(self) -> str:
-        return f"API server silent for {self._budget_s:.1f} s (this alone moves no calls)"
+        return f"API server silent for {self.budget_s:.1f} s (this alone moves no calls)"
 
 
 def chosen(config: Mapping[str, Any], *, context: str) -> str:

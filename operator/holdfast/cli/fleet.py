@@ -75,15 +75,14 @@ class Reader:
     """Asks with one kubectl and one budget. `wall`: seconds since 1970. `also`: more paths to read in each cluster."""
 
     def __init__(
-        self, options: Options, *, also: Iterable[str] = (), usual_s: float = BUDGET_S,
+        self, options: Options, *, also: Iterable[str] = (), kubectl: Kubectl | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:  # fmt: skip
         self._options = options
         self._leases = f"/apis/coordination.k8s.io/v1/namespaces/{options.operator_namespace}/leases"
         self._paths = (REGIONS, POLICIES, self._leases, *also)
-        self._budget_s = options.within(usual_s)
         self._wall = wall
-        self.kubectl = Kubectl(kubeconfig=options.kubeconfig, budget_s=self._budget_s)
+        self.kubectl = kubectl or Kubectl(kubeconfig=options.kubeconfig, budget_s=options.within(BUDGET_S))
 
     def read(self) -> Fleet:
         """The fleet; a Failure when not one cluster could be read."""
@@ -112,7 +111,7 @@ class Reader:
         """The first context, then those it names; if it does not answer soon, whoever else knows the fleet."""
         with ThreadPoolExecutor(max_workers=ASKED_UNKNOWN_MAX + 1) as pool:
             asked: dict[str, Future[Shown]] = {first: pool.submit(self._cluster, first)}
-            wait(asked.values(), timeout=self._budget_s * SOON)
+            wait(asked.values(), timeout=self.kubectl.budget_s * SOON)
             told = asked[first].result().regions if asked[first].done() else {}
             others = [name for name in there if name != first and (name in told or not told)]
             asked |= {name: pool.submit(self._cluster, name) for name in others[:ASKED_UNKNOWN_MAX]}

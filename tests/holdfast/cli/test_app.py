@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+import cli_picture
 import cli_stories
 import click
 import pytest
@@ -51,7 +52,8 @@ def examples() -> list[str]:
 
 
 @pytest.mark.parametrize("line", examples())
-def test_every_example_of_the_help_works(sound, run, line, monkeypatch):
+def test_every_example_of_the_help_works(fleet, run, line, monkeypatch):
+    cli_picture.sound(fleet, whole=True)
     program, words = re.fullmatch(r"(kubectl holdfast|holdfast) (.*)", line).groups()
     monkeypatch.setattr("sys.argv", ["kubectl-holdfast" if " " in program else "holdfast"])
     status, out, err = run(*shlex.split(words), "--request-timeout=20s")
@@ -239,7 +241,7 @@ def test_ctrl_c_is_answered_at_once(said, fleet):
     assert (process.returncode, out, err.strip()) == (ExitStatus.INTERRUPTED, "", "")
 
 
-@pytest.mark.parametrize("words", [["--help"], ["explain", "-h"]])
+@pytest.mark.parametrize("words", [["--help"], ["explain", "-h"], ["cordon", "-h"], ["doctor", "-h"]])
 def test_help_imports_nothing_heavy(words):
     program = f"import sys; from holdfast.cli.app import main; main({words}); print('|', *sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
