@@ -12,6 +12,7 @@ import click
 from holdfast.cli.exits import PROGRAM, ExitStatus, Failure
 from holdfast.cli.options import DURATION, Options, shared
 
+VARIABLE = "_HOLDFAST_COMPLETE"  # in which a shell asks for completions
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -209,6 +210,23 @@ def uncordon(region: str, options: Options, **how: Any) -> ExitStatus:
     return command.run("uncordon", region, how=command.How(**how), options=options)
 
 
+@cli.command(short_help="What a shell loads to complete our words.")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@shared
+def completion(shell: str, options: Options) -> None:
+    """What a shell loads to complete the words of holdfast and kubectl-holdfast.
+
+    \b
+    Examples:
+      holdfast completion zsh
+      holdfast completion fish
+    """
+    from holdfast.cli import completion as command  # noqa: PLC0415 - see the module's docstring
+
+    for program in ("holdfast", "kubectl-holdfast"):
+        options.out.write(command.script(shell, program=program) + "\n")
+
+
 @cli.command()
 @shared
 def version(options: Options) -> None:
@@ -229,7 +247,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     name = PROGRAM if os.path.basename(sys.argv[0]).startswith("kubectl-") else "holdfast"
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        answered = cli.main(words, prog_name=name, standalone_mode=False)
+        answered = cli.main(words, prog_name=name, standalone_mode=False, complete_var=VARIABLE)
         sys.stdout.flush()
         return int(answered or ExitStatus.DONE)
     except click.exceptions.NoArgsIsHelpError as e:

@@ -6,7 +6,6 @@ import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.text import Text
 
 from holdfast.cli.console import STYLES
@@ -56,16 +55,18 @@ def table(names: Sequence[str], rows: Iterable[Sequence[Cell]], console: Console
         for cell, width in zip(row[:-1], widths, strict=False):
             text.append_text(cell)
             text.append(" " * (width - cell.cell_len + 2))
-        line(console, text.append_text(row[-1]))
+        line(console, text.append_text(row[-1]), hang=4)
 
 
-def line(console: Console, text: Cell, *, indent: int = 0) -> None:
-    """Off a terminal one line, whatever its length; on it folded under its own beginning."""
+def line(console: Console, text: Cell, *, indent: int = 0, hang: int = 0) -> None:
+    """Off a terminal one line, whatever its length; on it folded under its own beginning, or `hang` further in."""
     shown = text if isinstance(text, Text) else Text(text)
-    if console.is_terminal:
-        console.print(Padding(shown, (0, 0, 0, indent), expand=False))
-    else:
+    if not console.is_terminal or shown.cell_len + indent <= console.width:
         console.print(Text.assemble(" " * indent, shown), soft_wrap=True)
+        return
+    for number, part in enumerate(shown.wrap(console, max(console.width - indent - hang, 1))):
+        part.rstrip()
+        console.print(Text.assemble(" " * (indent + (hang if number else 0)), part), soft_wrap=True)
 
 
 def could_not_read(unread: Mapping[str, str], console: Console) -> None:
