@@ -10,8 +10,12 @@ SCHEMA = "holdfast.dev/status/v1"
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Something that is not as one wants it. `about`: the region, lever or zone to ask `explain` about."""
+    """Something that is not as one wants it. `kind`: the condition that says so, or Heartbeat, Paused or Order.
 
+    `about`: the region or zone to ask `explain` about.
+    """
+
+    kind: str
     sign: str
     words: str
     reason: str

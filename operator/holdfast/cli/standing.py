@@ -26,7 +26,7 @@ def overview(fleet: Fleet, *, as_of: str, policy: str = "") -> Overview:
     zones = [name for name in names if policy in ("", name)]
     regions = [name for name in fleet.regions if not policy or _zones_of(name, zones, fleet)]
     zone_rows = tuple(_zone(name, fleet) for name in zones)
-    region_rows = tuple(_region(name, zones, fleet) for name in regions)
+    region_rows = tuple(_region(name, zones, fleet, now=as_of) for name in regions)
     levers = tuple(row for name in zones for row in _levers(name, fleet))
     held = (*_held(zones, region_rows, fleet), *_by_people(region_rows, fleet, now=as_of))
     unread = tuple(Unread(what, why) for what, why in fleet.could_not_read.items())
@@ -102,7 +102,7 @@ def _zone(name: str, fleet: Fleet) -> ZoneRow:
     )  # fmt: skip
 
 
-def _region(name: str, zones: Sequence[str], fleet: Fleet) -> RegionRow:
+def _region(name: str, zones: Sequence[str], fleet: Fleet, *, now: str) -> RegionRow:
     own, view = fleet.of(name), best("regions", name, fleet)
     assert view is not None
     by, found = view
@@ -115,7 +115,9 @@ def _region(name: str, zones: Sequence[str], fleet: Fleet) -> RegionRow:
     others = told if by.beat.fresh else {}
     observers = {each for zone, _, policy in policies(serves_in, fleet) for each in members(policy) + witnesses(policy)}
     up = [each for each in told.get("observations") or () if each.get("verdict") == Verdict.UP.value]
-    order = spec(found).get("cordon") or {}
+    # Of several orders the one that runs longest counts.
+    orders = sorted((order for _, order in ordered(name, fleet, now=now)), key=lambda order: at(str(order["until"])))
+    order = orders[-1] if orders else {}
     tiers = {tier.value: seen for tier in beats.TIERS if own_beat and (seen := own_beat.seen(tier))}
     return RegionRow(
         name=name, zones=(*serves_in, *watches), witness=bool(watches) and not serves_in, read=own is not None,
@@ -178,9 +180,9 @@ def _held(zones: Sequence[str], rows: Iterable[RegionRow], fleet: Fleet) -> Iter
     for name, shown, policy in policies(zones, fleet):
         if not shown.beat.fresh:
             message = "no operator of a cluster that could be read is alive: what is shown is what it last said"
-            yield Held("bad", f"zone {name} is not watched", "HeartbeatStale", message, name)
+            yield Held("Heartbeat", "bad", f"zone {name} is not watched", "HeartbeatStale", message, name)
         if spec(policy).get("paused"):
-            yield Held("warning", f"zone {name} is paused", reasons.PAUSED, "spec.paused is true", name)
+            yield Held("Paused", "warning", f"zone {name} is paused", reasons.PAUSED, "spec.paused is true", name)
         known = conditions(policy)
         for kind, wanted, words in (
             ("Accepted", "True", f"policy {name} is not followed"),
@@ -193,10 +195,10 @@ def _held(zones: Sequence[str], rows: Iterable[RegionRow], fleet: Fleet) -> Iter
             reason = str(each.get("reason", ""))
             if each.get("status") in ("True", "False") and each["status"] != wanted and reason != reasons.ONE_REGION:
                 sign = "warning" if kind == "NotReadyForLoss" else "bad"
-                yield Held(sign, words, reason, str(each.get("message", "")), name)
+                yield Held(kind, sign, words, reason, str(each.get("message", "")), name)
     paused = {each.beat.said.paused for each in fleet.shown if each.beat.fresh and each.beat.said}
     for why in sorted(paused - {""}):
-        yield Held("warning", "the fleet is paused", reasons.PAUSED, why)
+        yield Held("Paused", "warning", "the fleet is paused", reasons.PAUSED, why)
     for row in rows:
         view = best("regions", row.name, fleet)
         for kind, wanted, words in (
@@ -205,7 +207,8 @@ def _held(zones: Sequence[str], rows: Iterable[RegionRow], fleet: Fleet) -> Iter
         ):
             each = conditions(view[1]).get(kind, {}) if view and view[0].beat.fresh and not row.witness else {}
             if each.get("status") in ("True", "False") and each["status"] != wanted:
-                yield Held("warning", words, str(each.get("reason", "")), str(each.get("message", "")), row.name)
+                reason, message = str(each.get("reason", "")), str(each.get("message", ""))
+                yield Held(kind, "warning", words, reason, message, row.name)
 
 
 def _by_people(rows: Iterable[RegionRow], fleet: Fleet, *, now: str) -> Iterator[Held]:
@@ -214,7 +217,7 @@ def _by_people(rows: Iterable[RegionRow], fleet: Fleet, *, now: str) -> Iterator
         for by, cordon in ordered(row.name, fleet, now=now):
             verb = "drained" if cordon.get("drain") is True else "cordoned"
             words = f"{row.name} is to be {verb} until {moment(str(cordon['until']), now=now)}, said in {by}"
-            yield Held("info", words, reasons.HUMAN_SHIFT, str(cordon.get("reason", "")), row.name)
+            yield Held("Order", "info", words, reasons.HUMAN_SHIFT, str(cordon.get("reason", "")), row.name)
 
 
 def _decisions(zones: Sequence[str], fleet: Fleet) -> Iterator[Decision]:

@@ -10,6 +10,7 @@ from holdfast.cli.order import Ordered
 from holdfast.cli.overview import Held, Overview
 from holdfast.cli.status import Clock
 from holdfast.core import reasons
+from holdfast.core.status import ACTION_HELD
 
 EVERY_S = 1.0
 SETTLED_S = 4.0  # by then a leader has decided with the order before it; what is held back earlier may be older
@@ -70,7 +71,7 @@ def _refusal(told: Ordered, seen: Overview) -> Held | None:
     zones = next((row.zones for row in seen.regions if row.name == told.region), ())
     no_majority = (reasons.NO_MAJORITY, reasons.NO_WITNESS)
     for each in seen.held:
-        held_back = each.about == told.region and each.words.startswith("an action on")
+        held_back = each.about == told.region and each.kind == ACTION_HELD
         if held_back or (each.about in zones and each.reason in (*no_majority, reasons.PAUSED)):
             return each
     return None

@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import socket
+from pathlib import Path
 
 import cli_near
 import cli_picture
@@ -21,6 +22,7 @@ from holdfast.cli.options import Options
 from holdfast.core.claims import CLAIMS
 from holdfast.core.claims_before import CLAIMS_BEFORE
 
+PAGE = Path(doctor.PAGE)
 FORBIDDEN = {"error": 'Error from server (Forbidden): secrets "peer-fra" is forbidden'}
 REFUSED = {"error": "Unable to connect to the server: connection refused"}
 
@@ -315,6 +317,13 @@ def test_every_claim_has_a_code_and_an_anchor_of_its_own():
 
     assert len(set(codes)) == len(codes)
     assert all(code.isalnum() and code[0].isupper() for code in codes)
+
+
+@pytest.mark.skipif(not PAGE.exists(), reason="the page of the command line is not written yet")
+def test_every_anchor_is_a_heading_of_the_page():
+    headings = {line[4:].strip().lower() for line in PAGE.read_text().splitlines() if line.startswith("### ")}
+
+    assert {claim.code.lower() for claim in (*CLAIMS, *CLAIMS_BEFORE)} <= headings
 
 
 def test_text_names_the_code_the_page_and_the_details_of_what_does_not_hold(whole):

@@ -253,6 +253,8 @@ def test_what_was_ordered_shows_in_the_status(sound, run):
 
     assert "● fra is to be drained until " in out
     assert "said in ams  HumanShift: kernel update" in out
+    fra = next(row for row in json.loads(run("status", "-o", "json", AMPLE)[1])["regions"] if row["name"] == "fra")
+    assert (fra["ordered"], fra["until"]) == ("kernel update", ordered(sound, "ams")["until"])
 
 
 @pytest.mark.parametrize(
@@ -341,8 +343,8 @@ def waited(verb: str, looks, *, timeout_s: float = 60.0) -> tuple[Ordered, float
     return wait(told, look, timeout_s=timeout_s, clock=Clock(clock.now, clock.sleep)), clock.at
 
 
-HELD = Held("warning", "an action on fra is held back", "Capacity", "no room", "fra")
-NO_QUORUM = Held("bad", "zone eu has no majority", "NoMajority", "nobody holds 2 of 3 votes", "eu")
+HELD = Held("ActionHeld", "warning", "an action on fra is held back", "Capacity", "no room", "fra")
+NO_QUORUM = Held("QuorumHeld", "bad", "zone eu has no majority", "NoMajority", "nobody holds 2 of 3 votes", "eu")
 FAILED = Failure("no region could be read", next_command="x")
 
 
