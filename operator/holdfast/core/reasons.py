@@ -102,3 +102,12 @@ EVERY_CARRIER_ILL = "EveryCarrierIll"
 # Why a region asks to be withdrawn, or does not although something is ill.
 PODS_NOT_READY = "PodsNotReady"
 NO_WORKING_ATTEMPT = "NoWorkingAttempt"
+
+# Why an agent has as many pods as it has in a region, and why none of them may go.
+FOLLOWS_CALLS = "FollowsCalls"
+AT_MAXIMUM = "AtMaximum"
+SCALED_BY_ANOTHER = "ScaledByAnother"
+NOT_LOOKED = "NotLooked"
+PODS_UNHEARD = "PodsUnheard"
+ROLLING_OUT = "RollingOut"
+BUSY_POD_WOULD_GO = "BusyPodWouldGo"

@@ -101,6 +101,14 @@ REMEDIES: Mapping[str, str] = MappingProxyType({
     # Withdrawals.
     reasons.PODS_NOT_READY: "The region's bridge pods are ready again.",
     reasons.NO_WORKING_ATTEMPT: "One of the agents' attempts works again from this region.",
+    # How many pods an agent has.
+    reasons.FOLLOWS_CALLS: NOTHING,
+    reasons.AT_MAXIMUM: "spec.replicas.max or the tenant's maxReplicas is raised, or fewer calls come.",
+    reasons.SCALED_BY_ANOTHER: "The autoscaler is deleted, and `kubectl scale` sets the replicas once by hand.",
+    reasons.NOT_LOOKED: "The operator has looked at the zone once, a second after it became the active one.",
+    reasons.PODS_UNHEARD: "Every pod has polled its operator; one that cannot start is mended or removed.",
+    reasons.ROLLING_OUT: "The rollout of the Deployment ends.",
+    reasons.BUSY_POD_WOULD_GO: "The pods that Kubernetes would remove first have no call.",
 })  # fmt: skip
 
 

@@ -16,6 +16,8 @@ STATES = {
     reasons.NO_MAJORITY, reasons.NO_WITNESS, reasons.ENOUGH_PODS, reasons.NOT_ENOUGH_PODS, reasons.ONE_REGION,
     reasons.READ_BACK, reasons.ROUTE_DIFFERS, reasons.ROUTE_UNKNOWN, reasons.NO_ORIGIN, reasons.LEVER_ANSWERS,
     reasons.LEVER_UNREACHABLE, reasons.ORPHANED, reasons.SPEC_CONFLICT, reasons.LOWER_GENERATION,
+    reasons.FOLLOWS_CALLS, reasons.AT_MAXIMUM, reasons.SCALED_BY_ANOTHER, reasons.NOT_LOOKED, reasons.PODS_UNHEARD,
+    reasons.ROLLING_OUT, reasons.BUSY_POD_WOULD_GO,
 }  # fmt: skip
 
 
