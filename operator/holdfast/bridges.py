@@ -23,6 +23,7 @@ from aiohttp import web
 
 from holdfast.core.providers import Failure
 from holdfast.core.results import Failed, Tally
+from holdfast.core.capacity import PodLoad
 from holdfast.core.values import AgentRef
 from holdfast.desired import Desired, PodReport
 from holdfast.errors import FleetError
@@ -202,6 +203,8 @@ class Bridges:
         self._providers.hear(
             said.agent, said.pod, began=said.began, draining=said.report.draining, tallies=said.tallies
         )
+        load = PodLoad(pod.calls, ready=pod.ready, draining=pod.draining, heard_at=pod.heard_at)
+        self._desired.note_load(said.agent, said.pod, load)
         self._metrics.active_calls.set(self.active_calls())
 
     async def _answer(self, agent: AgentRef, pod: str, known: int) -> Directive:

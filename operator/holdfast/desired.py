@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from holdfast.core.agents import AgentSpec
+from holdfast.core.capacity import AgentLoad, PodLoad
 from holdfast.core.values import AgentRef, Reason, Region, Zone
 from holdfast.shifts import Orders
 
@@ -58,6 +59,8 @@ class Desired:
     # Zones of agents that are refused and of which no good version is known here: pods of one may run on all the same.
     refused: dict[AgentRef, str] = field(default_factory=dict)
     reports: dict[AgentRef, dict[str, PodReport]] = field(default_factory=dict)  # by pod name; the poll server's
+    # By pod name. Calls come and go all the time, so they announce nothing: whoever scales by them looks now and then.
+    loads: dict[AgentRef, dict[str, PodLoad]] = field(default_factory=dict)
     revision: int = 0
     _moved: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -98,6 +101,7 @@ class Desired:
 
     def drop_agent(self, ref: AgentRef) -> None:
         self.reports.pop(ref, None)
+        self.loads.pop(ref, None)
         self._drop(self.refused, ref)
         self._drop(self.agents, ref)
 
@@ -105,7 +109,16 @@ class Desired:
         """Called by the poll server at each poll; only a difference wakes anybody."""
         self._put(self.reports.setdefault(ref, {}), pod, said)
 
+    def note_load(self, ref: AgentRef, pod: str, load: PodLoad) -> None:
+        """Called by the poll server at each poll."""
+        self.loads.setdefault(ref, {})[pod] = load
+
+    def load_of(self, ref: AgentRef) -> AgentLoad:
+        """The calls and the readiness of each pod of an agent here that polls."""
+        return AgentLoad(dict(self.loads.get(ref, {})))
+
     def forget_pod(self, ref: AgentRef, pod: str) -> None:
+        self.loads.get(ref, {}).pop(pod, None)
         self._drop(self.reports.get(ref, {}), pod)
 
     def missing_keys(self, ref: AgentRef) -> tuple[str, ...]:

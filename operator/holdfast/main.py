@@ -201,6 +201,9 @@ async def operate(config: settings.Settings, identity: settings.Identity, enviro
             regions=config.regions,
             canary_pods=config.canary_replicas,
             probe_secret=config.probe_secret,
+            looks=lambda: {
+                name: (loop.view, loop.plan) for name, loop in fleet.zone_loops().items() if loop.view is not None
+            },
         )
         await _serve_and_run(config, access, fleet, context, metrics)
 

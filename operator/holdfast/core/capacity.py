@@ -23,12 +23,16 @@ from dataclasses import dataclass, field, replace
 from holdfast.core import reasons, wants
 from holdfast.core.evidence import HEARD_WITHIN_S
 from holdfast.core.plans import Turn, View
-from holdfast.core.values import NEVER_S, Cause, Reason, Zone
+from holdfast.core.values import NEVER_S, Cause, Load, Reason, Zone
 
 FULL_PERCENT = 90  # of callsPerPod: from there on a pod is unready
 SPARE_SLOTS = 2  # the last free one is still free when another pod is asked for
 STABLE_S = 300.0
 STEP_S = 60.0
+LAST_WORD_S = 300.0  # so long the calls of a region that tells nothing any more are taken to be as it last told
+
+Told = Mapping[str, tuple[float, int]]
+"""The calls that each region last told of, and when."""
 
 Share = tuple[int, int]
 """A part of a whole: so many of so many."""
@@ -65,7 +69,7 @@ class PodLoad:
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class AgentLoad:
     """What is known of an agent's pods here, by name."""
 
     pods: Mapping[str, PodLoad] = field(default_factory=dict)
@@ -109,11 +113,15 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What is in force, and the needs of the last STABLE_S: each with when it was last felt, the greatest first."""
+    """What is in force, and the needs of the last STABLE_S: each with when it was last felt, the greatest first.
+
+    `short_at`: when last more was needed than is allowed.
+    """
 
     replicas: int
     recent: tuple[tuple[float, int], ...]
     stepped_at: float
+    short_at: float = -NEVER_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +164,12 @@ def due(calls: Mapping[str, int], seen: Outlook) -> Due:
     return Due(now, max(now, after.get(worst, 0)), worst)
 
 
+def last_told(before: Told, loads: Mapping[str, Load], now: float) -> Told:
+    """A region that is lost tells nothing, and its calls are the very ones that are about to come."""
+    kept = {name: said for name, said in before.items() if now - said[0] <= LAST_WORD_S}
+    return {**kept, **{name: (now, load.active_calls) for name, load in loads.items()}}
+
+
 def of_agent(here: int, region: str, totals: Mapping[str, int], *, agents: int) -> dict[str, int]:
     """An agent's calls by region, where only its own here and each region's sum are known.
 
@@ -183,7 +197,7 @@ def needed(expected: Due, limits: Limits) -> int:
 
 
 def wanted_replicas(
-    load: Load,
+    load: AgentLoad,
     limits: Limits,
     expected: Due,
     *,
@@ -201,10 +215,13 @@ def wanted_replicas(
     replicas = max(before, need)
     hold = hold or _incomplete(load, before)
     recent = _noted(memory.recent if memory else ((now, replicas),), now, replicas if hold else need)
-    memory = Memory(replicas, recent, memory.stepped_at if memory else now)
+    short_at = memory.short_at if memory else -NEVER_S
+    if max(pods_for(expected.after, limits), limits.min_pods) > limits.most:
+        short_at = now
+    memory = Memory(replicas, recent, memory.stepped_at if memory else now, short_at)
     settled = max(count for _, count in recent)
     lower = replicas - 1 if settled < replicas > max(load.busy, 1) and now - memory.stepped_at >= STEP_S else None
-    wanted = Wanted(replicas, _why(expected, limits), lower, hold if need < replicas else None)
+    wanted = Wanted(replicas, _why(limits, short=now - short_at < STABLE_S), lower, hold if need < replicas else None)
     return wanted, memory
 
 
@@ -269,7 +286,7 @@ def _carried(name: str, view: View) -> bool:
     return view.legal(name) and view.joined(name) and Cause.ABSENT not in view.remembered(name).standing
 
 
-def _incomplete(load: Load, replicas: int) -> Reason | None:
+def _incomplete(load: AgentLoad, replicas: int) -> Reason | None:
     if load.staying >= replicas:
         return None
     return Reason(reasons.PODS_UNHEARD, f"only {load.staying} of {replicas} pods have told of their calls")
@@ -281,8 +298,9 @@ def _noted(recent: tuple[tuple[float, int], ...], now: float, need: int) -> tupl
     return (*kept, (now, need))
 
 
-def _why(expected: Due, limits: Limits) -> Reason:
-    if max(pods_for(expected.after, limits), limits.min_pods) <= limits.most:
+def _why(limits: Limits, *, short: bool) -> Reason:
+    """Being short is told for as long as pods are kept, so that a condition does not swing with each call."""
+    if not short:
         return Reason(reasons.FOLLOWS_CALLS, "as many pods as calls, headroom and the next loss ask for")
     bound = "spec.replicas.max" if limits.most == limits.max_pods else "the tenant's maxReplicas"
     words = f"calls, headroom and the next loss ask for more pods than the {limits.most} of {bound}"

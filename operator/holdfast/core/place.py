@@ -43,7 +43,10 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One agent in one region. `zone` is None for the fleet's canary, which belongs to no zone."""
+    """One agent in one region. `zone` is None for the fleet's canary, which belongs to no zone.
+
+    `replicas`: how many pods it has; 0: the spec's minimum; None: somebody else scales it, and the field is not ours.
+    """
 
     ref: AgentRef
     generation: int
@@ -53,6 +56,7 @@ class Place:
     regions: Mapping[str, Region]
     zone: Zone | None = None
     owner: Owner | None = None
+    replicas: int | None = 0
 
     @property
     def name(self) -> str:

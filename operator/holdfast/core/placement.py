@@ -114,10 +114,11 @@ def deployment(place: Place) -> Manifest:
             "volumes": [{"name": "holdfast", "projected": {"defaultMode": 0o440, "sources": _sources(place)}}],
         },
     }
+    replicas = {} if place.replicas is None else {"replicas": place.replicas or place.spec.min_pods}
     return {
         **_object(place, "apps/v1", "Deployment"),
         "spec": {
-            "replicas": place.spec.min_pods,
+            **replicas,
             "revisionHistoryLimit": 2,
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
             "selector": {"matchLabels": selector},

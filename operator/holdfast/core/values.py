@@ -156,12 +156,13 @@ class Carrier:
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """What some namespaces may use of a zone."""
+    """What some namespaces may use of a zone. `max_replicas`: bridge pods of all their agents together, per region."""
 
     namespaces: tuple[str, ...]
     carriers: tuple[str, ...] = ()
     numbers: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
+    max_replicas: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from holdfast.handlers.children import Children, NameTaken
 from holdfast.handlers.context import Context
 from holdfast.handlers.intake import AGENT, Intake, Pods
 from holdfast.handlers.pending import Key
+from holdfast.handlers.scaling import Scaler
 
 PLACED = Reason("Placed", "every object of the agent is in this cluster as the spec wants it")
 OUTSIDE_ZONE = "OutsideZone"
@@ -36,41 +37,45 @@ class Retry(errors.FleetError):
     """The status says what is wrong; the work is to be tried again later."""
 
 
-async def reconcile(context: Context, intake: Intake, children: Children, key: Key) -> None:
+async def reconcile(context: Context, intake: Intake, children: Children, scaler: Scaler, key: Key) -> None:
     """Level-based: looks at what is, whatever the event was."""
     ref = AgentRef(key.namespace, key.name)
     manifest = intake.manifests.get(key)
     if manifest is None:
         children.forget(ref.namespace, f"{ref.name}-bridge")
+        scaler.forget(ref)
         return
     refused = intake.refused.get(key, ())
     placed = Condition("Placed", status=None, reason=NOT_ASKED)
     # A refused edit still keeps the last good one in its place.
     entry = context.desired.agents.get(ref)
     if entry is not None:
-        placed = await _place(context, children, entry)
+        placed = await _place(context, children, scaler, entry)
     here = entry is not None and placed.reason.code != OUTSIDE_ZONE
     pods = intake.pods.get(ref) if here else None
     missing = context.desired.missing_keys(ref)
-    conditions = _conditions(refused, placed, pods=pods, missing=missing)
+    conditions = (*_conditions(refused, placed, pods=pods, missing=missing), scaler.condition(ref))
     await _write(context, key, manifest, conditions=conditions, pods=pods, entry=entry)
     if placed.reason.code in {APPLY_FAILED, problems.MISSING_SECRET}:
         raise Retry(placed.reason.message)
 
 
-async def _place(context: Context, children: Children, entry: AgentEntry) -> Condition:
+async def _place(context: Context, children: Children, scaler: Scaler, entry: AgentEntry) -> Condition:
     zone = context.desired.zones.get(entry.zone)
     if zone is None:
         text = f"FailoverPolicy {entry.zone} is gone; what runs is left as it is"
         return Condition("Placed", status=None, reason=Reason(problems.UNKNOWN_POLICY, text))
     try:
         if context.release.region not in zone.members:
+            scaler.forget(entry.ref)
             return await _leave(context, children, entry, zone)
         keys = await _keys(context, entry, zone)
         if isinstance(keys, Reason):
             return Condition("Placed", status=False, reason=keys)
-        for manifest in placement.objects(_site(context, entry, zone, keys)):
-            await children.ensure(manifest)
+        site = _site(context, entry, zone, keys)
+        for manifest in placement.objects(site):
+            await children.ensure(manifest, settle=scaler.held(site) if manifest["kind"] == "Deployment" else None)
+        await scaler.follow(site)
     except (errors.ClusterError, NameTaken) as e:
         return Condition("Placed", status=False, reason=Reason(APPLY_FAILED, str(e)))
     return Condition("Placed", status=True, reason=PLACED)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from holdfast import errors, kube
@@ -32,6 +32,9 @@ RESOURCES: Mapping[str, kube.Resource] = {
 }
 
 
+Settle = Callable[[Manifest | None], Manifest]
+
+
 class NameTaken(errors.FleetError):
     """An object of this name exists that is not ours. It is left alone."""
 
@@ -43,21 +46,24 @@ class Children:
         self._context = context
         self._secrets: dict[tuple[str | None, str], tuple[str, float]] = {}
 
-    async def ensure(self, manifest: Manifest, *, adopt: bool = False) -> bool:
-        """Whether anything had to be written. `adopt` takes an object over that somebody else made."""
+    async def ensure(self, manifest: Manifest, *, adopt: bool = False, settle: Settle | None = None) -> bool:
+        """Whether anything had to be written. `adopt` takes an object over that somebody else made.
+
+        `settle` has the last word on the manifest: it is shown what was just read, and nothing is awaited between
+        its answer and the write.
+        """
         if manifest["kind"] == "Secret":
             return await self._ensure_secret(manifest)
-        wanted = marked(manifest)
-        resource, namespace, name = _address(wanted)
+        resource, namespace, name = _address(manifest)
         try:
             live = await self._context.kube.get(resource, name, namespace=namespace)
         except errors.NotFound:
             live = None
-        if live is not None:
-            if not adopt and not _ours(live):
-                raise NameTaken(f"{manifest['kind']} {namespace}/{name} exists and is not Holdfast's")
-            if matches(wanted, live):
-                return False
+        if live is not None and not adopt and not _ours(live):
+            raise NameTaken(f"{manifest['kind']} {namespace}/{name} exists and is not Holdfast's")
+        wanted = marked(settle(live) if settle else manifest)
+        if live is not None and matches(wanted, live):
+            return False
         self._context.ensure_active()
         await self._context.kube.apply(resource, wanted, namespace=namespace)
         return True

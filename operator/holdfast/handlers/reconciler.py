@@ -16,12 +16,14 @@ from holdfast.handlers.children import RESOURCES, Children
 from holdfast.handlers.context import Context, StoodDown
 from holdfast.handlers.intake import AGENT, CANARY, FLEET, POLICY, REGION, Intake
 from holdfast.handlers.pending import Key, Pending
+from holdfast.handlers.scaling import Scaler
 
 _LOG = logging.getLogger(__name__)
 WORKERS = 4
 ONE_OBJECT_S = 30.0
 RESYNC_S = 60.0
 LOOK_S = 0.25
+LOAD_S = 1.0
 MANAGED = "app.kubernetes.io/managed-by=holdfast,holdfast.dev/agent"
 
 
@@ -34,6 +36,7 @@ class Reconciler:
         self.pending = Pending()
         self.rounds = 0  # objects looked at since the start
         self._children = Children(context)
+        self._scaler = Scaler(context, self._children)
         self._missing: dict[AgentRef, tuple[str, ...]] = {}
 
     async def run(self) -> None:
@@ -45,6 +48,7 @@ class Reconciler:
                 group.create_task(self._resync())
                 group.create_task(self._follow_reports())
                 group.create_task(self._follow_activity())
+                group.create_task(self._follow_load())
         finally:
             self.pending.close()
 
@@ -101,6 +105,13 @@ class Reconciler:
             was = active
             await asyncio.sleep(LOOK_S)
 
+    async def _follow_load(self) -> None:
+        """Calls come and go: those agents are looked at that have too few pods by now, or one too many."""
+        while True:
+            async for ref in self._scaler.restless():
+                self.pending.add(Key(AGENT, ref.namespace, ref.name))
+            await asyncio.sleep(LOAD_S)
+
     async def _work(self) -> None:
         while True:
             key = await self.pending.take()
@@ -127,7 +138,7 @@ class Reconciler:
         self.context.ensure_active()
         self.rounds += 1
         if key.kind == AGENT:
-            await agents.reconcile(self.context, self.intake, self._children, key)
+            await agents.reconcile(self.context, self.intake, self._children, self._scaler, key)
         elif key.kind == CANARY:
             await canary.reconcile(self.context, self._children)
         elif key.kind == FLEET:

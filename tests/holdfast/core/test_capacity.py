@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast.core import capacity, reasons
-from holdfast.core.capacity import Due, Limits, Load, Memory, PodLoad, Wanted
+from holdfast.core.capacity import AgentLoad, Due, Limits, Memory, PodLoad, Wanted
 from holdfast.core.plans import View
 from holdfast.core.values import NEVER_S, Cause, Cordon, Reason, RegionMemory, Shift, Withdrawal
 
@@ -19,12 +19,12 @@ TROUBLE = Reason(reasons.INCIDENT, "fra is cordoned")
 THREE = zone(("fra", "ams", "iad"), ())
 
 
-def pods(*calls: int) -> Load:
-    return Load({f"p-{number}": PodLoad(each, ready=each < 45) for number, each in enumerate(calls)})
+def pods(*calls: int) -> AgentLoad:
+    return AgentLoad({f"p-{number}": PodLoad(each, ready=each < 45) for number, each in enumerate(calls)})
 
 
 def look(
-    calls: int | Due, load: Load, *, live: int, memory: Memory | None = None, hold: Reason | None = None,
+    calls: int | Due, load: AgentLoad, *, live: int, memory: Memory | None = None, hold: Reason | None = None,
     now: float = 0.0, limits: Limits = LIMITS,
 ) -> tuple[Wanted, Memory]:
     expected = calls if isinstance(calls, Due) else Due(calls, calls)
@@ -214,7 +214,7 @@ def test_they_are_never_raised_above_the_maximum_and_that_is_said():
 
 
 def test_the_first_pods_are_the_minimum():
-    assert look(0, Load(), live=0)[0].replicas == 2
+    assert look(0, AgentLoad(), live=0)[0].replicas == 2
 
 
 def test_what_a_person_scaled_down_is_raised_again_and_what_he_scaled_up_is_followed_at_first():
@@ -223,7 +223,7 @@ def test_what_a_person_scaled_down_is_raised_again_and_what_he_scaled_up_is_foll
 
 
 def test_an_operator_that_has_just_started_leaves_what_runs():
-    wanted, memory = look(0, Load(), live=9)
+    wanted, memory = look(0, AgentLoad(), live=9)
     assert (wanted.replicas, wanted.lower) == (9, None)
     assert memory.replicas == 9
 
@@ -291,7 +291,7 @@ def test_why_nothing_goes_is_said_only_where_fewer_would_do():
 
 def test_nothing_goes_while_a_pod_has_not_been_heard_and_one_on_its_way_out_does_not_count():
     assert look(0, pods(0, 0, 0, 0), live=5, memory=calm(5))[0].lower is None
-    leaving = Load({**pods(0, 0, 0, 0).pods, "old": PodLoad(3, ready=False, draining=True)})
+    leaving = AgentLoad({**pods(0, 0, 0, 0).pods, "old": PodLoad(3, ready=False, draining=True)})
     assert leaving.staying == 4
     assert look(0, leaving, live=5, memory=calm(5))[0].lower is None
     assert look(0, pods(0, 0, 0, 0, 0), live=5, memory=calm(5))[0].lower == 4
