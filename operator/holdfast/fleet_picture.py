@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from holdfast import kube
-from holdfast.core import copies, directives, failover, providers, status
+from holdfast.core import copies, directives, failover, providers, readiness, status
 from holdfast.core.values import AgentRef, Intent, Load, Observation, Reason, Zone
 from holdfast.desired import Desired
 from holdfast.fleet_status import Target, Wanted
@@ -80,7 +80,7 @@ def statuses(
     wanted: dict[Target, Wanted] = {}
     for name, now in zones.items():
         if now.loop.view is not None:
-            wanted[kube.POLICIES, None, name] = _policy(now, loads, notes)
+            wanted[kube.POLICIES, None, name] = _policy(now, notes)
     seen = list(observations)
     for name in desired.regions:
         wanted[kube.REGIONS, None, name] = _region(name, zones, seen, loads.get(name), wall_s)
@@ -96,14 +96,14 @@ def statuses(
     return wanted
 
 
-def _policy(now: ZoneNow, loads: Mapping[str, Load], notes: Mapping[copies.Key, Reason]) -> Wanted:
+def _policy(now: ZoneNow, notes: Mapping[copies.Key, Reason]) -> Wanted:
     view = now.loop.view
     assert view is not None
     serving = view.serving()
     conditions = [
         status.ready(view),
         status.quorum(view.zone, leader=now.leader or None),
-        status.ready_for_loss(view.zone, loads=loads),
+        status.ready_for_loss(readiness.losses(view, carriers=_choice(now.loop))),
         *_note(notes, copies.Key("FailoverPolicy", "", view.zone.name)),
     ]
     if view.fence is not None:
@@ -116,6 +116,11 @@ def _policy(now: ZoneNow, loads: Mapping[str, Load], notes: Mapping[copies.Key, 
         "cordoned": [name for name in view.zone.members if name not in serving],
     }
     return Wanted("FailoverPolicy", fields, conditions, [entry.rendered() for entry in now.loop.ledger.entries])
+
+
+def _choice(loop: ZoneLoop) -> tuple[str, ...]:
+    """The order of carriers, where there is one: numbers that lie with the only one cannot be answered elsewhere."""
+    return loop.plan.carriers if len(loop.plan.carriers) > 1 else ()
 
 
 def _region(

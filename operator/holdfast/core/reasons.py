@@ -111,3 +111,13 @@ NOT_LOOKED = "NotLooked"
 PODS_UNHEARD = "PodsUnheard"
 ROLLING_OUT = "RollingOut"
 BUSY_POD_WOULD_GO = "BusyPodWouldGo"
+
+# What the loss of one thing would do now.
+READY_FOR_LOSS = "ReadyForLoss"
+LOAD_UNKNOWN = "LoadUnknown"
+OTHER_ATTEMPT = "OtherAttempt"
+NO_OTHER_ATTEMPT = "NoOtherAttempt"
+OTHER_RELAY = "OtherRelay"
+NO_OTHER_RELAY = "NoOtherRelay"
+OTHER_CARRIER = "OtherCarrier"
+NO_OTHER_CARRIER = "NoOtherCarrier"

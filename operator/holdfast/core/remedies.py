@@ -101,6 +101,15 @@ REMEDIES: Mapping[str, str] = MappingProxyType({
     # Withdrawals.
     reasons.PODS_NOT_READY: "The region's bridge pods are ready again.",
     reasons.NO_WORKING_ATTEMPT: "One of the agents' attempts works again from this region.",
+    # The loss of one thing.
+    reasons.READY_FOR_LOSS: NOTHING,
+    reasons.LOAD_UNKNOWN: "The region's operator is heard, and tells the calls of its pods.",
+    reasons.OTHER_ATTEMPT: NOTHING,
+    reasons.NO_OTHER_ATTEMPT: "Their spec.attempts name another provider that is well and allowed there.",
+    reasons.OTHER_RELAY: NOTHING,
+    reasons.NO_OTHER_RELAY: "The Region's spec.turn names another relay that answers.",
+    reasons.OTHER_CARRIER: NOTHING,
+    reasons.NO_OTHER_CARRIER: "The policy's spec.carriers name a second one.",
     # How many pods an agent has.
     reasons.FOLLOWS_CALLS: NOTHING,
     reasons.AT_MAXIMUM: "spec.replicas.max or the tenant's maxReplicas is raised, or fewer calls come.",

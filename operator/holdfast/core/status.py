@@ -9,16 +9,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from holdfast.core import reasons, writes
+from holdfast.core import readiness, reasons, remedies, writes
 from holdfast.core.fallback import Fallback
 from holdfast.core.plans import Plan, View
-from holdfast.core.values import Load, Reason, Zone
+from holdfast.core.readiness import Loss
+from holdfast.core.values import Reason, Tier, Zone
 
 READY = "Ready"
 REACHABLE = "Reachable"
 ACTION_HELD = "ActionHeld"
 QUORUM_HELD = "QuorumHeld"
-NOT_READY_FOR_LOSS = "NotReadyForLoss"
+READY_FOR_LOSS = "ReadyForLoss"
 ROUTE_IN_SYNC = "RouteInSync"
 LEVER_REACHABLE = "LeverReachable"
 FALLBACK_READY = "FallbackReady"
@@ -55,21 +56,25 @@ def quorum(zone: Zone, *, leader: str | None) -> Condition:
     return Condition(QUORUM_HELD, True, Reason(reasons.LEADER_ELECTED, f"{leader} leads zone {zone.name}"))
 
 
-def ready_for_loss(zone: Zone, *, loads: Mapping[str, Load]) -> Condition:
-    """Whether the others could take the calls of the region that has most of them."""
-    known = {name: loads[name] for name in zone.members if name in loads}
-    if len(zone.members) == 1:
-        message = "the zone has one region: its loss is survived at the carrier only"
-        return Condition(NOT_READY_FOR_LOSS, True, Reason(reasons.ONE_REGION, message))
-    if not known:
-        return Condition(NOT_READY_FOR_LOSS, None, Reason(reasons.NOT_ENOUGH_PODS, "no region tells its load"))
-    largest = max(known, key=lambda name: known[name].active_calls)
-    others = [load for name, load in known.items() if name != largest]
-    room, pods, calls = sum(load.room for load in others), sum(load.ready_pods for load in others), known[largest]
-    enough = pods > 0 and room >= calls.active_calls
-    message = f"without {largest} ({calls.active_calls} calls) {pods} ready pods have room for {room} calls"
-    code = reasons.ENOUGH_PODS if enough else reasons.NOT_ENOUGH_PODS
-    return Condition(NOT_READY_FOR_LOSS, not enough, Reason(code, message))
+def ready_for_loss(found: Sequence[Loss]) -> Condition:
+    """Whether any one thing may be lost now; else the worst gap, and what closes it."""
+    if worst := readiness.gaps(found)[:1]:
+        gap, others = worst[0], len(readiness.gaps(found)) - 1
+        more = f" {others} more would not be survived." if others else ""
+        message = f"{gap.reason.message}. {remedies.of(gap.reason.code)}{more}"
+        return Condition(READY_FOR_LOSS, False, Reason(gap.reason.code, message))
+    unknown = next((loss for loss in found if loss.survived is None), None)
+    if unknown is not None:
+        return Condition(READY_FOR_LOSS, None, unknown.reason)
+    if not found:
+        return Condition(READY_FOR_LOSS, False, Reason(reasons.NO_REGION_SERVES, "no region of the zone serves"))
+    tiers = {loss.tier: None for loss in found}
+    words = "; ".join(_any_of(tier, found) for tier in tiers)
+    return Condition(READY_FOR_LOSS, True, Reason(reasons.READY_FOR_LOSS, f"any one may be lost now: {words}"))
+
+
+def _any_of(tier: Tier, found: Sequence[Loss]) -> str:
+    return f"{tier.value} {', '.join(loss.target for loss in found if loss.tier is tier)}"
 
 
 def levers_reachable(zone: Zone, *, failing: Mapping[str, str]) -> Condition:

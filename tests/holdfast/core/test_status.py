@@ -9,8 +9,9 @@ from core_builders import DEGRADED, DOWN, UNKNOWN, cordoned, joined, origins, re
 
 from holdfast.core import failover, fallback, reasons, status
 from holdfast.core.plans import CarrierMove, Plan, Refusal, Turn, View
-from holdfast.core.status import Condition, Load
-from holdfast.core.values import OriginState, Reason, RegionMemory
+from holdfast.core.readiness import Loss
+from holdfast.core.status import Condition
+from holdfast.core.values import OriginState, Reason, RegionMemory, Tier
 
 CORDONED = joined(zone(), fra=cordoned(ago_s=9.0, reason="2 of 2 observers see fra down"))
 
@@ -63,33 +64,37 @@ def test_two_voters_are_told_to_name_a_witness():
     ))
 
 
-def test_ready_for_loss_when_the_others_have_room_for_the_largest():
-    loads = {"fra": Load(2, 40, 60), "ams": Load(1, 10, 40), "mars": Load(9, 999, 999)}
-    assert status.ready_for_loss(zone(), loads=loads) == Condition("NotReadyForLoss", False, Reason(
-        reasons.ENOUGH_PODS, "without fra (40 calls) 1 ready pods have room for 40 calls"
+def loss(target: str, survived: bool | None, code: str = "Code", tier: Tier = Tier.REGION) -> Loss:
+    return Loss(tier, target, survived, (), Reason(code, f"what of {target}"))
+
+
+def test_a_zone_is_ready_for_loss_while_any_one_thing_may_be_lost():
+    found = [loss("fra", True), loss("ams", True), loss("twilio", True, tier=Tier.CARRIER)]
+    assert status.ready_for_loss(found) == Condition("ReadyForLoss", True, Reason(
+        reasons.READY_FOR_LOSS, "any one may be lost now: region fra, ams; carrier twilio"
     ))
-    loads["ams"] = Load(2, 10, 39)
-    assert said_of(status.ready_for_loss(zone(), loads=loads)) == (
-        True, reasons.NOT_ENOUGH_PODS, "without fra (40 calls) 2 ready pods have room for 39 calls"
+
+
+def test_the_worst_gap_is_named_with_what_closes_it():
+    found = [
+        loss("fra", None, reasons.LOAD_UNKNOWN), loss("ams", False, reasons.NOT_ENOUGH_PODS),
+        loss("turn-1", False, reasons.NO_OTHER_RELAY, Tier.RELAY),
+    ]
+    assert said_of(status.ready_for_loss(found)) == (
+        False, reasons.NOT_ENOUGH_PODS,
+        "what of ams. More bridge pods are ready in the other regions. 1 more would not be survived.",
+    )
+    assert status.ready_for_loss(found[:2]).reason.message.endswith("in the other regions.")
+
+
+def test_what_is_not_known_makes_no_zone_ready():
+    assert said_of(status.ready_for_loss([loss("ams", True), loss("fra", None, reasons.LOAD_UNKNOWN)])) == (
+        None, reasons.LOAD_UNKNOWN, "what of fra"
     )
 
 
-def test_the_largest_is_the_one_with_most_calls():
-    of = zone(("fra", "ams", "iad"), ())
-    loads = {"fra": Load(2, 10, 5), "ams": Load(3, 40, 7), "iad": Load(4, 20, 30)}
-    assert said_of(status.ready_for_loss(of, loads=loads)) == (
-        True, reasons.NOT_ENOUGH_PODS, "without ams (40 calls) 6 ready pods have room for 35 calls"
-    )
-
-
-def test_not_ready_for_loss_without_another_ready_pod_even_when_nobody_calls():
-    assert told(status.ready_for_loss(zone(), loads={"fra": Load(2, 0, 100)})) == (True, reasons.NOT_ENOUGH_PODS)
-    assert said_of(status.ready_for_loss(zone(("fra",)), loads={})) == (
-        True, reasons.ONE_REGION, "the zone has one region: its loss is survived at the carrier only"
-    )
-    assert said_of(status.ready_for_loss(zone(), loads={})) == (
-        None, reasons.NOT_ENOUGH_PODS, "no region tells its load"
-    )
+def test_a_zone_in_which_nothing_serves_is_not_ready():
+    assert said_of(status.ready_for_loss([])) == (False, reasons.NO_REGION_SERVES, "no region of the zone serves")
 
 
 def test_a_lever_that_does_not_answer_is_named():
