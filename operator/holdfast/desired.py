@@ -61,6 +61,7 @@ class Desired:
     reports: dict[AgentRef, dict[str, PodReport]] = field(default_factory=dict)  # by pod name; the poll server's
     # By pod name. Calls come and go all the time, so they announce nothing: whoever scales by them looks now and then.
     loads: dict[AgentRef, dict[str, PodLoad]] = field(default_factory=dict)
+    loads_moved: set[AgentRef] = field(default_factory=set)  # emptied by whoever scales
     revision: int = 0
     _moved: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -111,14 +112,18 @@ class Desired:
 
     def note_load(self, ref: AgentRef, pod: str, load: PodLoad) -> None:
         """Called by the poll server at each poll."""
-        self.loads.setdefault(ref, {})[pod] = load
+        pods = self.loads.setdefault(ref, {})
+        before, pods[pod] = pods.get(pod), load
+        if before is None or not before.same(load):
+            self.loads_moved.add(ref)
 
     def load_of(self, ref: AgentRef) -> AgentLoad:
         """The calls and the readiness of each pod of an agent here that polls."""
         return AgentLoad(dict(self.loads.get(ref, {})))
 
     def forget_pod(self, ref: AgentRef, pod: str) -> None:
-        self.loads.get(ref, {}).pop(pod, None)
+        if self.loads.get(ref, {}).pop(pod, None) is not None:
+            self.loads_moved.add(ref)
         self._drop(self.reports.get(ref, {}), pod)
 
     def missing_keys(self, ref: AgentRef) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from fleet_range import no_probe
 
 from holdfast import bridges, telemetry
+from holdfast.core.capacity import PodLoad
 from holdfast.core.values import AgentRef
 from holdfast.desired import Desired
 from holdfast.fleet_providers import FleetProviders
@@ -128,6 +129,21 @@ async def test_what_a_pod_reports_is_known_until_it_falls_silent(desk: tuple[Des
     behind.bridges.forget_the_silent()
     assert (behind.bridges.active_calls(), behind.bridges.ready_pods()) == (0, 0)
     assert behind.desired.missing_keys(AGENT) == ()
+
+
+async def test_the_calls_and_the_readiness_of_each_pod_are_known_until_it_falls_silent(
+    desk: tuple[Desk, TestClient[Any, Any]],
+) -> None:
+    behind, client = desk
+    await poll(client, said(ready=True, calls=[{"call": "CA1"}, {"call": "CA2"}]))
+    await poll(client, said(pod="p-2", ready=False, draining=True))
+    assert dict(behind.desired.load_of(AGENT).pods) == {
+        "p-1": PodLoad(2, ready=True, heard_at=100.0),
+        "p-2": PodLoad(0, ready=False, draining=True, heard_at=100.0),
+    }
+    behind.clock.now += 26
+    behind.bridges.forget_the_silent()
+    assert dict(behind.desired.load_of(AGENT).pods) == {}
 
 
 async def test_a_pod_is_told_how_many_others_could_take_its_calls(desk: tuple[Desk, TestClient[Any, Any]]) -> None:

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from holdfast.core.capacity import PodLoad
 from holdfast.core.values import AgentRef, Region
 from holdfast.desired import Desired, PodReport
 
@@ -28,6 +29,24 @@ async def test_saying_the_same_again_wakes_nobody():
     assert desired.revision == 1
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(desired.wait_past(1), 0.01)
+
+
+def test_calls_of_pods_are_kept_by_pod_and_wake_nobody():
+    """They come and go all the time; whoever scales by them looks now and then, at those that moved."""
+    desired = Desired()
+    desired.note_load(REF, "a", PodLoad(3, ready=True, heard_at=1.0))
+    desired.note_load(REF, "b", PodLoad(0, ready=False, heard_at=1.0))
+    assert (desired.revision, desired.load_of(REF).calls, desired.loads_moved) == (0, 3, {REF})
+
+    desired.loads_moved.clear()
+    desired.note_load(REF, "a", PodLoad(3, ready=True, heard_at=2.0))
+    assert desired.loads_moved == set()
+    assert desired.load_of(REF).pods["a"].heard_at == 2.0
+
+    desired.forget_pod(REF, "a")
+    assert (desired.load_of(REF).calls, desired.loads_moved) == (0, {REF})
+    desired.drop_agent(REF)
+    assert desired.load_of(REF).pods == {}
 
 
 def test_missing_keys_are_those_of_all_pods_once():

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
+
 import pytest
-from api_objects import POLICY, changed
+from api_objects import POLICY, REGIONS, changed
 from core_builders import DOWN, cordoned, joined, said, view, zone
+from fleet_range import until
 from scaled_region import DEPLOYMENT, FULL, PODS, REF, STATUS, Cluster, placed
 
 from holdfast.core.capacity import STABLE_S, STEP_S, PodLoad
 from holdfast.core.plans import Plan
+from holdfast.desired import Desired
+from holdfast.handlers.reconciler import Reconciler
 from holdfast.handlers.scaling import scaled_by
 
 QUIET = STABLE_S + 5.0
@@ -73,11 +79,18 @@ async def test_a_survivor_is_able_as_soon_as_anybody_suspects_the_other_region()
     three = zone(("fra", "ams", "iad"), ())
     cluster = await placed(seen=view(three), plan=Plan(weights={"fra": 50, "ams": 50, "iad": 50}))
     cluster.calls, cluster.elsewhere = {"p-01": 40}, 400
-    await cluster.pass_time(2)
+    await cluster.pass_time(6)
     assert cluster.replicas == 10
     cluster.seen = view(three, observations=[said("iad", "ams", DOWN)])
     await cluster.pass_time(1)
     assert cluster.replicas == 13
+
+
+async def test_calls_elsewhere_are_followed_within_seconds_and_calls_here_at_once():
+    cluster = await placed()
+    cluster.elsewhere = 400
+    await cluster.pass_time(6)
+    assert cluster.replicas == 12, "half of 400 by the weights, and the other half were the other region lost"
 
 
 async def test_only_idle_pods_go_one_by_one_and_those_with_calls_stay():
@@ -330,3 +343,20 @@ def test_who_scales_a_deployment_is_read_from_who_owns_its_replicas(fields, by):
 
 def test_a_fresh_cluster_has_no_pods():
     assert Cluster().pods == {}
+
+
+async def test_the_running_reconciler_follows_what_pods_say():
+    """Watches apart, this is the operator: one listing, one queue, and the loop that looks at calls."""
+    cluster = Cluster()
+    for kind, each in (*(("regions", region) for region in REGIONS), ("failoverpolicies", POLICY)):
+        path = f"/apis/holdfast.dev/v1alpha1/{kind}/{each['metadata']['name']}"
+        cluster.server.objects[path] = {**each, "metadata": {**each["metadata"], "uid": "u-1", "resourceVersion": "1"}}
+    reconciler = Reconciler(replace(cluster.context, canary_pods=0, desired=Desired()))
+    running = asyncio.create_task(reconciler.run())
+    try:
+        await until(lambda: DEPLOYMENT in cluster.server.objects and cluster.replicas == 2)
+        reconciler.context.desired.note_load(REF, "p-01", PodLoad(200, ready=False, heard_at=cluster.now))
+        await until(lambda: cluster.replicas == 6)
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)

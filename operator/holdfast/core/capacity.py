@@ -67,6 +67,10 @@ class PodLoad:
     draining: bool = False
     heard_at: float = 0.0
 
+    def same(self, other: PodLoad) -> bool:
+        """Whether it says the same, whenever it said so."""
+        return (self.calls, self.ready, self.draining) == (other.calls, other.ready, other.draining)
+
 
 @dataclass(frozen=True, slots=True)
 class AgentLoad:

@@ -34,6 +34,7 @@ NOT_PLACED = Reason("NotPlaced", "no pod of the agent is here yet")
 AGAIN_S = 10.0  # after somebody with calls stood in the way of one fewer
 AT_A_TIME = 100
 MOMENT_S = 0.5
+ALL_EVERY_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,8 @@ class Scaler:
     _pods: Counter[tuple[str, str]] = field(default_factory=Counter)  # in force, by zone and namespace
     _moments: dict[str, _Moment] = field(default_factory=dict)
     _told: capacity.Told = field(default_factory=dict)
+    _outlooks: Mapping[str, tuple[Outlook | None, Reason | None]] = field(default_factory=dict)
+    _all_at: float = float("-inf")
 
     def forget(self, ref: AgentRef) -> None:
         """The agent is gone from here."""
@@ -83,12 +86,28 @@ class Scaler:
             self._agents.clear()
             self._pods.clear()
             return
-        for number, (ref, scaled) in enumerate(list(self._agents.items())):
+        for number, (ref, scaled) in enumerate(self._worth_a_look()):
             if number % AT_A_TIME == AT_A_TIME - 1:
                 await asyncio.sleep(0)  # Votes and long polls have their turn between thousands of agents.
             entry = self.context.desired.agents.get(ref)
             if entry is not None and self._agents.get(ref) is scaled and self._moves(entry, scaled):
                 yield ref
+
+    def _worth_a_look(self) -> Sequence[tuple[AgentRef, _Scaled]]:
+        """Those whose pods told something new, or that wait to lose one; all when a zone changed, or in turn."""
+        now, moved = self.context.clock(), self.context.desired.loads_moved
+        moments = {name: self._moment(zone) for name, zone in self.context.desired.zones.items()}
+        outlooks = {name: (moment.outlook, moment.hold) for name, moment in moments.items()}
+        everybody = outlooks != self._outlooks or now >= self._all_at
+        if everybody:
+            self._outlooks, self._all_at = outlooks, now + ALL_EVERY_S
+        chosen = [
+            (ref, scaled)
+            for ref, scaled in self._agents.items()
+            if everybody or ref in moved or scaled.wanted.lower is not None
+        ]
+        moved.clear()
+        return chosen
 
     def condition(self, ref: AgentRef) -> Condition:
         """Whether the pods follow the calls, or what keeps them from it."""

@@ -114,6 +114,21 @@ def test_pods_satisfy_the_restricted_standard(where):
     assert container["resources"]["requests"].keys() == {"cpu", "memory"}
 
 
+@pytest.mark.parametrize(
+    ("replicas", "written"),
+    [(0, {"replicas": 2}), (7, {"replicas": 7}), (None, {})],
+    ids=["minimum", "told", "not ours"],
+)
+def test_replicas_are_what_is_told_else_the_minimum_and_not_named_where_somebody_else_scales(replicas, written):
+    spec = by_kind(replace(site(), replicas=replicas))["Deployment"]["spec"]
+
+    assert {key: value for key, value in spec.items() if key == "replicas"} == written
+
+
+def test_the_canary_has_as_many_pods_as_its_release_says():
+    assert by_kind(canary())["Deployment"]["spec"]["replicas"] == 1
+
+
 def test_a_pod_has_as_long_to_end_as_the_policy_says():
     """The canary, which has no policy, has as long as its own drain needs."""
     bent = changed(POLICY, "spec.inFlight", {"drainSeconds": 600, "graceSeconds": 601})
