@@ -113,7 +113,8 @@ class Desired:
     def note_load(self, ref: AgentRef, pod: str, load: PodLoad) -> None:
         """Called by the poll server at each poll."""
         pods = self.loads.setdefault(ref, {})
-        before, pods[pod] = pods.get(pod), load
+        before = pods.get(pod)
+        pods[pod] = load.after(before)
         if before is None or not before.same(load):
             self.loads_moved.add(ref)
 

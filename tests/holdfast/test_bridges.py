@@ -138,8 +138,8 @@ async def test_the_calls_and_the_readiness_of_each_pod_are_known_until_it_falls_
     await poll(client, said(ready=True, calls=[{"call": "CA1"}, {"call": "CA2"}]))
     await poll(client, said(pod="p-2", ready=False, draining=True))
     assert dict(behind.desired.load_of(AGENT).pods) == {
-        "p-1": PodLoad(2, ready=True, heard_at=100.0),
-        "p-2": PodLoad(0, ready=False, draining=True, heard_at=100.0),
+        "p-1": PodLoad(2, ready=True, heard_at=100.0, since=100.0),
+        "p-2": PodLoad(0, ready=False, draining=True, heard_at=100.0, since=100.0),
     }
     behind.clock.now += 26
     behind.bridges.forget_the_silent()

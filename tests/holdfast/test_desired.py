@@ -43,6 +43,10 @@ def test_calls_of_pods_are_kept_by_pod_and_wake_nobody():
     assert desired.loads_moved == set()
     assert desired.load_of(REF).pods["a"].heard_at == 2.0
 
+    assert desired.load_of(REF).pods["a"].since == 1.0, "it has been ready ever since"
+    desired.note_load(REF, "a", PodLoad(3, ready=False, heard_at=3.0))
+    assert desired.load_of(REF).pods["a"].since == 3.0
+
     desired.forget_pod(REF, "a")
     assert (desired.load_of(REF).calls, desired.loads_moved) == (0, {REF})
     desired.drop_agent(REF)

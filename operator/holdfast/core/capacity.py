@@ -5,6 +5,7 @@
     calls that are about to come    the weights, as if every region that is on its way out were gone already
     calls of the next loss          the weights once more, without the other region whose loss brings most
     headroom, and spare slots       the policy; a pod that is 90 % full takes no new call
+    pods that are no use            unready for BROKEN_S though not full; as many more, while any pod is ready
 
     replicas     change                                           when
     rise         to all that is needed                            at once
@@ -29,6 +30,7 @@ FULL_PERCENT = 90  # of callsPerPod: from there on a pod is unready
 SPARE_SLOTS = 2  # the last free one is still free when another pod is asked for
 STABLE_S = 300.0
 STEP_S = 60.0
+BROKEN_S = 60.0  # longer than a pod needs to start
 LAST_WORD_S = 300.0  # so long the calls of a region that tells nothing any more are taken to be as it last told
 
 Told = Mapping[str, tuple[float, int]]
@@ -60,12 +62,18 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class PodLoad:
-    """What one pod last said, and when, on the reader's clock."""
+    """What one pod last said, and when, on the reader's clock. `since`: when it first said so of its readiness."""
 
     calls: int
     ready: bool
     draining: bool = False
     heard_at: float = 0.0
+    since: float = 0.0
+
+    def after(self, before: PodLoad | None) -> PodLoad:
+        """The same, with what was said before it taken into account."""
+        unchanged = before is not None and before.ready == self.ready
+        return replace(self, since=before.since if before and unchanged else self.heard_at)
 
     def same(self, other: PodLoad) -> bool:
         """Whether it says the same, whenever it said so."""
@@ -90,6 +98,16 @@ class AgentLoad:
     def staying(self) -> int:
         """Pods that are not on their way out."""
         return sum(not pod.draining for pod in self.pods.values())
+
+    def broken(self, slots: int, now: float) -> int:
+        """Pods that have been unready for long and not for being full; none, when that is true of all pods.
+
+        What all have in common, such as a missing key, more of them would not mend.
+        """
+        staying = [pod for pod in self.pods.values() if not pod.draining]
+        if not any(pod.ready or pod.calls >= slots for pod in staying):
+            return 0
+        return sum(not pod.ready and pod.calls < slots and now - pod.since >= BROKEN_S for pod in staying)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,9 +213,15 @@ def pods_for(calls: int, limits: Limits) -> int:
     return -(-max(calls + SPARE_SLOTS, with_headroom) // limits.slots)
 
 
-def needed(expected: Due, limits: Limits) -> int:
+def asked(expected: Due, limits: Limits, *, broken: int = 0) -> int:
+    """What the calls ask for, whatever the maximum. Broken pods are made up for, but at most by as many again."""
+    sound = max(limits.min_pods, pods_for(expected.after, limits))
+    return sound + min(broken, sound)
+
+
+def needed(expected: Due, limits: Limits, *, broken: int = 0) -> int:
     """The same within the bounds. A ceiling may lie below the minimum: the tenant's share binds first."""
-    return min(max(limits.min_pods, pods_for(expected.after, limits)), limits.most)
+    return min(asked(expected, limits, broken=broken), limits.most)
 
 
 def wanted_replicas(
@@ -215,12 +239,13 @@ def wanted_replicas(
     Somebody who set more by hand is followed at first, and somebody who set fewer is not: pods with calls would go.
     """
     before = max(live, memory.replicas if memory else 0)
-    need = needed(expected, limits)
+    broken = load.broken(limits.slots, now)
+    need = needed(expected, limits, broken=broken)
     replicas = max(before, need)
     hold = hold or _incomplete(load, before)
     recent = _noted(memory.recent if memory else ((now, replicas),), now, replicas if hold else need)
     short_at = memory.short_at if memory else -NEVER_S
-    if max(pods_for(expected.after, limits), limits.min_pods) > limits.most:
+    if asked(expected, limits, broken=broken) > limits.most:
         short_at = now
     memory = Memory(replicas, recent, memory.stepped_at if memory else now, short_at)
     settled = max(count for _, count in recent)

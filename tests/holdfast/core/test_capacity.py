@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from core_builders import DEGRADED, DOWN, cordoned, joined, loads, origins, regions, said, view, zone
+from core_builders import DEGRADED, DOWN, cordoned, joined, loads, origins, out, regions, said, view, zone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holdfast.core import capacity, reasons
+from holdfast.core import capacity, readiness, reasons, room
 from holdfast.core.capacity import AgentLoad, Due, Limits, Memory, PodLoad, Wanted
 from holdfast.core.plans import View
-from holdfast.core.values import NEVER_S, Cause, Cordon, Reason, RegionMemory, Shift, Withdrawal
+from holdfast.core.values import NEVER_S, Cause, Cordon, Guards, Reason, RegionMemory, Shift, Withdrawal
 from holdfast.core.values import Load as Values
 
 LIMITS = Limits(min_pods=2, max_pods=20, calls_per_pod=50)
@@ -98,6 +98,29 @@ def test_more_calls_never_need_fewer_pods(calls: int, more: int, per_pod: int, h
     limits = Limits(1, 500, per_pod, head)
     assert capacity.pods_for(calls, limits) <= capacity.pods_for(calls + more, limits)
     assert capacity.pods_for(calls, limits) * limits.slots >= calls + capacity.SPARE_SLOTS
+
+
+def test_a_pod_that_has_been_unready_for_a_minute_is_made_up_for():
+    def told(*ready: bool, calls: int = 0, ago_s: float = 60.0, draining: bool = False) -> AgentLoad:
+        return AgentLoad({
+            f"p-{number}": PodLoad(calls, ready=each, draining=draining, since=100.0 - ago_s)
+            for number, each in enumerate(ready)
+        })  # fmt: skip
+
+    assert told(True, False).broken(45, 100.0) == 1
+    assert told(True, False, ago_s=59.9).broken(45, 100.0) == 0, "it may still be starting"
+    assert told(False, False, calls=45).broken(45, 100.0) == 0, "they are full"
+    assert told(False, False).broken(45, 100.0) == 0, "more of what none can do would not help"
+    assert told(True, False, draining=True).broken(45, 100.0) == 0
+    assert look(0, told(True, False), live=2, now=100.0)[0].replicas == 3
+    assert capacity.needed(Due(0, 0), LIMITS, broken=9) == 4, "at most as many again"
+    assert capacity.needed(Due(0, 600), LIMITS, broken=9) == 20
+
+
+def test_a_broken_pod_that_more_do_not_make_up_for_is_told_at_the_maximum():
+    load = AgentLoad({"p-0": PodLoad(40, ready=True), "p-1": PodLoad(0, ready=False)})
+    tight = replace(LIMITS, max_pods=2)
+    assert look(0, load, live=2, now=60.0, limits=tight)[0].reason.code == reasons.AT_MAXIMUM
 
 
 # What is about to come.
@@ -198,6 +221,29 @@ def test_a_region_that_tells_nothing_any_more_is_taken_to_have_the_calls_it_last
     lost = capacity.last_told(before, {"ams": Values(2, 20, 70)}, 400.0)
     assert lost == {"fra": (100.0, 60), "ams": (400.0, 20)}
     assert capacity.last_told(lost, {}, 400.1) == {"ams": (400.0, 20)}
+
+
+@settings(deadline=None)
+@given(
+    calls=st.fixed_dictionaries({name: st.integers(0, 900) for name in ("fra", "ams", "iad")}),
+    weights=st.tuples(st.integers(1, 100), st.integers(0, 100), st.integers(0, 100)),
+    per_pod=st.integers(1, 400), head=st.sampled_from([0, 20, 50, 90]),
+)  # fmt: skip
+def test_the_pods_that_are_kept_in_calm_let_the_guards_take_any_region_out(calls, weights, per_pod, head):
+    """The capacity guard and the readiness for loss reckon by themselves; what is kept ready must satisfy both."""
+    of = zone(
+        ("fra", "ams", "iad"), ("lon",), guards=Guards(headroom_percent=head),
+        weights=dict(zip(("fra", "ams", "iad"), weights, strict=True)),
+    )  # fmt: skip
+    limits = Limits(1, 100_000, per_pod, head)
+    kept = {}
+    for name in of.members:
+        expected = capacity.due(calls, capacity.outlook(name, view(of), in_force={}))
+        pods = capacity.needed(expected, limits)
+        kept[name] = Values(pods, calls[name], pods * per_pod - calls[name])
+    seen = view(of, loads=kept)
+    assert [room.elsewhere(out(name), seen) for name in of.members] == [None, None, None]
+    assert readiness.gaps(readiness.losses(seen)) == ()
 
 
 # Rising.
