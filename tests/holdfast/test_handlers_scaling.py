@@ -309,6 +309,31 @@ async def test_no_pod_goes_during_a_rollout():
     assert cluster.removed == []
 
 
+async def test_what_is_reckoned_with_can_be_read_as_plain_data():
+    cluster = await placed()
+    cluster.calls, cluster.elsewhere = {"p-01": 60}, 40
+    await cluster.pass_time(6)
+    assert cluster.scaler.picture() == [{
+        "agent": "clinic/front-desk", "replicas": 3, "enough": 3, "calls": 60, "busyPods": 1, "callsExpected": 60,
+        "callsAfterNextLoss": 100, "nextLoss": "ams", "reason": "FollowsCalls", "held": None, "scaledBy": "holdfast",
+    }]  # fmt: skip
+    cluster.calls, cluster.elsewhere = {}, 0
+    cluster.seen = view(paused="new network")
+    await cluster.pass_time(1)
+    (told,) = cluster.scaler.picture()
+    assert told["held"] == {"reason": "Paused", "message": "zone eu is paused: new network"}
+
+
+async def test_why_a_pod_cannot_go_can_be_read_as_well():
+    cluster = await placed()
+    cluster.calls = {"p-01": 300}
+    await cluster.pass_time(1)
+    cluster.calls = {"p-01": FULL}
+    await cluster.pass_time(QUIET)
+    (told,) = cluster.scaler.picture()
+    assert told["held"]["message"] == "has calls, and Kubernetes would take it first: p-01"
+
+
 async def test_an_agent_that_leaves_is_forgotten():
     cluster = await placed()
     cluster.intake.take("VoiceAgent", "DELETED", cluster.server.objects[STATUS])

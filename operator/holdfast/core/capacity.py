@@ -42,13 +42,18 @@ Share = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the spec and the policy allow. `ceiling`: what a tenant's share leaves for this agent here."""
+    """What the spec and the policy allow.
+
+    `ceiling`: the pods that a tenant's share leaves for this agent here. `max_calls`: the tenant's calls in the zone;
+    no pods are kept for more, but those that are there all the same have theirs.
+    """
 
     min_pods: int
     max_pods: int
     calls_per_pod: int
     headroom_percent: int = 0
     ceiling: int | None = None
+    max_calls: int | None = None
 
     @property
     def slots(self) -> int:
@@ -126,11 +131,12 @@ class Outlook:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """Calls to have room for: `now`, and `after` the loss of the region `without` which brings most."""
+    """Calls to have room for: `now`, and `after` the loss of the region `without` which brings most; `here`: held."""
 
     now: int
     after: int
     without: str = ""
+    here: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +189,7 @@ def due(calls: Mapping[str, int], seen: Outlook) -> Due:
         for name, share in seen.losses.items()
     }
     worst = max(after, key=lambda name: after[name], default="")
-    return Due(now, max(now, after.get(worst, 0)), worst)
+    return Due(now, max(now, after.get(worst, 0)), worst, calls.get(seen.region, 0))
 
 
 def last_told(before: Told, loads: Mapping[str, Load], now: float) -> Told:
@@ -215,7 +221,8 @@ def pods_for(calls: int, limits: Limits) -> int:
 
 def asked(expected: Due, limits: Limits, *, broken: int = 0) -> int:
     """What the calls ask for, whatever the maximum. Broken pods are made up for, but at most by as many again."""
-    sound = max(limits.min_pods, pods_for(expected.after, limits))
+    calls = expected.after if limits.max_calls is None else max(expected.here, min(expected.after, limits.max_calls))
+    sound = max(limits.min_pods, pods_for(calls, limits))
     return sound + min(broken, sound)
 
 

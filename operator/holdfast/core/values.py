@@ -156,13 +156,17 @@ class Carrier:
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """What some namespaces may use of a zone. `max_replicas`: bridge pods of all their agents together, per region."""
+    """What some namespaces may use of a zone, all their agents together.
+
+    `max_replicas`: bridge pods in each region. `max_calls`: calls in the whole zone. None: as many as there are.
+    """
 
     namespaces: tuple[str, ...]
     carriers: tuple[str, ...] = ()
     numbers: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
     max_replicas: int | None = None
+    max_calls: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

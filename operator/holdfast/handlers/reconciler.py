@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import Any
 
 from holdfast import errors, kube
 from holdfast.core.values import AgentRef
@@ -51,6 +52,10 @@ class Reconciler:
                 group.create_task(self._follow_load())
         finally:
             self.pending.close()
+
+    def capacity(self) -> list[dict[str, Any]]:
+        """How many pods each agent here has and why, as plain data."""
+        return self._scaler.picture()
 
     def wake(self, keys: set[Key]) -> None:
         """Have these looked at soon."""

@@ -60,6 +60,7 @@ class _Scaled:
     busy: frozenset[str] | None = None
     again_at: float = 0.0
     held: Reason | None = None
+    expected: capacity.Due = field(default_factory=lambda: capacity.Due(0, 0))
 
 
 @dataclass(slots=True)
@@ -120,6 +121,28 @@ class Scaler:
             return Condition(FOLLOWS, status=False, reason=Reason(reasons.SCALED_BY_ANOTHER, text))
         why = scaled.wanted.reason
         return Condition(FOLLOWS, status=why.code == reasons.FOLLOWS_CALLS, reason=why)
+
+    def picture(self) -> list[dict[str, Any]]:
+        """What is reckoned with for each agent here, as plain data."""
+        return [self._pictured(ref, scaled) for ref, scaled in sorted(self._agents.items())]
+
+    def _pictured(self, ref: AgentRef, scaled: _Scaled) -> dict[str, Any]:
+        load, held = self.context.desired.load_of(ref), scaled.wanted.held
+        if held is None and scaled.wanted.lower is not None:
+            held = scaled.held
+        return {
+            "agent": str(ref),
+            "replicas": scaled.memory.replicas,
+            "enough": max(count for _, count in scaled.memory.recent),
+            "calls": load.calls,
+            "busyPods": load.busy,
+            "callsExpected": scaled.expected.now,
+            "callsAfterNextLoss": scaled.expected.after,
+            "nextLoss": scaled.expected.without,
+            "reason": scaled.wanted.reason.code,
+            "held": {"reason": held.code, "message": held.message} if held else None,
+            "scaledBy": scaled.foreign or "holdfast",
+        }
 
     def held(self, site: Place) -> Settle:
         """The Deployment with as many pods as are wanted; never fewer than it has."""
@@ -218,7 +241,7 @@ class Scaler:
 
     def _decide(self, entry: AgentEntry, zone: Zone, live: int) -> _Scaled:
         load, moment, scaled = self.context.desired.load_of(entry.ref), self._moment(zone), self._agents.get(entry.ref)
-        expected = capacity.Due(load.calls, load.calls)
+        expected = capacity.Due(load.calls, load.calls, here=load.calls)
         if moment.outlook is not None:
             calls = capacity.of_agent(load.calls, self.context.release.region, moment.calls, agents=moment.agents)
             expected = capacity.due(calls, moment.outlook)
@@ -233,7 +256,7 @@ class Scaler:
         )
         if scaled is None:
             scaled = self._agents[entry.ref] = _Scaled(zone.name, replace(memory, replicas=0), wanted)
-        scaled.wanted = wanted
+        scaled.wanted, scaled.expected = wanted, expected
         self._remember(entry.ref, scaled, memory)
         return scaled
 
@@ -252,7 +275,14 @@ class Scaler:
             own = self._agents[entry.ref].memory.replicas if entry.ref in self._agents else 0
             spent = sum(self._pods[zone.name, namespace] for namespace in tenant.namespaces)
             ceiling = tenant.max_replicas - (spent - own)
-        return capacity.Limits(spec.min_pods, spec.max_pods, spec.calls_per_pod, zone.guards.headroom_percent, ceiling)
+        return capacity.Limits(
+            min_pods=spec.min_pods,
+            max_pods=spec.max_pods,
+            calls_per_pod=spec.calls_per_pod,
+            headroom_percent=zone.guards.headroom_percent,
+            ceiling=ceiling,
+            max_calls=tenant.max_calls if tenant else None,
+        )
 
     def _moment(self, zone: Zone) -> _Moment:
         """One look serves all agents of a round."""

@@ -37,6 +37,11 @@ def calm(replicas: int, *, since: float = 0.0) -> Memory:
     return Memory(replicas, ((since, 2),), -capacity.STEP_S)
 
 
+def due(calls: dict[str, int], seen: capacity.Outlook) -> Due:
+    """Without what is held here, which is only asked where a tenant's calls are bounded."""
+    return replace(capacity.due(calls, seen), here=0)
+
+
 class Region:
     """An agent's pods in one region, looked at every second; what is allowed to go goes at once."""
 
@@ -88,6 +93,15 @@ def test_the_need_stays_within_the_bounds_of_the_spec_and_the_tenants_share():
     assert capacity.needed(Due(0, 0), replace(LIMITS, ceiling=0)) == 1, "none at all would answer nobody"
 
 
+def test_no_pods_are_kept_for_more_calls_than_the_tenant_may_have_but_those_here_have_theirs():
+    bounded = replace(LIMITS, max_calls=100)
+    assert capacity.needed(Due(90, 400, here=90), LIMITS) == 9
+    assert capacity.needed(Due(90, 400, here=90), bounded) == 3
+    assert capacity.needed(Due(200, 400, here=200), bounded) == 5
+    seen = capacity.outlook("ams", view(), in_force={})
+    assert capacity.due({"fra": 40, "ams": 60}, seen).here == 60
+
+
 def test_what_is_needed_is_for_the_calls_after_the_next_loss():
     assert capacity.needed(Due(10, 100), LIMITS) == 3
 
@@ -131,29 +145,29 @@ def outlook(seen: View, region: str = "ams", **weights: int) -> capacity.Outlook
 
 
 def test_a_region_keeps_room_for_all_calls_of_the_other_of_two():
-    assert capacity.due({"fra": 40, "ams": 60}, outlook(view())) == Due(60, 100, "fra")
+    assert due({"fra": 40, "ams": 60}, outlook(view())) == Due(60, 100, "fra")
 
 
 def test_the_loss_that_brings_most_is_reckoned_with():
     seen = outlook(view(THREE), "ams", fra=50, ams=50, iad=50)
-    assert capacity.due({"fra": 30, "ams": 30, "iad": 60}, seen) == Due(40, 70, "iad")
+    assert due({"fra": 30, "ams": 30, "iad": 60}, seen) == Due(40, 70, "iad")
 
 
 def test_a_region_with_too_few_calls_for_its_weight_is_about_to_get_them():
-    assert capacity.due({"fra": 100, "ams": 0}, outlook(view())) == Due(50, 100, "fra")
+    assert due({"fra": 100, "ams": 0}, outlook(view())) == Due(50, 100, "fra")
 
 
 def test_a_standby_keeps_room_only_when_it_would_be_the_last_one():
     warm = zone(weights={"fra": 100, "ams": 0})
-    assert capacity.due({"fra": 80, "ams": 0}, outlook(view(warm), fra=100, ams=0)) == Due(0, 80, "fra")
+    assert due({"fra": 80, "ams": 0}, outlook(view(warm), fra=100, ams=0)) == Due(0, 80, "fra")
     third = zone(("fra", "ams", "iad"), (), weights={"iad": 0})
-    assert capacity.due({"fra": 40, "ams": 40}, outlook(view(third), "iad", fra=50, ams=50)) == Due(0, 0, "fra")
+    assert due({"fra": 40, "ams": 40}, outlook(view(third), "iad", fra=50, ams=50)) == Due(0, 0, "fra")
 
 
 def test_calls_that_the_weights_in_force_send_are_reckoned_with():
     """The others are full, so the leader sends a part to the standby."""
     warm = zone(("fra", "ams", "iad"), (), weights={"iad": 0})
-    assert capacity.due({"fra": 50, "ams": 50}, outlook(view(warm), "iad", fra=8, ams=8, iad=4)).now == 20
+    assert due({"fra": 50, "ams": 50}, outlook(view(warm), "iad", fra=8, ams=8, iad=4)).now == 20
 
 
 @pytest.mark.parametrize(
@@ -171,25 +185,25 @@ def test_calls_that_the_weights_in_force_send_are_reckoned_with():
 def test_survivors_are_made_able_before_traffic_moves(seen: View):
     """Two of three are left: half of all calls now, and all of them were the other one lost, too."""
     calls = {"fra": 60, "ams": 30, "iad": 30}
-    before = capacity.due(calls, outlook(view(THREE), "ams", fra=50, ams=50, iad=50))
+    before = due(calls, outlook(view(THREE), "ams", fra=50, ams=50, iad=50))
     assert before == Due(40, 70, "fra")
-    assert capacity.due(calls, outlook(seen, "ams", fra=50, ams=50, iad=50)) == Due(60, 120, "iad")
+    assert due(calls, outlook(seen, "ams", fra=50, ams=50, iad=50)) == Due(60, 120, "iad")
 
 
 def test_a_raised_weight_is_reckoned_with_before_a_call_comes():
     heavier = zone(weights={"fra": 20, "ams": 80})
-    assert capacity.due({"fra": 50, "ams": 50}, outlook(view(heavier))).now == 80
+    assert due({"fra": 50, "ams": 50}, outlook(view(heavier))).now == 80
 
 
 def test_a_region_that_is_out_itself_keeps_what_it_needs_to_come_back():
     out = view(memory=joined(zone(), ams=cordoned()))
-    assert capacity.due({"fra": 100, "ams": 0}, outlook(out, fra=50, ams=0)) == Due(50, 100, "fra")
+    assert due({"fra": 100, "ams": 0}, outlook(out, fra=50, ams=0)) == Due(50, 100, "fra")
 
 
 def test_a_region_alone_has_all_calls_and_no_loss_to_survive():
     alone = zone(("fra",), ())
-    assert capacity.due({"fra": 10}, outlook(view(alone), "fra", fra=50)) == Due(10, 10)
-    assert capacity.due({}, outlook(view(alone), "fra", fra=0)) == Due(0, 0)
+    assert due({"fra": 10}, outlook(view(alone), "fra", fra=50)) == Due(10, 10)
+    assert due({}, outlook(view(alone), "fra", fra=0)) == Due(0, 0)
 
 
 def test_an_agent_has_the_part_elsewhere_that_it_has_here_or_an_even_one_if_that_is_more():
