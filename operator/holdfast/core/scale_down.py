@@ -6,13 +6,14 @@ A ReplicaSet sorts its pods and takes from the front:
 
 A pod that is 90 % full is not ready, so the fullest would go before the idle ones, whatever they cost. Therefore a cost
 alone protects nobody: one fewer is allowed only if each pod that might come first has no call by its own fresh word.
-What the fifth rule says is not reckoned with: all that are equal up to the fourth might come first.
+What the fifth rule says is not reckoned with: all that are equal up to the fourth might come first. And a pod is not
+ready if it says so itself: the API server hears of it seconds later.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from holdfast.core import reasons
 from holdfast.core.capacity import PodLoad
@@ -59,11 +60,16 @@ def refuse(
     counted = [pod for pod in pods if not pod.leaving]
     if len(counted) != replicas:
         return Reason(reasons.ROLLING_OUT, f"there are {len(counted)} pods and {replicas} are asked for")
-    if stale := [name for name in next_to_go(pods) if not _fresh(name, loads, now)]:
+    first = dict.fromkeys((*next_to_go(pods), *next_to_go([_as_told(pod, loads) for pod in pods])))
+    if stale := [name for name in first if not _fresh(name, loads, now)]:
         return Reason(reasons.PODS_UNHEARD, f"not heard within {FRESH_S:.0f} s: {', '.join(stale)}")
-    if busy := [name for name in next_to_go(pods) if not _idle(name, loads)]:
+    if busy := [name for name in first if not _idle(name, loads)]:
         return Reason(reasons.BUSY_POD_WOULD_GO, f"has calls, and Kubernetes would take it first: {', '.join(busy)}")
     return None
+
+
+def _as_told(pod: SeenPod, loads: Mapping[str, PodLoad]) -> SeenPod:
+    return replace(pod, ready=pod.ready and loads[pod.name].ready) if pod.name in loads else pod
 
 
 def _idle(name: str, loads: Mapping[str, PodLoad]) -> bool:

@@ -56,6 +56,19 @@ def test_a_full_pod_is_unready_and_would_go_first_whatever_it_costs():
     assert refused.message == "has calls, and Kubernetes would take it first: full"
 
 
+def test_a_pod_that_became_full_since_it_was_listed_keeps_all_in_their_place():
+    """It is shown as ready still, and will not be by the time when Kubernetes looks."""
+    pods = [SeenPod("idle"), SeenPod("full", cost=BUSY_COST)]
+    assert code(pods, {"idle": IDLE, "full": FULL}) == reasons.BUSY_POD_WOULD_GO
+
+
+def test_what_the_api_server_shows_counts_as_well_as_what_pods_say():
+    """One that calls itself unready is shown as ready: then Kubernetes takes any of the cheap ones."""
+    pods = [SeenPod("waking"), SeenPod("took-one")]
+    loads = {"waking": PodLoad(0, ready=False, heard_at=NOW), "took-one": BUSY}
+    assert code(pods, loads) == reasons.BUSY_POD_WOULD_GO
+
+
 def test_no_pod_goes_while_costs_do_not_tell_the_busy_from_the_idle():
     assert code([SeenPod("a"), SeenPod("b")], {"a": IDLE, "b": BUSY}) == reasons.BUSY_POD_WOULD_GO
 
