@@ -13,6 +13,7 @@ from scaled_region import DEPLOYMENT, FULL, PODS, REF, STATUS, Cluster, placed
 
 from holdfast.core.capacity import STABLE_S, STEP_S, PodLoad
 from holdfast.core.plans import Plan
+from holdfast.core.values import AgentRef
 from holdfast.desired import Desired
 from holdfast.handlers.reconciler import Reconciler
 from holdfast.handlers.scaling import scaled_by
@@ -91,6 +92,15 @@ async def test_calls_elsewhere_are_followed_within_seconds_and_calls_here_at_onc
     cluster.elsewhere = 400
     await cluster.pass_time(6)
     assert cluster.replicas == 12, "half of 400 by the weights, and the other half were the other region lost"
+
+
+async def test_calls_of_other_zones_here_do_not_hide_an_agents_part_elsewhere():
+    cluster = await placed()
+    other = AgentRef("clinic", "back-office")
+    cluster.desired.agents[other] = replace(cluster.desired.agents[REF], ref=other)
+    cluster.calls, cluster.elsewhere, cluster.of_other_zones = {"p-01": 100}, 200, 900
+    await cluster.pass_time(6)
+    assert cluster.replicas == 9, "all 300 calls are this agent's, as far as anybody here can tell"
 
 
 async def test_only_idle_pods_go_one_by_one_and_those_with_calls_stay():

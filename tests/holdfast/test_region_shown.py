@@ -54,3 +54,18 @@ async def test_a_region_that_follows_tells_of_the_leaders_move_in_its_own_cluste
         await until(lambda: {("ams", "fra", "RegionLost"), ("ams", "eu", "RegionLost")} <= set(ground.events))
         await until(lambda: shown(ground, "ams", "regions/fra")["Ready"]["reason"] == "RegionCordoned")
         assert "ams" in shown(ground, "ams", "regions/fra")["Ready"]["message"]
+
+
+async def test_a_policy_says_what_the_next_loss_would_do_while_all_is_well() -> None:
+    async with fleet_range() as ground:
+        for name in ("fra", "ams", "iad"):
+            ground.start(name)
+        await until(lambda: joined(ground, "ams", "fra") and joined(ground, "ams", "ams"))
+        told = ("ams", "failoverpolicies/eu")
+        await until(lambda: shown(ground, *told).get("ReadyForLoss", {}).get("reason") == "NotEnoughPods")
+        now = shown(ground, *told)["ReadyForLoss"]
+        assert now["status"] == "False", "no pod runs anywhere"
+        assert now["message"] == (
+            "without fra the others have room for none of its calls. "
+            "More bridge pods are ready in the other regions. 1 more would not be survived."
+        )

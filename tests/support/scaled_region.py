@@ -73,6 +73,7 @@ class Cluster:
     seen: View | None = field(default_factory=view)
     plan: Plan = field(default_factory=lambda: Plan(weights={"fra": 50, "ams": 50}))
     elsewhere: int = 0
+    of_other_zones: int = 0
     attempts: tuple[str, ...] | None = None
     policy: Mapping[str, Any] = field(default_factory=lambda: POLICY)
 
@@ -104,7 +105,7 @@ class Cluster:
     def shown(self) -> View:
         """The zone as the loop sees it: our calls as they are, the others' as the test tells."""
         assert self.seen is not None
-        told = {**loads(self.seen.zone), "fra": Load(2, sum(self.calls.values()), 90)}
+        told = {**loads(self.seen.zone), "fra": Load(2, sum(self.calls.values()) + self.of_other_zones, 90)}
         told["ams"] = Load(2, self.elsewhere, 90)
         memory = self.seen.memory or joined(self.seen.zone)
         return View(**{

@@ -296,11 +296,15 @@ class Scaler:
         region, desired = self.context.release.region, self.context.desired
         view, plan = self.context.looks().get(zone.name, (None, None))
         self._told = capacity.last_told(self._told, view.loads if view else {}, now)
+        refs = [ref for ref, entry in desired.agents.items() if entry.zone == zone.name]
+        # A region tells the sum of all its zones' calls. Here it is known better, and an agent's part is found by it.
+        here = sum(pod.calls for ref in refs for pod in desired.loads.get(ref, {}).values())
+        elsewhere = {name: self._told[name][1] for name in zone.members if name in self._told}
         return _Moment(
             at=now,
             outlook=capacity.outlook(region, view, in_force=plan.weights) if view and plan else None,
-            calls={name: self._told[name][1] for name in zone.members if name in self._told},
-            agents=sum(entry.zone == zone.name for entry in desired.agents.values()),
+            calls={**elsewhere, region: here},
+            agents=len(refs),
             hold=capacity.impairment(region, view),
         )
 
