@@ -114,6 +114,16 @@ def test_more_calls_never_need_fewer_pods(calls: int, more: int, per_pod: int, h
     assert capacity.pods_for(calls, limits) * limits.slots >= calls + capacity.SPARE_SLOTS
 
 
+def test_how_long_a_pod_is_as_it_is_counts_from_when_it_first_said_so():
+    first = PodLoad(0, ready=False, heard_at=10.0).after(None)
+    same = PodLoad(1, ready=False, heard_at=20.0).after(first)
+    ready = PodLoad(1, ready=True, heard_at=30.0).after(same)
+    assert [each.since for each in (first, same, ready)] == [10.0, 10.0, 30.0]
+    assert ready.same(replace(ready, heard_at=40.0))
+    assert not ready.same(replace(ready, calls=2))
+    assert not ready.same(same)
+
+
 def test_a_pod_that_has_been_unready_for_a_minute_is_made_up_for():
     def told(*ready: bool, calls: int = 0, ago_s: float = 60.0, draining: bool = False) -> AgentLoad:
         return AgentLoad({
