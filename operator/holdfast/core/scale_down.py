@@ -2,7 +2,8 @@
 
 A ReplicaSet sorts its pods and takes from the front:
 
-    1. not assigned to a node    2. pending    3. not ready    4. lower pod-deletion-cost    5. spread, age and others
+    1. not assigned to a node    2. pending, then of unknown phase    3. not ready    4. lower pod-deletion-cost
+    5. spread over nodes, age and others
 
 A pod that is 90 % full is not ready, so the fullest would go before the idle ones, whatever they cost. Therefore a cost
 alone protects nobody: one fewer is allowed only if each pod that might come first has no call by its own fresh word.
@@ -19,25 +20,26 @@ from holdfast.core import reasons
 from holdfast.core.capacity import PodLoad
 from holdfast.core.values import Reason
 
+PHASES = {"Pending": 0, "Unknown": 1, "Running": 2}
 BUSY_COST = 100
 FRESH_S = 12.0  # a pod polls at least every 10 s, and a second after each change of its calls
 
 
 @dataclass(frozen=True, slots=True)
 class SeenPod:
-    """One pod as the API server shows it. `leaving`: it is being deleted, and no longer counted."""
+    """One pod as the API server shows it. `leaving`: it is being deleted or has ended, and is no longer counted."""
 
     name: str
     assigned: bool = True
-    pending: bool = False
+    phase: str = "Running"
     ready: bool = True
     cost: int = 0
     leaving: bool = False
 
     @property
-    def rank(self) -> tuple[bool, bool, bool, int]:
+    def rank(self) -> tuple[bool, int, bool, int]:
         """The first four rules; the lowest goes first."""
-        return (self.assigned, not self.pending, self.ready, self.cost)
+        return (self.assigned, PHASES.get(self.phase, 0), self.ready, self.cost)
 
 
 def costs(pods: Sequence[SeenPod], loads: Mapping[str, PodLoad]) -> dict[str, int]:

@@ -31,6 +31,7 @@ _LOG = logging.getLogger(__name__)
 FOLLOWS = "ReplicasFollowCalls"
 COST = "controller.kubernetes.io/pod-deletion-cost"
 NOT_PLACED = Reason("NotPlaced", "no pod of the agent is here yet")
+ENDED = ("Succeeded", "Failed")
 AGAIN_S = 10.0  # after somebody with calls stood in the way of one fewer
 AT_A_TIME = 100
 MOMENT_S = 0.5
@@ -343,8 +344,8 @@ def _seen(pod: Mapping[str, Any]) -> SeenPod:
     return SeenPod(
         name=str(metadata["name"]),
         assigned=bool((pod.get("spec") or {}).get("nodeName")),
-        pending=status.get("phase") == "Pending",
+        phase=str(status.get("phase", "")),
         ready=ready,
         cost=int(told) if told.lstrip("-").isdigit() else 0,
-        leaving=bool(metadata.get("deletionTimestamp")),
+        leaving=bool(metadata.get("deletionTimestamp")) or status.get("phase") in ENDED,
     )

@@ -32,14 +32,15 @@ def test_a_pod_that_is_leaving_is_left_alone():
 @pytest.mark.parametrize(
     ("pods", "first"),
     [
-        ([SeenPod("a"), SeenPod("b", assigned=False), SeenPod("c", pending=True)], ("b",)),
-        ([SeenPod("a"), SeenPod("b", ready=False), SeenPod("c", pending=True)], ("c",)),
+        ([SeenPod("a"), SeenPod("b", assigned=False), SeenPod("c", phase="Pending")], ("b",)),
+        ([SeenPod("a"), SeenPod("b", ready=False), SeenPod("c", phase="Pending")], ("c",)),
+        ([SeenPod("a"), SeenPod("b", ready=False), SeenPod("c", phase="Unknown")], ("c",)),
         ([SeenPod("a", cost=-1), SeenPod("b", ready=False, cost=BUSY_COST)], ("b",)),
         ([SeenPod("a"), SeenPod("b", cost=BUSY_COST), SeenPod("c")], ("a", "c")),
         ([SeenPod("a"), SeenPod("b", ready=False, leaving=True)], ("a",)),
         ([], ()),
     ],
-    ids=["not assigned", "pending", "not ready before cheap", "cheap", "leaving ones are gone", "none"],
+    ids=["not assigned", "pending", "unknown", "not ready before cheap", "cheap", "leaving ones are gone", "none"],
 )
 def test_pods_are_ranked_as_a_replica_set_ranks_them(pods: list[SeenPod], first: tuple[str, ...]):
     assert scale_down.next_to_go(pods) == first
