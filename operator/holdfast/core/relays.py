@@ -3,15 +3,21 @@
 A region's operator decides this alone, from its own allocations. A relay is judged for each transport by itself: where
 UDP is blocked, its TLS entry stays. How it is probed, and who is told, is not known here.
 
-    sight of it    by the answer to Allocate          offered
-    WELL           success, 438 (a stale nonce)       first
-    UNSEEN         none was asked for yet             next
-    FULL           486, 508                           next: calls spread to others, but it still relays some
-    OUR_FAULT      401                                next: our credentials are wrong, which is no word on the relay
-    DRAINING       300                                last: it asks to be left alone
-    ILL            anything else, or none             only when there is nothing of the above and no last good list
-    OPEN           success without credentials        never, over no transport: anybody could relay through it
+    sight of it    by what a probe found                        folded as  offered
+    WELL           an echo came back; 438 (a stale nonce)       UP         first
+    UNSEEN         none was asked for yet                       UNKNOWN    next
+    POOR           it allocates, but an echo needs several      DEGRADED   next: it carries calls, if badly
+                   tries, or it refuses to be its own peer
+    FULL           486, 508                                     UP         next: it still relays what it has
+    OUR_FAULT      401, 441, no credentials to ask with         UNKNOWN    next: that is no word on the relay
+    DRAINING       300, 403 to Allocate                         UP         last: it asks to be left alone
+    ILL            anything else, or nothing                    DOWN       only if nothing above and no last good list
+    EXPOSED        it relayed to an address it must not reach   DOWN       never, over no transport
+    OPEN           it allocated without credentials             DOWN       never, over no transport
 
+Through an open relay anybody can send, and through an exposed one any caller reaches what lies behind it: each is a
+fault of the server, whichever transport showed it. What is folded as DOWN, UNKNOWN or DEGRADED is confirmed before it
+counts; the rest counts at once, for it changes the order only.
 Residency comes before all of it: a relay under another jurisdiction is not offered, not even as the last resort.
 """
 
@@ -22,6 +28,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from holdfast.core import reasons
+from holdfast.core.evidence import History
 from holdfast.core.values import Reason, Verdict
 
 
@@ -38,10 +45,12 @@ class Sight(Enum):
 
     WELL = "well"
     UNSEEN = "unseen"
+    POOR = "poor"
     FULL = "full"
     OUR_FAULT = "our-fault"
     DRAINING = "draining"
     ILL = "ill"
+    EXPOSED = "exposed"
     OPEN = "open"
 
     @property
@@ -52,23 +61,48 @@ class Sight(Enum):
 
 _VERDICTS = {
     Sight.UNSEEN: Verdict.UNKNOWN,
+    Sight.POOR: Verdict.DEGRADED,
     Sight.OUR_FAULT: Verdict.UNKNOWN,
     Sight.ILL: Verdict.DOWN,
+    Sight.EXPOSED: Verdict.DOWN,
     Sight.OPEN: Verdict.DOWN,
 }
 _BY_CODE = {
     300: Sight.DRAINING,
     401: Sight.OUR_FAULT,
+    403: Sight.DRAINING,
     438: Sight.WELL,
+    441: Sight.OUR_FAULT,
     486: Sight.FULL,
     508: Sight.FULL,
 }
+_NEVER_OFFERED = frozenset({Sight.EXPOSED, Sight.OPEN})
 _PREFERENCE = {sight: rank for rank, sight in enumerate(Sight)}
 
 
 def sight(code: int) -> Sight:
-    """What a STUN error code says of the relay."""
+    """What the STUN error code of an answer to Allocate says of the relay."""
     return _BY_CODE.get(code, Sight.ILL)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What counts of a relay over one transport: its history, and the sight that stands until another is confirmed."""
+
+    history: History
+    sight: Sight = Sight.UNSEEN
+
+
+def standing(before: Standing, found: Sight, *, after: History) -> Standing:
+    """`after` is the history with `found` folded in. An unconfirmed finding leaves the sight as it was."""
+    if found.verdict is after.verdict:
+        # Silence does not prove that a hole is closed.
+        kept = found is Sight.ILL and before.sight in _NEVER_OFFERED
+        return Standing(after, before.sight if kept else found)
+    if after.verdict is not before.history.verdict:
+        # The only verdict that is taken by counting, and not from the result that was folded last.
+        return Standing(after, Sight.POOR)
+    return Standing(after, before.sight)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +145,8 @@ class Home:
 
 def servers(relays: Iterable[Relay], sights: Sights, *, home: Home, last_good: Iterable[IceServer] = ()) -> IceList:
     """`last_good` is what was offered when last something answered."""
-    open_to_all = {name for (name, _), seen in sights.items() if seen is Sight.OPEN}
-    legal = [relay for relay in relays if relay.jurisdiction == home.residency and relay.name not in open_to_all]
+    unsafe = {name for (name, _), seen in sights.items() if seen in _NEVER_OFFERED}
+    legal = [relay for relay in relays if relay.jurisdiction == home.residency and relay.name not in unsafe]
     allowed = _entries(legal, home)
     if not allowed:
         return IceList((), Reason(reasons.NO_RELAY, f"no relay may be offered under residency {home.residency}"))

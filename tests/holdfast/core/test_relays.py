@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.core import reasons, relays
-from holdfast.core.relays import Home, IceList, IceServer, Relay, Sight, Transport
-from holdfast.core.values import Verdict
+from holdfast.core import evidence, reasons, relays
+from holdfast.core.evidence import History, Result
+from holdfast.core.relays import Home, IceList, IceServer, Relay, Sight, Standing, Transport
+from holdfast.core.values import Probe, Verdict
 
 UDP, TCP, TLS = Transport.UDP, Transport.TCP, Transport.TLS
 HOME = Home("eu", failure_domain="hetzner")
@@ -60,7 +61,7 @@ def test_regions_that_name_no_failure_domain_share_it_with_nobody():
     assert offered(found) == ["udp:a", "udp:b", "tls:a", "tls:b"]
 
 
-@pytest.mark.parametrize("worse", [Sight.FULL, Sight.OUR_FAULT, Sight.DRAINING])
+@pytest.mark.parametrize("worse", [Sight.POOR, Sight.FULL, Sight.OUR_FAULT, Sight.DRAINING])
 def test_what_is_not_well_but_answers_is_offered_last(worse: Sight):
     found = listed(all_of("a", worse))
     assert offered(found) == ["udp:b", "tls:b", "udp:a", "tls:a"]
@@ -91,8 +92,9 @@ def test_a_last_good_list_brings_back_nothing_that_may_not_be_offered_now():
     assert offered(found) == ["udp:a", "tls:a"]
 
 
-def test_a_relay_that_anybody_may_use_is_not_offered_over_any_transport():
-    found = listed({("a", TLS): Sight.OPEN}, last_good=(IceServer("a", UDP, "udp:a"),))
+@pytest.mark.parametrize("unsafe", [Sight.OPEN, Sight.EXPOSED])
+def test_a_relay_through_which_too_much_is_reached_is_not_offered_over_any_transport(unsafe: Sight):
+    found = listed({("a", TLS): unsafe}, last_good=(IceServer("a", UDP, "udp:a"),))
     assert offered(found) == ["udp:b", "tls:b"]
 
 
@@ -105,7 +107,8 @@ def test_no_relay_that_may_be_offered_is_an_empty_list_with_its_reason(known: tu
 
 @pytest.mark.parametrize(
     ("code", "sight"),
-    [(300, Sight.DRAINING), (401, Sight.OUR_FAULT), (438, Sight.WELL), (486, Sight.FULL), (508, Sight.FULL),
+    [(300, Sight.DRAINING), (401, Sight.OUR_FAULT), (441, Sight.OUR_FAULT), (403, Sight.DRAINING),
+     (438, Sight.WELL), (486, Sight.FULL), (508, Sight.FULL),
      (500, Sight.ILL), (437, Sight.ILL)],
 )
 def test_what_an_error_code_says_of_a_relay(code: int, sight: Sight):
@@ -114,10 +117,67 @@ def test_what_an_error_code_says_of_a_relay(code: int, sight: Sight):
 
 def test_only_what_lies_with_the_relay_is_folded_as_down():
     verdicts = {sight: sight.verdict for sight in Sight}
-    assert {sight for sight, verdict in verdicts.items() if verdict is Verdict.DOWN} == {Sight.ILL, Sight.OPEN}
+    down = {sight for sight, verdict in verdicts.items() if verdict is Verdict.DOWN}
+    assert down == {Sight.ILL, Sight.EXPOSED, Sight.OPEN}
     unknown = {sight for sight, verdict in verdicts.items() if verdict is Verdict.UNKNOWN}
     assert unknown == {Sight.UNSEEN, Sight.OUR_FAULT}
     assert Sight.FULL.verdict is Verdict.UP
+    assert Sight.POOR.verdict is Verdict.DEGRADED
+
+
+PROBE = Probe(confirmations=2, confirm_every_s=0.4)
+
+
+def after(*found: Sight) -> Sight:
+    """The sight that stands when a relay was found so, one probe after the other."""
+    stands = Standing(History(since=0.0))
+    for second, sight in enumerate(found):
+        result = Result(sight.verdict, sight.value)
+        folded, _ = evidence.observe(stands.history, result, now=float(second), probe=PROBE)
+        stands = relays.standing(stands, sight, after=folded)
+    return stands.sight
+
+
+def test_a_single_bad_answer_takes_nothing_away():
+    assert after(Sight.WELL, Sight.WELL, Sight.ILL) is Sight.WELL
+    assert after(Sight.WELL, Sight.WELL, Sight.ILL, Sight.ILL) is Sight.WELL
+    assert after(Sight.WELL, Sight.WELL, Sight.ILL, Sight.ILL, Sight.ILL) is Sight.ILL
+
+
+def test_a_single_good_answer_brings_nothing_back():
+    ill = (Sight.ILL, Sight.ILL, Sight.ILL)
+    assert after(*ill, Sight.WELL) is Sight.ILL
+    assert after(*ill, Sight.WELL, Sight.WELL) is Sight.WELL
+
+
+def test_what_only_changes_the_order_counts_at_once():
+    assert after(Sight.WELL, Sight.WELL, Sight.FULL) is Sight.FULL
+    assert after(Sight.WELL, Sight.WELL, Sight.FULL, Sight.DRAINING) is Sight.DRAINING
+    assert after(Sight.WELL, Sight.WELL, Sight.FULL, Sight.WELL) is Sight.WELL
+
+
+def test_one_kind_of_loss_is_confirmed_by_another():
+    assert after(Sight.WELL, Sight.WELL, Sight.ILL, Sight.ILL, Sight.EXPOSED) is Sight.EXPOSED
+
+
+def test_an_open_relay_that_falls_silent_stays_known_as_open():
+    is_open = (Sight.OPEN, Sight.OPEN, Sight.OPEN)
+    assert after(*is_open, Sight.ILL, Sight.ILL, Sight.ILL) is Sight.OPEN
+    assert after(*is_open, Sight.ILL, Sight.WELL) is Sight.OPEN
+    assert after(*is_open, Sight.ILL, Sight.WELL, Sight.WELL) is Sight.WELL
+
+
+def test_a_credential_that_is_refused_is_told_once_it_is_refused_again():
+    well = (Sight.WELL, Sight.WELL)
+    assert after(*well, Sight.OUR_FAULT, Sight.OUR_FAULT) is Sight.WELL
+    assert after(*well, Sight.OUR_FAULT, Sight.OUR_FAULT, Sight.OUR_FAULT) is Sight.OUR_FAULT
+
+
+def test_a_relay_that_answers_unreliably_is_poor_until_it_has_answered_well_for_long():
+    unreliable = (Sight.WELL, Sight.WELL, *(Sight.ILL, Sight.WELL) * 3)
+    assert after(*unreliable) is Sight.POOR
+    assert after(*unreliable, *[Sight.WELL] * 5) is Sight.POOR
+    assert after(*unreliable, *[Sight.WELL] * 10) is Sight.WELL
 
 
 NAMES = st.text("abc", min_size=1, max_size=2)
@@ -140,7 +200,7 @@ LAST_GOOD = st.lists(st.builds(IceServer, NAMES, st.sampled_from(Transport), st.
 def test_residency_is_never_broken_and_the_list_never_empty_while_anything_may_be_offered(known, sights, last_good):
     found = relays.servers(known, sights, home=HOME, last_good=last_good)
     legal = {each.name: each for each in known if each.jurisdiction == "eu"}
-    unsafe = {name for (name, _), sight in sights.items() if sight is Sight.OPEN}
+    unsafe = {name for (name, _), sight in sights.items() if sight in (Sight.OPEN, Sight.EXPOSED)}
     assert {server.relay for server in found.servers} <= legal.keys() - unsafe
     assert bool(found.servers) is any(each.urls for name, each in legal.items() if name not in unsafe)
     assert len(set(found.servers)) == len(found.servers)
