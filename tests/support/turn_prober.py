@@ -28,13 +28,13 @@ class Prober:
             return [secret.encode() for secret in secrets or (SECRET,)]
 
         self._user = user
-        self._issuer = CoturnSecret(name="test", secrets=given, wall=lambda: time.time() - late_s)
+        self.issuer = CoturnSecret(name="test", secrets=given, wall=lambda: time.time() - late_s)
 
     async def issue(self) -> Credential:
-        return await self._issuer.issue(self._user, ttl_s=TTL_S)
+        return await self.issuer.issue(self._user, ttl_s=TTL_S)
 
     async def another(self, refused: Credential) -> Credential | None:
-        return await self._issuer.another(refused, ttl_s=TTL_S)
+        return await self.issuer.another(refused, ttl_s=TTL_S)
 
 
 async def nothing_left(relay: Coturn) -> None:

@@ -99,10 +99,10 @@ def standing(before: Standing, found: Sight, *, after: History) -> Standing:
         # Silence does not prove that a hole is closed.
         kept = found is Sight.ILL and before.sight in _NEVER_OFFERED
         return Standing(after, before.sight if kept else found)
-    if after.verdict is not before.history.verdict:
-        # The only verdict that is taken by counting, and not from the result that was folded last.
-        return Standing(after, Sight.POOR)
-    return Standing(after, before.sight)
+    if after.verdict is before.history.verdict:
+        return Standing(after, before.sight)
+    # DEGRADED is taken by counting, whatever was found last. Any other verdict here is of a history that began anew.
+    return Standing(after, Sight.POOR if after.verdict is Verdict.DEGRADED else Sight.UNSEEN)
 
 
 @dataclass(frozen=True, slots=True)

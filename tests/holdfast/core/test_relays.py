@@ -173,6 +173,11 @@ def test_a_credential_that_is_refused_is_told_once_it_is_refused_again():
     assert after(*well, Sight.OUR_FAULT, Sight.OUR_FAULT, Sight.OUR_FAULT) is Sight.OUR_FAULT
 
 
+def test_a_history_that_began_anew_knows_nothing():
+    before = Standing(History(since=0.0, verdict=Verdict.DOWN), Sight.ILL)
+    assert relays.standing(before, Sight.WELL, after=History(since=9.0)).sight is Sight.UNSEEN
+
+
 def test_a_relay_that_answers_unreliably_is_poor_until_it_has_answered_well_for_long():
     unreliable = (Sight.WELL, Sight.WELL, *(Sight.ILL, Sight.WELL) * 3)
     assert after(*unreliable) is Sight.POOR
