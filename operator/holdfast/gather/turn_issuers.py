@@ -18,7 +18,6 @@ from holdfast.gather.turn_end import Credential
 ANSWER_DEADLINE_S = 2.0
 LOCK_OUT_S = 30.0
 CLOUDFLARE_API = "https://rtc.live.cloudflare.com"
-CLOUDFLARE_TTL_MAX_S = 48 * 3600
 TWILIO_API = "https://api.twilio.com"
 
 
@@ -33,17 +32,19 @@ class CloudflareCredentials:
         token: Callable[[], Awaitable[str]],
         http: httpx.AsyncClient,
         api_url: str = CLOUDFLARE_API,
+        deadline_s: float = ANSWER_DEADLINE_S,
     ) -> None:
         self._name = name
         self._url = f"{api_url.rstrip('/')}/v1/turn/keys/{key_id}/credentials/generate-ice-servers"
         self._token = token
         self._http = http
+        self._deadline_s = deadline_s
 
     async def fetch(self, ttl_s: int) -> Credential:
-        """POST; 201 carries the credential. A call over TURN ends soon after its credential does."""
+        """POST; 201 carries the credential, for 48 h at most. A call over TURN ends soon after its credential does."""
         headers = {"Authorization": f"Bearer {await self._token()}"}
-        body = {"ttl": min(ttl_s, CLOUDFLARE_TTL_MAX_S)}
-        answer = await _answer(self._name, self._http.post(self._url, json=body, headers=headers))
+        asked = self._http.post(self._url, json={"ttl": ttl_s}, headers=headers)
+        answer = await _answer(self._name, asked, self._deadline_s)
         servers = answer.get("iceServers")
         listed = servers if isinstance(servers, list) else [servers]
         for server in listed:
@@ -63,26 +64,28 @@ class TwilioCredentials:
         basic: Callable[[], Awaitable[tuple[str, str]]],
         http: httpx.AsyncClient,
         api_url: str = TWILIO_API,
+        deadline_s: float = ANSWER_DEADLINE_S,
     ) -> None:
         self._name = name
         self._url = f"{api_url.rstrip('/')}/2010-04-01/Accounts/{account_sid}/Tokens.json"
         self._basic = basic
         self._http = http
+        self._deadline_s = deadline_s
 
     async def fetch(self, ttl_s: int) -> Credential:
         """POST; 201 carries the credential."""
         user, secret = await self._basic()
         asked = self._http.post(self._url, data={"Ttl": str(ttl_s)}, auth=(user, secret))
-        answer = await _answer(self._name, asked)
+        answer = await _answer(self._name, asked, self._deadline_s)
         return _credential(self._name, answer.get("username"), answer.get("password"))
 
 
-async def _answer(name: str, asked: Awaitable[httpx.Response]) -> Mapping[str, Any]:
+async def _answer(name: str, asked: Awaitable[httpx.Response], deadline_s: float) -> Mapping[str, Any]:
     try:
-        async with asyncio.timeout(ANSWER_DEADLINE_S):
+        async with asyncio.timeout(deadline_s):
             response = await asked
     except TimeoutError as e:
-        raise DriverError("Timeout", f"TURN issuer {name}: no answer in 2 s", retryable=True) from e
+        raise DriverError("Timeout", f"TURN issuer {name}: no answer in {deadline_s:g} s", retryable=True) from e
     except httpx.HTTPError as e:
         raise DriverError("Unreachable", f"TURN issuer {name}: {type(e).__name__}", retryable=True) from None
     status = response.status_code
