@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 from real_coturn import HOST, SECRET, coturn
-from turn_prober import QUICK, Prober, black_hole, nothing_left
+from turn_prober import QUICK, Prober, black_hole, nothing_left, path_to
 
 from holdfast.core.relays import Sight, Transport
 from holdfast.gather.turn_end import End
 from holdfast.gather.turn_forbidden import Forbidden
-from holdfast.gather.turn_probe import Outcome, TurnProbe
+from holdfast.gather.turn_probe import Outcome, Timeouts, TurnProbe
 
 pytestmark = pytest.mark.programs
 
@@ -241,4 +241,58 @@ async def test_a_probe_cancelled_at_any_step_leaves_nothing_behind(tmp_path: Pat
             await asyncio.gather(probing, return_exceptions=True)
         await probe.settle()
         assert relay.allocated() > 0
+        await nothing_left(relay)
+
+
+async def test_a_relay_far_away_is_well_and_its_round_trip_is_told(tmp_path: Path) -> None:
+    """A long way is no loss: several packets are on it before the first is back."""
+    async with coturn(tmp_path, DENIED) as relay, path_to(relay, delay_s=0.15) as address:
+        outcome = await TurnProbe(relay.tls).probe(address, Prober(), forbidden=ELSEWHERE)
+        assert (outcome.sight, outcome.detail) == (Sight.WELL, "")
+        assert outcome.rtt_s is not None
+        assert 0.3 <= outcome.rtt_s < 0.45
+        await nothing_left(relay)
+
+
+def channel_data(data: bytes) -> bool:
+    return data[0] & 0xC0 == 0x40
+
+
+async def test_a_relay_that_signals_and_does_not_relay_is_ill(tmp_path: Path) -> None:
+    async with coturn(tmp_path) as relay, path_to(relay, passes=lambda data: not channel_data(data)) as address:
+        outcome = await TurnProbe(relay.tls, QUICK).probe(address, Prober())
+        assert judged(outcome) == (Sight.ILL, "relay: no end within 1000 ms")
+        await nothing_left(relay)
+
+
+async def test_a_relay_on_whose_path_packets_are_lost_is_poor(tmp_path: Path) -> None:
+    crossed = 0
+
+    def passes(data: bytes) -> bool:
+        """The first six packets that are relayed are lost: what binds the channels, and the first tries."""
+        nonlocal crossed
+        crossed += channel_data(data)
+        return not channel_data(data) or crossed > 6
+
+    async with coturn(tmp_path) as relay, path_to(relay, passes=passes) as address:
+        outcome = await TurnProbe(relay.tls, QUICK).probe(address, Prober())
+        assert judged(outcome) == (Sight.POOR, "done: of the packets relayed, only number 5 came back")
+        await nothing_left(relay)
+
+
+async def test_single_lost_packets_of_any_kind_are_no_failure(tmp_path: Path) -> None:
+    """Each packet of a probe is lost once, one probe after the other: the protocol's own repetition makes up for it."""
+    async with coturn(tmp_path) as relay:
+        probe = TurnProbe(relay.tls, Timeouts(allocate_s=2.0, relay_s=1.5))
+        for lost in range(10):
+            seen = 0
+
+            def passes(_: bytes, lost: int = lost) -> bool:
+                nonlocal seen
+                seen += 1
+                return seen - 1 != lost
+
+            async with path_to(relay, passes=passes) as address:
+                outcome = await probe.probe(address, Prober(user=f"user-{lost}"))
+            assert (outcome.sight, lost) == (Sight.WELL, lost)
         await nothing_left(relay)

@@ -66,6 +66,7 @@ async def coturn(
     folder: Path, *options: str, secrets: tuple[str, ...] = (SECRET,), host: str = HOST
 ) -> AsyncIterator[Coturn]:
     """`options` are lines of turnserver.conf. Relayed addresses are on loopback, so such peers are allowed."""
+    _make(folder)
     port, tls_port = _free_ports(host, 2)
     _, client = world_vendors_tls.contexts(folder, "localhost")
     log = folder / "log"
@@ -88,6 +89,10 @@ async def coturn(
         yield relay
     finally:
         await relay.stop()
+
+
+def _make(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
 
 
 async def _listening(relay: Coturn) -> None:

@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import socket
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
 
 from real_coturn import HOST, SECRET, Coturn
 
@@ -53,3 +54,65 @@ async def black_hole(transport: Transport) -> AsyncIterator[TurnAddress]:
         if transport is not Transport.UDP:
             silent.listen()
         yield TurnAddress(HOST, silent.getsockname()[1], transport)
+
+
+class _Upstream(asyncio.DatagramProtocol):
+    """One client's way to the relay behind the path."""
+
+    def __init__(self, back: Callable[[bytes], None]) -> None:
+        self._back = back
+
+    def datagram_received(self, data: bytes, _addr: object) -> None:
+        self._back(data)
+
+
+class _Path(asyncio.DatagramProtocol):
+    def __init__(self, relay: tuple[str, int], delay_s: float, passes: Callable[[bytes], bool]) -> None:
+        self._relay = relay
+        self._delay_s = delay_s
+        self._passes = passes
+        self._upstreams: dict[Any, Any] = {}
+        self._opening: set[asyncio.Task[None]] = set()
+
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        if addr in self._upstreams:
+            self._later(self._upstreams[addr].sendto, data)
+            return
+        task = asyncio.create_task(self._open(addr, data))
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
+
+    def close(self) -> None:
+        for transport in (self._transport, *self._upstreams.values()):
+            transport.close()
+
+    async def _open(self, addr: Any, data: bytes) -> None:
+        def back(data: bytes) -> None:
+            self._later(lambda said: self._transport.sendto(said, addr), data)
+
+        loop = asyncio.get_running_loop()
+        self._upstreams[addr], _ = await loop.create_datagram_endpoint(
+            lambda: _Upstream(back), remote_addr=self._relay
+        )
+        self.datagram_received(data, addr)
+
+    def _later(self, send: Callable[[bytes], None], data: bytes) -> None:
+        if self._passes(data):
+            asyncio.get_running_loop().call_later(self._delay_s, send, data)
+
+
+@contextlib.asynccontextmanager
+async def path_to(
+    relay: Coturn, *, delay_s: float = 0.0, passes: Callable[[bytes], bool] = lambda _: True
+) -> AsyncIterator[TurnAddress]:
+    """A network between a client and the relay, over UDP: each way takes `delay_s`, and not everything passes."""
+    loop = asyncio.get_running_loop()
+    path = _Path((relay.host, relay.port), delay_s, passes)
+    transport, _ = await loop.create_datagram_endpoint(lambda: path, local_addr=(HOST, 0))
+    try:
+        yield TurnAddress(HOST, transport.get_extra_info("sockname")[1], Transport.UDP)
+    finally:
+        path.close()

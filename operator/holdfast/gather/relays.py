@@ -30,6 +30,7 @@ UNANSWERED_S = 2.0
 AT_ONCE = 8
 FORBIDDEN_EVERY_S = 300.0
 PROBE_TTL_S = 600
+USERS = 16
 
 Key = tuple[str, Transport]
 
@@ -114,6 +115,7 @@ class Relays:
         self._relays = relays
         self._issuer = issuer
         self._user = user
+        self._probes = 0
         self._clock = clock
         self._on_change = on_change
         self._seen: dict[Key, _Seen] = {}
@@ -222,8 +224,9 @@ class Relays:
         return _Answer(target, await self._probe.probe(address, credentials, forbidden=forbidden))
 
     def _user_of(self, target: Target) -> str:
-        """A name of its own for each transport, so that no quota is shared between them, nor with callers."""
-        return f"{self._user}-{target.transport.value}"
+        """Names of its own, in turn: quotas go by name, and coturn counts what was given back for a second more."""
+        self._probes += 1
+        return f"{self._user}-{target.transport.value}-{self._probes % USERS}"
 
     def _forbidden_is_due(self, target: Target) -> bool:
         seen = self._of(target)

@@ -53,9 +53,10 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one probe. `stage` is where it ended; `elapsed_s` how long each stage took; `rtt_s` the echo.
+    """What became of one probe. `stage` is where it ended; `elapsed_s` how long each stage took.
 
-    `warning`: what a person should set right although the relay carries calls.
+    `rtt_s`: the round trip to the relay, measured on relayed packets. `warning`: what a person should set right
+    although the relay carries calls.
     """
 
     sight: Sight
@@ -176,7 +177,7 @@ class _Run:
         both = self._timeouts.connect_s + self._timeouts.allocate_s
         second, there = await self._in("peer", both, self._peer())
         try:
-            rtt_s, sent = await self._in("relay", self._timeouts.relay_s, _echo(first, here, second, there))
+            rtt_s, returned = await self._in("relay", self._timeouts.relay_s, _echo(first, here, second, there))
         except Refused as e:
             if e.code != FORBIDDEN:
                 raise
@@ -187,8 +188,8 @@ class _Run:
         if found.relayed:
             return self.outcome(Sight.EXPOSED, found.words)
         self._stage = "done"
-        sight = Sight.POOR if sent >= SEVERAL_TRIES else Sight.WELL
-        detail = f"the echo came back after {sent} tries" if sight is Sight.POOR else ""
+        sight = Sight.POOR if returned >= SEVERAL_TRIES else Sight.WELL
+        detail = f"of the packets relayed, only number {returned} came back" if sight is Sight.POOR else ""
         return self.outcome(sight, detail, rtt_s=rtt_s, warning=found.words or self._warning)
 
     async def _allocation(self) -> tuple[End, Peer]:
@@ -243,7 +244,10 @@ class _Run:
 
 
 async def _echo(first: End, here: Peer, second: End, there: Peer) -> tuple[float, int]:
-    """Send until our own packet is back by way of the second allocation: its round trip, and how often it was sent."""
+    """Send until one is back by way of the second allocation: a round trip to the relay, and the number of that one.
+
+    A packet crosses to the relay and back twice, so that a round trip is half of what it takes.
+    """
     token = secrets.token_bytes(12)
     binding = (asyncio.ensure_future(first.send(b"bind", there)), asyncio.ensure_future(second.send(b"bind", here)))
     try:
@@ -261,8 +265,8 @@ async def _echo(first: End, here: Peer, second: End, there: Peer) -> tuple[float
             await asyncio.wait((waiting, reflecting), timeout=ECHO_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
             if reflecting.done():
                 reflecting.result()
-        number = waiting.result()
-        return time.monotonic() - sent[min(number, len(sent)) - 1], len(sent)
+        number = min(waiting.result(), len(sent))
+        return (time.monotonic() - sent[number - 1]) / 2, number
     finally:
         reflecting.cancel()
         waiting.cancel()
