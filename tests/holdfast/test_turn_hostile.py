@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import random
+import socket
 import ssl
 import struct
 from collections.abc import AsyncIterator, Callable
@@ -90,9 +91,12 @@ def allocated(request: stun.Message, lifetime: int = 600) -> bytes:
 
 
 def broken_lifetime(request: stun.Message) -> bytes:
-    """A LIFETIME of one byte, which aioice unpacks as four: it raises what no one catches there."""
-    head = struct.pack("!HHI12s", request.message_method | 0x100, 8, stun.COOKIE, request.transaction_id)
-    return head + struct.pack("!HHB3x", 0x000D, 1, 7)
+    """A LIFETIME without a value, of which aioice unpacks four bytes: it raises what no one catches there."""
+    head = struct.pack("!HHI12s", request.message_method | 0x100, 4, stun.COOKIE, request.transaction_id)
+    return head + struct.pack("!HH", 0x000D, 0)
+
+
+BROKEN = broken_lifetime(stun.Message(stun.Method.ALLOCATE, stun.Class.REQUEST))
 
 
 @pytest.mark.parametrize(
@@ -140,8 +144,8 @@ async def test_a_server_that_grants_any_lifetime_to_anybody_is_open_and_the_prob
 
 @pytest.mark.parametrize(
     "said",
-    [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"SSH-2.0-OpenSSH\r\n", bytes(64), b"\x40\x00\xff\xff", b"", b"\xff" * 9],
-    ids=["http", "ssh", "zeros", "long-channel", "closed", "ones"],
+    [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"SSH-2.0-OpenSSH\r\n", bytes(64), b"\x40\x00\xff\xff", b"", BROKEN],
+    ids=["http", "ssh", "zeros", "long-channel", "closed", "broken"],
 )
 async def test_a_server_of_another_trade_is_ill(said: bytes, caplog: pytest.LogCaptureFixture) -> None:
     async with over_tcp(said) as address:
@@ -225,3 +229,16 @@ async def test_an_issuer_that_is_ill_or_silent_is_no_word_on_the_relay() -> None
     assert (outcome.sight, outcome.detail) == (Sight.OUR_FAULT, "credentials: VendorError: TURN issuer nts: 503")
     outcome = await probed(TurnAddress(HOST, 9, UDP), IllIssuer(silent=True))
     assert (outcome.sight, outcome.stage) == (Sight.OUR_FAULT, "credentials")
+
+
+async def test_a_connection_that_is_reset_ends_the_probe_at_once() -> None:
+    async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        sock = writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
+
+    server = await asyncio.start_server(reset, HOST, 0)
+    async with server:
+        outcome = await probed(TurnAddress(HOST, server.sockets[0].getsockname()[1], TCP))
+    assert (outcome.sight, outcome.detail) == (Sight.ILL, "allocate: connection reset")

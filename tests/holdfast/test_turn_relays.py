@@ -150,6 +150,18 @@ async def test_a_stirred_relay_that_fails_is_confirmed_at_once_and_set_aside() -
         assert seen["b over udp"].verdict is Verdict.UP
 
 
+async def test_a_failure_over_one_transport_has_the_others_asked_at_once() -> None:
+    """A relay that is gone is gone over all of them; each by its own turn would take up to an interval longer."""
+    async with watching(relay("a")) as stage:
+        await stage.until_sight(Sight.WELL, "a", TLS)
+        await stage.until_sight(Sight.WELL)
+        stage.probe.sights = {("a.test", UDP): Sight.ILL, ("a.test", TLS): Sight.ILL}
+        stage.relays._watches.stir(("a", UDP))
+        await stage.until_sight(Sight.ILL, "a", TLS)
+        await stage.until_sight(Sight.ILL)
+        assert stage.probe.times("a.test", TLS) == 2 + 3
+
+
 async def test_a_single_failure_changes_nothing() -> None:
     async with watching(relay("a", probe=replace(QUICK, confirm_every_s=0.3))) as stage:
         await stage.until_sight(Sight.WELL)

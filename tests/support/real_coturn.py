@@ -79,8 +79,9 @@ async def coturn(
     )  # fmt: skip
     (folder / "turnserver.conf").write_text("\n".join(lines) + "\n")
     with log.open("wb") as out:
+        # It ends with us, even where we are killed and no `finally` runs.
         process = await asyncio.create_subprocess_exec(
-            "/usr/bin/turnserver", "-c", str(folder / "turnserver.conf"),
+            "setpriv", "--pdeathsig", "KILL", "/usr/bin/turnserver", "-c", str(folder / "turnserver.conf"),
             stdin=asyncio.subprocess.DEVNULL, stdout=out, stderr=out,
         )  # fmt: skip
     relay = Coturn(host=host, port=port, tls_port=tls_port, tls=client, log=log, process=process)

@@ -15,7 +15,7 @@ from typing import Protocol
 from holdfast.core import relays
 from holdfast.core.evidence import History, Result
 from holdfast.core.relays import Home, IceList, IceServer, Relay, Sight, Standing, Transport
-from holdfast.core.values import Observation, Probe, Tier
+from holdfast.core.values import Observation, Probe, Tier, Verdict
 from holdfast.errors import DriverError
 from holdfast.gather import turn_url
 from holdfast.gather.turn_credentials import Issuer
@@ -26,7 +26,7 @@ from holdfast.gather.turn_url import TurnAddress
 from holdfast.gather.watches import Manner, Watches
 
 PROBE = Probe(interval_s=5.0, timeout_s=8.0, confirmations=2, confirm_every_s=0.4)
-UNANSWERED_S = 2.0
+UNANSWERED_S = 1.0
 AT_ONCE = 8
 FORBIDDEN_EVERY_S = 300.0
 PROBE_TTL_S = 600
@@ -146,6 +146,11 @@ class Relays:
             if name == relay:
                 self._watches.stir((name, transport))
 
+    def _stir_others(self, key: Key) -> None:
+        for other in self._targets():
+            if other[0] == key[0] and other != key:
+                self._watches.stir(other)
+
     def sights(self) -> Mapping[Key, Sight]:
         """What stands of each relay over each transport."""
         return {key: seen.standing.sight for key, seen in self._current().items()}
@@ -247,6 +252,9 @@ class Relays:
         if "forbidden" in outcome.elapsed_s:
             forbidden_at = self._clock()
         self._seen[key] = _Seen(target, standing, outcome, forbidden_at)
+        if outcome.sight.verdict is Verdict.DOWN and (seen is None or seen.last.sight.verdict is not Verdict.DOWN):
+            # Most of what takes one transport away takes the others too.
+            self._stir_others(key)
         if standing.sight is not before.sight and after.verdict is before.history.verdict:
             # The verdict did not turn, so that the watch rings no bell.
             self._on_change()

@@ -44,8 +44,8 @@ class Timeouts:
     """How long each stage may take. `release_s` runs after the outcome is known, unless the relay answers well."""
 
     credentials_s: float = 3.0
-    connect_s: float = 1.5
-    allocate_s: float = 2.0
+    connect_s: float = 1.0
+    allocate_s: float = 1.5
     relay_s: float = 1.5
     forbidden_s: float = 0.3
     release_s: float = 1.0
