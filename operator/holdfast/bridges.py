@@ -21,9 +21,9 @@ from typing import Any, Protocol
 
 from aiohttp import web
 
+from holdfast.core.capacity import PodLoad
 from holdfast.core.providers import Failure
 from holdfast.core.results import Failed, Tally
-from holdfast.core.capacity import PodLoad
 from holdfast.core.values import AgentRef
 from holdfast.desired import Desired, PodReport
 from holdfast.errors import FleetError
@@ -120,6 +120,10 @@ class Bridges:
     def active_calls(self) -> int:
         """Calls which all pods of this region hold."""
         return sum(pod.calls for pod in self._tenants())
+
+    def calls_of(self, agent: AgentRef) -> int:
+        """Calls which the pods of one agent hold here."""
+        return sum(pod.calls for (of, _), pod in self._pods.items() if of == agent)
 
     def ready_pods(self) -> int:
         """Pods that take calls."""

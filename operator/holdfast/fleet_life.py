@@ -10,39 +10,40 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from holdfast import (
     bridges,
     copies,
-    fleet_applications,
     fleet_audit,
     fleet_picture,
     fleet_pod,
     fleet_pods,
+    fleet_pointing,
     fleet_status,
     fleet_told,
+    fleet_zone,
     heart,
     kube,
     peers,
     shifts,
 )
-from holdfast.core import evidence, explain, reasons
-from holdfast.core.values import Observation, Reason, Verdict, Zone
+from holdfast.core import evidence, reasons
+from holdfast.core.values import Reason
 from holdfast.desired import Desired
 from holdfast.fleet import VoteShell
 from holdfast.fleet_decisions import Entry
+from holdfast.fleet_observer import Observer
 from holdfast.fleet_register import Register
-from holdfast.gather.entries import Entries, Watched, watched
+from holdfast.fleet_zone import ZoneLife
+from holdfast.gather.entries import Watched
 from holdfast.loop import Levers, Senses, ZoneLoop
 from holdfast.telemetry import Metrics
 
 log = logging.getLogger(__name__)
 
 LOOK_S = 0.1
-SURVEY_EVERY_S = 5.0
-SURVEY_SOON_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class World:
     call: Callable[[Watched], Awaitable[evidence.Result]]
     survey: Callable[[], Awaitable[tuple[bool, ...]]]
     levers: Levers
-    accounts: fleet_applications.Accounts
+    pointers: fleet_pointing.Drivers
     keys: bridges.Keys
     probe_provider: fleet_pods.Probe
     paused: str
@@ -71,17 +72,6 @@ class World:
     latencies: Callable[[], Mapping[str, int]] = dict
 
 
-@dataclass(slots=True)
-class _Running:
-    """One zone while we are active."""
-
-    zone: Zone
-    vote: VoteShell
-    loop: ZoneLoop
-    applications: fleet_applications.ApplicationLoop
-    task: asyncio.Task[None]
-
-
 class Fleet:
     """The shell around the core, for one pod."""
 
@@ -90,10 +80,7 @@ class Fleet:
         self._desired = desired
         self._metrics = metrics
         self._seq = 0
-        self._references: tuple[bool, ...] = ()
-        self._doubted_at = float("-inf")
-        self._survey_now = asyncio.Event()
-        self._zones: dict[str, _Running] = {}
+        self._zones: dict[str, tuple[ZoneLife, asyncio.Task[None]]] = {}
         self._standing: object = None
         self._pod = fleet_pod.ActivePod(own=world.own, namespace=world.namespace, pod=world.pod)
         self.region_vote = VoteShell(
@@ -107,15 +94,22 @@ class Fleet:
             clock=world.clock,
             dice=world.dice,
         )
-        self.entries = Entries(
-            call=world.call, targets=self._targets, clock=world.clock, on_change=self._verdict_moved, dice=world.dice,
-        )  # fmt: skip
+        self.observer = Observer(
+            region=world.region,
+            desired=desired,
+            call=world.call,
+            survey=world.survey,
+            on_change=self._verdict_moved,
+            clock=world.clock,
+            dice=world.dice,
+            metrics=metrics,
+        )
         self.peers = peers.Peers(
             clients=world.peers,
             namespace=world.namespace,
             clock=world.clock,
             on_missed=self._missed,
-            hurried=self.entries.suspicious,
+            hurried=self.observer.entries.suspicious,
             wall_s=world.wall_s,
         )
         self.pods = fleet_pods.FleetPods(
@@ -144,7 +138,10 @@ class Fleet:
 
     def zone_loops(self) -> Mapping[str, ZoneLoop]:
         """The loops that run now."""
-        return {name: running.loop for name, running in self._zones.items()}
+        return {name: life.loop for name, life in self._lives().items()}
+
+    def _lives(self) -> dict[str, ZoneLife]:
+        return {name: life for name, (life, _) in self._zones.items()}
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -180,11 +177,10 @@ class Fleet:
         log.info("active", extra={"region": self._world.region})
         async with asyncio.TaskGroup() as group:
             group.create_task(self._pod.mark_until_done())
-            group.create_task(self.entries.run())
+            group.create_task(self.observer.run())
             group.create_task(self.copies.run())
             group.create_task(self.board.run())
             group.create_task(self.audit.run())
-            group.create_task(self._survey())
             group.create_task(self.pods.run())
             group.create_task(self._pod.keep_ballots(self._voted))
             group.create_task(self._ring_on_change())
@@ -194,72 +190,44 @@ class Fleet:
         try:
             while True:
                 wanted = {n: z for n, z in self._desired.zones.items() if self._world.region in z.members}
-                for name, running in list(self._zones.items()):
-                    if name not in wanted or wanted[name].voters != running.zone.voters or running.task.done():
-                        running.task.cancel()
-                        await asyncio.wait((running.task,))
+                for name, (life, task) in list(self._zones.items()):
+                    if name not in wanted or wanted[name].voters != life.zone.voters or task.done():
+                        task.cancel()
+                        await asyncio.wait((task,))
                         del self._zones[name]
                 for name, zone in wanted.items():
                     if name not in self._zones:
-                        self._zones[name] = self._start(zone, group)
+                        life = ZoneLife(zone, self._around())
+                        self._zones[name] = (life, group.create_task(life.run(), name=f"zone-{name}"))
+                for name in self.peers.names:
+                    self._metrics.peer_age.labels(name).set(self.peers.age_s(name))
                 self.bridges.forget_the_silent()
                 await asyncio.sleep(LOOK_S)
         finally:
             self._zones.clear()
 
-    def _start(self, zone: Zone, group: asyncio.TaskGroup) -> _Running:
+    def _around(self) -> fleet_zone.Around:
         world = self._world
-        loop = ZoneLoop(
-            zone=zone.name,
+        return fleet_zone.Around(
             region=world.region,
+            namespace=world.namespace,
+            pod_uid=world.pod_uid,
             desired=self._desired,
-            senses=Senses(own=self._observations, peers=self.peers, told=self._told),
+            clients={world.region: world.own, **world.peers},
+            senses=Senses(own=self.observer.observations, peers=self.peers, told=self._told),
             levers=world.levers,
+            pointers=world.pointers,
+            calls=self.bridges.calls_of,
+            stones=self.copies.stones,
             clock=world.clock,
             wall=world.wall,
+            dice=world.dice,
             metrics=self._metrics,
             on_entry=self._tell,
-            on_plan=lambda view, plan: self.audit.tell(zone.name, explain.entries(plan, view)),
+            on_told=self.audit.tell,
             on_news=self._tell_news,
             on_view=self._ring_if_standing_moved,
         )
-        clients = {world.region: world.own, **world.peers}
-        lease_name = f"holdfast-fleet-{zone.name}"
-        vote = VoteShell(
-            name=zone.name,
-            me=world.pod_uid,
-            region=world.region,
-            voters=zone.voters,
-            registers=[
-                Register(clients[voter], namespace=world.namespace, name=lease_name)
-                for voter in zone.voters
-                if voter in clients
-            ],
-            annotations=loop.annotations,
-            on_change=loop.stir,
-            clock=world.clock,
-            dice=world.dice,
-            floor=loop.book.epoch_seen,
-        )
-        loop.attach(vote)
-        applications = fleet_applications.ApplicationLoop(
-            zone=zone.name,
-            desired=self._desired,
-            accounts=world.accounts,
-            leading=lambda: vote.fence() is not None,
-            wanted=lambda: loop.plan.fallback,
-            stones=self.copies.stones,
-            clock=world.clock,
-            metrics=self._metrics,
-        )
-
-        async def together() -> None:
-            async with asyncio.TaskGroup() as inner:
-                inner.create_task(vote.run())
-                inner.create_task(loop.run())
-                inner.create_task(applications.run())
-
-        return _Running(zone, vote, loop, applications, group.create_task(together(), name=f"zone-{zone.name}"))
 
     def _voted(self) -> set[str]:
         """The zones in which this cluster has a vote."""
@@ -267,21 +235,6 @@ class Fleet:
         return known | set(self._world.zones)
 
     # Evidence.
-
-    def _targets(self) -> Mapping[str, Watched]:
-        return watched(self._desired.regions, self._desired.zones.values())
-
-    def _self_doubt(self) -> bool:
-        """While we blame ourselves, and until every verdict formed meanwhile was formed anew."""
-        self._doubted_at = self._world.clock() if self._blames_itself() else self._doubted_at
-        return not self.entries.settled_since(self._doubted_at)
-
-    def _blames_itself(self) -> bool:
-        foreign = [h.verdict for name, h in self.entries.histories().items() if name != self._world.region]
-        return evidence.doubts_itself(references=self._references, targets=foreign)
-
-    def _observations(self) -> Iterable[Observation]:
-        return self.entries.observations(self._world.region, self_doubt=self._self_doubt())
 
     def _beat(self) -> Mapping[str, str]:
         self._seq += 1
@@ -298,17 +251,18 @@ class Fleet:
 
     def _own_beat(self) -> heart.Heartbeat:
         zones = {
-            name: heart.ZoneSeen(epoch=running.vote.epoch(), leader=running.vote.leader())
-            for name, running in self._zones.items()
+            name: heart.ZoneSeen(epoch=life.vote.epoch(), leader=life.vote.leader())
+            for name, life in self._lives().items()
         }
         wall_s = self._world.wall_s()
         beat = heart.Heartbeat(
             seq=self._seq,
             region=self._world.region,
             observations={
-                seen.target: heart.Seen(seen.verdict, seen.held_s, seen.detail) for seen in self._observations()
+                seen.target: heart.Seen(seen.verdict, seen.held_s, seen.detail)
+                for seen in self.observer.observations()
             },
-            self_doubt=self._self_doubt(),
+            self_doubt=self.observer.self_doubt(),
             active_calls=self.bridges.active_calls(),
             ready_pods=self.bridges.ready_pods(),
             room=self.bridges.room(),
@@ -325,37 +279,15 @@ class Fleet:
 
     def _missed(self, peer: str) -> None:
         log.info("heartbeat missed", extra={"peer": peer})
-        self.entries.stir(peer)
-        self._survey_now.set()
+        self.observer.suspect(peer)
 
     def _verdict_moved(self) -> None:
-        values = {Verdict.UP: 1, Verdict.DOWN: 0, Verdict.UNKNOWN: -1}
-        for name, history in self.entries.histories().items():
-            self._metrics.verdict.labels(name).set(values[history.verdict])
-        self._metrics.self_doubt.set(1 if self._self_doubt() else 0)
-        self._survey_now.set()
         self.region_vote.renew()
         self._stir()
 
     def _stir(self) -> None:
-        for running in self._zones.values():
-            running.loop.stir()
-
-    async def _survey(self) -> None:
-        while True:
-            doubted, self._references = self._blames_itself(), await self._world.survey()
-            if doubted and not self._blames_itself():
-                for name in self.entries.histories():
-                    self.entries.stir(name)
-            for name in self.peers.names:
-                self._metrics.peer_age.labels(name).set(self.peers.age_s(name))
-            self._survey_now.clear()
-            await asyncio.sleep(SURVEY_SOON_S)
-            try:
-                async with asyncio.timeout(SURVEY_EVERY_S - SURVEY_SOON_S):
-                    await self._survey_now.wait()
-            except TimeoutError:
-                continue
+        for life in self._lives().values():
+            life.loop.stir()
 
     # What others are told.
 
@@ -385,15 +317,15 @@ class Fleet:
         return fleet_picture.statuses(
             desired=self._desired,
             zones={
-                name: fleet_picture.ZoneNow(running.loop, running.vote.leader(), running.vote.epoch())
-                for name, running in self._zones.items()
+                name: fleet_picture.ZoneNow(life.loop, life.vote.leader(), life.vote.epoch())
+                for name, life in self._lives().items()
             },
-            observations=(*self._observations(), *self.peers.observations()),
+            observations=(*self.observer.observations(), *self.peers.observations()),
             loads=self._told().loads,
             fallbacks={
                 ref: condition
-                for running in self._zones.values()
-                for ref, condition in running.applications.conditions().items()
+                for life in self._lives().values()
+                for ref, condition in life.addresses.conditions().items()
             },
             notes=self.copies.notes(),
             wall_s=self._world.wall_s(),

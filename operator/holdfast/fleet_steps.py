@@ -41,6 +41,15 @@ class Vote(Protocol):
         ...
 
 
+async def may_write(vote: Vote, fence: Fence) -> bool:
+    """Whether this fence is ours, acknowledged by a majority so lately that a write may begin now."""
+    if vote.fence() != fence:
+        return False
+    if vote.last_ack_age_s() <= WRITE_WITHIN_ACK_S:
+        return True
+    return await vote.confirm() and vote.fence() == fence
+
+
 class Steps:
     """Executes steps for one zone."""
 
@@ -74,7 +83,7 @@ class Steps:
 
     async def _set(self, step: SetOrigin) -> bool:
         driver = self._drivers().get(step.lever)
-        if driver is None or not self._book.may_ask(step.lever) or not await self._fenced(step.fence):
+        if driver is None or not self._book.may_ask(step.lever) or not await may_write(self._vote, step.fence):
             return False
         began = self._clock()
         # From here to the read-back the state at the vendor is not known, whatever happens to us.
@@ -93,13 +102,6 @@ class Steps:
             extra={"lever": step.lever, "region": step.region, "enabled": step.enabled, "key": step.key},
         )
         return True
-
-    async def _fenced(self, fence: Fence) -> bool:
-        if self._vote.fence() != fence:
-            return False
-        if self._vote.last_ack_age_s() <= WRITE_WITHIN_ACK_S:
-            return True
-        return await self._vote.confirm() and self._vote.fence() == fence
 
     async def _read(self, step: ReadBack) -> bool:
         driver = self._drivers().get(step.lever)

@@ -1,32 +1,35 @@
 """From what a policy says about levers and carriers to the drivers that reach them. The only place that knows both.
 
-Drivers are kept as long as their configuration stands, because a rate budget must outlive a reconcile. One budget per
-credential: at the vendor, everything of one user shares one limit.
+Drivers are kept as long as their configuration stands, because what they remember must outlive a reconcile.
 """
 
 from __future__ import annotations
 
+import json
+import os
 import ssl
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 import certifi
 import httpx
 
-from holdfast import fleet_secrets
+from holdfast.core.addresses import applications
 from holdfast.core.values import Carrier, Lever, Region, Zone
-from holdfast.levers.base import RoutingDriver
-from holdfast.levers.budget import RateBudget
+from holdfast.fleet_accounts import Accounts
+from holdfast.levers.base import PointingDriver, RoutingDriver
 from holdfast.levers.cloudflare_load_balancer import CloudflareLoadBalancer
-from holdfast.levers.twilio_api import API_URL, TwilioAccount, TwilioApi
+from holdfast.levers.cloudflare_tunnel import CloudflareTunnel
+from holdfast.levers.kamailio_dispatcher import KamailioDispatcher
+from holdfast.levers.kamailio_file import ListFile
+from holdfast.levers.kamailio_rpc import Proxy, authorization, no_authorization
 from holdfast.levers.twilio_application import TwilioApplications
+from holdfast.levers.twilio_number import TwilioNumbers
+from holdfast.levers.twilio_trunk import TwilioTrunk
 
-CLOUDFLARE = "cloudflareloadbalancer"
 CLOUDFLARE_API = "https://api.cloudflare.com/client/v4"
-# Cloudflare allows 1200 requests per 300 s; three regions and a human share them. The reserve serves failover alone.
-CLOUDFLARE_REQUESTS, CLOUDFLARE_WINDOW_S, CLOUDFLARE_RESERVE = 360, 300.0, 120
-TWILIO = "twilio"
-# Twilio counts open requests, not requests made; this only keeps a loop of ours from being a burden.
-TWILIO_REQUESTS, TWILIO_WINDOW_S, TWILIO_RESERVE = 6000, 60.0, 1000
 
 
 def public_tls(extra_ca_file: str | None) -> ssl.SSLContext:
@@ -42,82 +45,172 @@ def vendor_client(tls: ssl.SSLContext) -> httpx.AsyncClient:
     return httpx.AsyncClient(verify=tls, timeout=None, limits=httpx.Limits(max_connections=20))  # noqa: S113
 
 
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A lever with everything that its driver is made from; the same wish is served by the same driver."""
+
+    lever: Lever
+    zone: str
+    host: str
+    origins: Mapping[str, str]
+    weights: Mapping[str, int]
+    carrier: Carrier | None
+
+
 class Vendors:
     """Drivers by zone, made on demand."""
 
-    def __init__(
-        self, *, secrets: fleet_secrets.Secrets, http: httpx.AsyncClient, clock: Callable[[], float]
-    ) -> None:
-        self._secrets = secrets
-        self._http = http
+    def __init__(self, *, accounts: Accounts, clock: Callable[[], float]) -> None:
+        self._accounts = accounts
         self._clock = clock
-        self._levers: dict[tuple[str, str], tuple[Lever, dict[str, str], RoutingDriver]] = {}
-        self._budgets: dict[str, RateBudget] = {}
-        self._carriers: dict[tuple[str, str], tuple[Carrier, TwilioApplications]] = {}
+        self._levers: dict[tuple[str, str], tuple[Wish, RoutingDriver]] = {}
+        self._pointers: dict[tuple[str, str], tuple[object, PointingDriver]] = {}
 
     def levers(self, zone: Zone, regions: Mapping[str, Region]) -> dict[str, RoutingDriver]:
-        """The zone's drivers by lever name. A kind that this version does not know has no driver."""
+        """The zone's drivers by lever name, of the levers whose regions are on or off."""
         drivers = {}
         for lever in zone.levers:
-            origins = {name: regions[name].origins.get(lever.name, "") for name in zone.members if name in regions}
+            wish = _wish(lever, zone, regions)
+            make = MAKERS.get(lever.kind)
+            if make is None:
+                continue
             made = self._levers.get((zone.name, lever.name))
-            if made is None or made[:2] != (lever, origins):
-                driver = self._make(zone, lever, origins)
-                if driver is None:
-                    continue
-                made = (lever, origins, driver)
+            if made is None or made[0] != wish:
+                made = (wish, make(wish, self._accounts, self._clock))
                 self._levers[zone.name, lever.name] = made
-            drivers[lever.name] = made[2]
+            drivers[lever.name] = made[1]
         return drivers
 
-    def _make(self, zone: Zone, lever: Lever, origins: dict[str, str]) -> RoutingDriver | None:
-        if lever.kind.replace("-", "").lower() != CLOUDFLARE:
-            return None
+    def pointers(self, zone: Zone) -> dict[str, PointingDriver]:
+        """Who holds addresses: the applications of every carrier account, and each lever of numbers by its name."""
+        drivers: dict[str, PointingDriver] = {}
+        for carrier in zone.carriers:
+            name = applications(carrier.name)
+            drivers[name] = self._kept(zone, name, carrier, partial(self._applications, zone, carrier))
+        accounts = {carrier.name: carrier for carrier in zone.carriers}
+        for lever in zone.levers:
+            if lever.kind == "twilioNumber" and lever.carrier in accounts:
+                account = accounts[lever.carrier]
+                numbers = _numbers(zone, account)
+                make = partial(self._numbers, lever, account, numbers)
+                drivers[lever.name] = self._kept(zone, lever.name, (lever, account, numbers), make)
+        return drivers
 
-        async def token() -> str:
-            return await self._secrets.text(lever.secret, "token")
+    def _kept(
+        self, zone: Zone, name: str, of: object, make: Callable[[], PointingDriver]
+    ) -> PointingDriver:
+        made = self._pointers.get((zone.name, name))
+        if made is None or made[0] != of:
+            made = (of, make())
+            self._pointers[zone.name, name] = made
+        return made[1]
 
-        budget = self._budgets.get(lever.secret)
-        if budget is None:
-            budget = self._budgets[lever.secret] = RateBudget(
-                requests=CLOUDFLARE_REQUESTS,
-                window_s=CLOUDFLARE_WINDOW_S,
-                reserve=CLOUDFLARE_RESERVE,
-                clock=self._clock,
+    def _numbers(self, lever: Lever, carrier: Carrier, numbers: frozenset[str]) -> PointingDriver:
+        half = {carrier.region: self._accounts.twilio(carrier)}
+        return TwilioNumbers(name=lever.name, numbers=numbers, halves=half, clock=self._clock)
+
+    def _applications(self, zone: Zone, carrier: Carrier) -> PointingDriver:
+        return TwilioApplications(
+            name=carrier.name, mark=f"holdfast {zone.name}/", api=self._accounts.twilio(carrier)
+        )
+
+
+def _numbers(zone: Zone, carrier: Carrier) -> frozenset[str]:
+    """Those that the policy grants to whoever may use the carrier."""
+    return frozenset(
+        number for tenant in zone.tenants if carrier.name in tenant.carriers for number in tenant.numbers
+    )
+
+
+def _wish(lever: Lever, zone: Zone, regions: Mapping[str, Region]) -> Wish:
+    return Wish(
+        lever=lever,
+        zone=zone.name,
+        host=zone.host,
+        origins={name: regions[name].origins.get(lever.name, "") for name in zone.members if name in regions},
+        weights={region.name: region.weight for region in zone.regions},
+        carrier=next((carrier for carrier in zone.carriers if carrier.name == lever.carrier), None),
+    )
+
+
+def _load_balancer(wish: Wish, accounts: Accounts, _clock: Callable[[], float]) -> RoutingDriver:
+    lever = wish.lever
+    return CloudflareLoadBalancer(
+        name=lever.name,
+        zone=wish.zone,
+        api_url=lever.api_url or CLOUDFLARE_API,
+        account_id=lever.account_id,
+        pools=wish.origins,
+        token=lambda: accounts.text(lever.secret, "token"),
+        http=accounts.http,
+        budget=accounts.cloudflare(lever.secret),
+        weighted=lever.weighted,
+        zone_id=lever.settings.get("zoneId", ""),
+        load_balancer_id=lever.settings.get("loadBalancerId", ""),
+    )
+
+
+def _tunnel(wish: Wish, accounts: Accounts, _clock: Callable[[], float]) -> RoutingDriver:
+    lever = wish.lever
+    return CloudflareTunnel(
+        name=lever.name,
+        zone=wish.zone,
+        api_url=lever.api_url or CLOUDFLARE_API,
+        account_id=lever.account_id,
+        host=wish.host,
+        tunnels=wish.origins,
+        token=lambda: accounts.text(lever.secret, "token"),
+        http=accounts.http,
+        budget=accounts.cloudflare(lever.secret),
+        random_bytes=os.urandom,
+    )
+
+
+def _trunk(wish: Wish, accounts: Accounts, clock: Callable[[], float]) -> RoutingDriver:
+    lever = wish.lever
+    assert wish.carrier is not None, "the schema asks for a carrier of the policy"
+    return TwilioTrunk(
+        name=lever.name,
+        zone=wish.zone,
+        trunk_sid=lever.settings["trunkSid"],
+        origins=wish.origins,
+        api=accounts.twilio(wish.carrier),
+        clock=clock,
+        weights=wish.weights if lever.weighted else None,
+        disaster_url=lever.settings.get("disasterUrl", ""),
+    )
+
+
+def _dispatcher(wish: Wish, accounts: Accounts, _clock: Callable[[], float]) -> RoutingDriver:
+    lever, group = wish.lever, int(wish.lever.settings["group"])
+    paths = [Path(path) for path in json.loads(lever.settings.get("listFiles", "[]"))]
+
+    async def header() -> str:
+        return authorization(await accounts.values(lever.secret))
+
+    return KamailioDispatcher(
+        name=lever.name,
+        zone=wish.zone,
+        group=group,
+        proxies=[
+            Proxy(
+                lever=lever.name,
+                url=url,
+                group=group,
+                http=accounts.proxies(lever),
+                authorization=header if lever.secret else no_authorization,
+                fence_table=lever.settings.get("fenceTable", ""),
             )
-        return CloudflareLoadBalancer(
-            name=lever.name,
-            zone=zone.name,
-            api_url=lever.api_url or CLOUDFLARE_API,
-            account_id=lever.account_id,
-            pools=origins,
-            token=token,
-            http=self._http,
-            budget=budget,
-        )
+            for url in json.loads(lever.settings["proxies"])
+        ],
+        origins=wish.origins,
+        files=[ListFile(lever=lever.name, zone=wish.zone, path=path, group=group) for path in paths],
+    )
 
-    def applications(self, zone: Zone, carrier: Carrier) -> TwilioApplications:
-        """The applications of one carrier account of the zone."""
-        made = self._carriers.get((zone.name, carrier.name))
-        if made is not None and made[0] == carrier:
-            return made[1]
 
-        async def credentials() -> tuple[str, str]:
-            values = await self._secrets.read(carrier.secret)
-            if values.get("apiKey") and values.get("apiSecret"):
-                return values["apiKey"].decode(), values["apiSecret"].decode()
-            return carrier.account_sid, await self._secrets.text(carrier.secret, "authToken")
-
-        budget = RateBudget(
-            requests=TWILIO_REQUESTS, window_s=TWILIO_WINDOW_S, reserve=TWILIO_RESERVE, clock=self._clock
-        )
-        api = TwilioApi(
-            name=carrier.name,
-            account=TwilioAccount(carrier.account_sid, api_url=carrier.api_url or API_URL),
-            credentials=credentials,
-            http=self._http,
-            budget=budget,
-        )
-        driver = TwilioApplications(name=carrier.name, mark=f"holdfast {zone.name}/", api=api)
-        self._carriers[zone.name, carrier.name] = (carrier, driver)
-        return driver
+MAKERS: Mapping[str, Callable[[Wish, Accounts, Callable[[], float]], RoutingDriver]] = {
+    "cloudflareLoadBalancer": _load_balancer,
+    "cloudflareTunnel": _tunnel,
+    "twilioTrunk": _trunk,
+    "kamailioDispatcher": _dispatcher,
+}

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import certifi
 import kopf
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -28,6 +29,7 @@ from holdfast import bridges, clock, fleet_life, fleet_secrets, fleet_vendors, h
 from holdfast.core.place import Release
 from holdfast.core.values import AgentRef, Reason
 from holdfast.desired import Desired
+from holdfast.fleet_accounts import Accounts
 from holdfast.gather import canary, entry_probe, provider_probe, references
 from holdfast.gather.latencies import Latencies
 
@@ -160,7 +162,8 @@ async def operate(config: settings.Settings, identity: settings.Identity, enviro
     ):
         secrets = fleet_secrets.Secrets(own, config.namespace)
         events = handlers.Recorder(own, pod=identity.pod_name, wall=wall_second)
-        vendors = fleet_vendors.Vendors(secrets=secrets, http=http, clock=clock.now)
+        accounts = Accounts(secrets=secrets, http=http, trusted=extra_ca or certifi.where(), clock=clock.now)
+        vendors = fleet_vendors.Vendors(accounts=accounts, clock=clock.now)
         latencies = Latencies(clock=clock.now)
         caller = canary.CanaryCaller(
             probe=entry_probe.EntryProbe(session, tls),
@@ -178,7 +181,7 @@ async def operate(config: settings.Settings, identity: settings.Identity, enviro
             call=caller.call,
             survey=lambda: references.survey(config.reference_targets, tls),
             levers=vendors.levers,
-            accounts=vendors.applications,
+            pointers=vendors.pointers,
             probe_provider=provider_probe.ProviderProbe(tls=tls, secret=secrets.text),
             paused=config.paused,
             keys=_Keys(desired, secrets, Path(config.probe_key_file)),

@@ -74,7 +74,7 @@ def test_an_order_that_cannot_be_meant_is_refused_by_field(order, field):
 
 
 TELNYX = {"name": "telnyx-eu", "sip": "sip:sip.telnyx.eu", "telnyx": {"credentials": {"secret": "telnyx-eu"}}}
-PROXIES = [{"url": "http://10.0.0.5:8080/", "credentials": {"secret": "sbc"}}]
+PROXIES = ["http://10.0.0.5:8080/", "https://sbc-2.example.com/rpc"]
 
 
 def lever(written):
@@ -100,9 +100,11 @@ def test_a_lever_that_points_names_its_carrier():
 
 
 def test_what_only_one_kind_needs_is_handed_on_as_it_was_written():
-    made = lever({"name": "sip", "kamailioDispatcher": {"proxies": PROXIES, "group": 3}})
+    made = lever({"name": "sip", "kamailioDispatcher": {
+        "proxies": PROXIES, "group": 3, "credentials": {"secret": "sbc"},
+    }})  # fmt: skip
     assert json.loads(made.settings["proxies"]) == PROXIES
-    assert made.settings["group"] == "3"
+    assert (made.settings["group"], made.secret) == ("3", "sbc")
 
 
 def test_a_carrier_is_known_by_its_vendor():

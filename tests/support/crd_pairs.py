@@ -95,7 +95,7 @@ PAIRS = {
         {"name": "numbers", "telnyxNumber": {"carrier": "twilio-eu"}}, "must name a carrier of this policy",
     ),
     "a dispatcher has proxies": (
-        POLICY, "spec.levers.0", {"name": "sip", "kamailioDispatcher": {"proxies": [{"url": "http://10.0.0.5:8080/"}]}},
+        POLICY, "spec.levers.0", {"name": "sip", "kamailioDispatcher": {"proxies": ["http://10.0.0.5:8080/"]}},
         {"name": "sip", "kamailioDispatcher": {"proxies": []}}, "should have at least 1 items",
     ),
     "drift is shown or undone": (

@@ -88,7 +88,7 @@ class Range:
                 call=call,
                 survey=survey,
                 levers=lambda _zone, _regions: {"edge": lever},
-                accounts=no_accounts,
+                pointers=no_pointers,
                 keys=keys,
                 probe_provider=no_probe,
                 paused="",
@@ -140,9 +140,8 @@ async def no_probe(_key: object) -> Any:
     raise AssertionError("no canary key is configured")
 
 
-def no_accounts(_zone: object, _carrier: object) -> Any:
-    """The range has no carrier."""
-    raise AssertionError("no carrier is configured")
+def no_pointers(_zone: object) -> dict[str, Any]:
+    return {}
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from holdfast.api import schema
 from holdfast.api.carriers import SecretRef
-from holdfast.api.schema import Model, cel, rules
+from holdfast.api.schema import AS_SET, Model, cel, rules
 
 CloudflareId = Annotated[str, Field(max_length=64, pattern=r"^[0-9a-zA-Z]*$")]
 AccountId = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[0-9a-zA-Z]+$")]
@@ -69,7 +69,7 @@ class TwilioTrunk(Model):
 
     carrier: schema.Name
     trunk_sid: Annotated[str, Field(max_length=34, pattern=r"^TK[0-9a-fA-F]{32}$")]
-    api_url: schema.HttpsUrl = "https://trunking.twilio.com"
+    shares: bool = Field(default=False, description="Give each region its weight, and a returning one its share of it.")
     disaster_url: schema.HttpsUrl | None = Field(
         default=None, description="What answers when no entry of the trunk takes a call."
     )
@@ -82,24 +82,29 @@ class TelnyxSipConnection(Model):
     connection_id: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[-0-9a-zA-Z]+$")]
 
 
-class Proxy(Model):
-    """One Kamailio's JSONRPC over HTTP. Keys of the Secret: token, or username and password; clientCert, clientKey."""
-
-    url: HttpUrl
-    credentials: SecretRef | None = None
-
-
 class KamailioDispatcher(Model):
-    """A dispatcher group on one or more proxies: the region's SIP address is the origin."""
+    """A dispatcher group at each of a set of proxies: a region's SIP addresses, with spaces between, are the origin.
+
+    Keys of the Secret: token, or username and password; tls.crt and tls.key for a client certificate; ca.crt.
+    """
 
     proxies: Annotated[
-        tuple[Proxy, ...], Field(min_length=1, max_length=8, json_schema_extra={"x-kubernetes-list-type": "atomic"})
+        tuple[HttpUrl, ...],
+        Field(
+            min_length=1,
+            max_length=8,
+            description="Where each proxy takes JSONRPC over HTTP.",
+            json_schema_extra=AS_SET,
+        ),
     ]
     group: Annotated[int, Field(ge=0, le=2_147_483_647)] = 1
-    fence_table: Annotated[str, Field(max_length=40, pattern=r"^[a-zA-Z0-9_]*$")] = Field(
+    fence_table: Annotated[str, Field(max_length=32, pattern=r"^[a-zA-Z0-9_]*$")] = Field(
         default="", description="An htable of the proxies in which each region's epoch is kept."
     )
-    list_file: FilePath | None = Field(default=None, description="The dispatcher's list file, as the operator sees it.")
+    list_files: Annotated[tuple[FilePath, ...], Field(max_length=8, json_schema_extra=AS_SET)] = Field(
+        default=(), description="The dispatcher's list files, as the operator sees them."
+    )
+    credentials: SecretRef | None = None
 
 
 class Lever(Model):

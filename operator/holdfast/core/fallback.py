@@ -1,7 +1,7 @@
-"""What an agent's carrier application should say, so that the carrier alone can survive what we do not.
+"""Which region the carriers' own fallback leads to, so that a carrier alone can survive what we do not.
 
-The voice URL is the policy's name at the edge. The fallback URL goes straight to a region which is not the
-one the edge tries first, and the short time-outs make the carrier go there within seconds.
+The fallback address goes straight to a region which is not the one the edge tries first, and the short time-outs make
+the carrier go there within seconds.
 """
 
 from __future__ import annotations
@@ -10,18 +10,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from holdfast.core import reasons
-from holdfast.core.values import AgentRef, Reason, Region, Zone
+from holdfast.core.values import Reason, Region, Zone
 
 TIMEOUTS = "#ct=1000&rt=3000&rc=1"
-
-
-@dataclass(frozen=True, slots=True)
-class TwilioApplication:
-    """`friendly_name` is our mark: an application without it is not ours."""
-
-    friendly_name: str
-    voice_url: str
-    fallback_url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +44,6 @@ def choose(zone: Zone, *, regions: Mapping[str, Region], serving: Collection[str
         return Fallback(others[0], apart=False, reason=Reason(reasons.SHARED_DOMAIN, message))
     message = f"the fallback URL leads to {apart[0]}, the edge tries {first} first"
     return Fallback(apart[0], apart=True, reason=Reason(reasons.SEPARATE_REGION, message))
-
-
-def application(agent: AgentRef, zone: Zone, *, host: str) -> TwilioApplication:
-    """The desired application; `host` is that of the chosen fallback region."""
-    return TwilioApplication(
-        friendly_name=f"holdfast {zone.name}/{agent}",
-        voice_url=f"https://{zone.host}/a/{agent}/voice{TIMEOUTS}",
-        fallback_url=f"https://{host}/a/{agent}/fallback{TIMEOUTS}",
-    )
 
 
 def _domain(name: str, regions: Mapping[str, Region]) -> str:

@@ -6,7 +6,7 @@ from core_builders import region, zone
 
 from holdfast.core import fallback, reasons
 from holdfast.core.fallback import Fallback
-from holdfast.core.values import AgentRef, Reason, Region, Zone
+from holdfast.core.values import Reason, Region, Zone
 
 THREE = zone(("fra", "ams", "iad"), ())
 REGIONS = {name: region(name) for name in ("fra", "ams", "iad")}
@@ -74,12 +74,3 @@ def test_a_lone_serving_region_is_its_own_fallback_and_is_told():
 
 def test_when_nobody_serves_the_policys_order_holds():
     assert chosen(()) == ("ams", True, reasons.SEPARATE_REGION)
-
-
-def test_every_url_carries_the_short_time_outs():
-    app = fallback.application(AgentRef("clinic", "front-desk"), zone(), host="ams.voice.example.com")
-    assert app == fallback.TwilioApplication(
-        friendly_name="holdfast eu/clinic/front-desk",
-        voice_url="https://eu.voice.example.com/a/clinic/front-desk/voice#ct=1000&rt=3000&rc=1",
-        fallback_url="https://ams.voice.example.com/a/clinic/front-desk/fallback#ct=1000&rt=3000&rc=1",
-    )
