@@ -10,6 +10,9 @@ import pytest
 from lever_cloudflare import load_balancer, plain_load_balancer, tunnel
 from lever_kamailio import two_proxies
 from lever_memory import memory
+from lever_telnyx import applications as telnyx_applications
+from lever_telnyx import numbers as telnyx_numbers
+from lever_telnyx import sip_connection as telnyx_sip_connection
 from lever_twilio import applications, numbers, trunk, weighted_trunk
 from lever_vendor import OriginVendor, PointingVendor
 
@@ -19,10 +22,14 @@ ORIGIN_VENDORS: Mapping[str, Callable[[], AbstractAsyncContextManager[OriginVend
     "cloudflare load balancer, unweighted": plain_load_balancer,
     "cloudflare tunnel": tunnel,
     "kamailio dispatcher": two_proxies,
+    "telnyx sip connection": telnyx_sip_connection,
     "twilio trunk": trunk,
     "twilio trunk by weight": weighted_trunk,
 }
 POINTING_VENDORS: Mapping[str, Callable[[], AbstractAsyncContextManager[PointingVendor]]] = {
+    "telnyx call control applications": telnyx_applications("callControl"),
+    "telnyx numbers": telnyx_numbers,
+    "telnyx texml applications": telnyx_applications("texml"),
     "twilio applications": applications,
     "twilio numbers": numbers,
 }
