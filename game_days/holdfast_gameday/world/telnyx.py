@@ -62,14 +62,14 @@ class TelnyxApi:
         self._keys = keys
         self._log = connection_log
         self._name = name
-        self._address = ""
+        self.address: serve.Address | None = None
 
     @contextlib.asynccontextmanager
     async def serving(
         self, host: str, port: int, *, ssl_context: ssl.SSLContext | None = None
     ) -> AsyncIterator[serve.Address]:
         async with serve.serving(self._application(), host, port, ssl_context=ssl_context) as address:
-            self._address = str(address)
+            self.address = address
             delivering = asyncio.create_task(self.webhooks.run())
             try:
                 yield address
@@ -102,7 +102,7 @@ class TelnyxApi:
         self.requests.append((request.method, path))
         if self._log is not None:
             self._log.record(
-                source=request.remote or "", address=self._address, kind="telnyx-api", name=self._name,
+                source=request.remote or "", address=str(self.address), kind="telnyx-api", name=self._name,
                 path=request.path,
             )  # fmt: skip
         allowed, headers = self.limits.spend(path.strip("/").partition("/")[0])
