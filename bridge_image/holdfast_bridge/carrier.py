@@ -2,6 +2,7 @@
 
 Both set a state, so a repeated request does no harm and each is tried twice. A call that the carrier no longer knows,
 or that is over, needs neither: that is success. The canary has no carrier, so nothing is asked.
+A push is asked once and its outcome told, because who rescues many calls paces them by what the carrier says.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Callable
 import aiohttp
 import msgspec
 
+from holdfast_bridge.core.rescue import Answer, Said
 from holdfast_bridge.errors import CarrierError
 from holdfast_bridge.settings import Settings
 
@@ -32,7 +34,7 @@ class _Problem(msgspec.Struct):
 
 
 class TwilioRest:
-    """Implements `seams.CarrierPort`."""
+    """Implements `seams.CarrierPort` and `seams.PushPort`."""
 
     def __init__(self, http: aiohttp.ClientSession, settings: Callable[[], Settings]) -> None:
         self._http = http
@@ -48,6 +50,28 @@ class TwilioRest:
     async def redirect(self, call: str, url: str) -> None:
         await self._update(call, {"Url": url, "Method": "POST"})
 
+    async def push(self, call: str, url: str) -> Answer:
+        """One attempt, once; a repeat after an unknown outcome is the same attempt again, so it is safe."""
+        settings = self._settings()
+        carrier = settings.agent.carrier
+        if carrier.kind == "canary" or not settings.fleet.carrier_api_key:
+            return Answer(Said.REFUSED)
+        try:
+            status, code, retry_after = await self._ask(settings, call, {"Url": url, "Method": "POST"})
+        except (aiohttp.ClientError, OSError) as error:
+            log.info("push not answered", extra={"error": type(error).__name__})
+            return Answer(Said.UNKNOWN)
+        if status < 300:
+            return Answer(Said.MOVED)
+        if status == 404 or code in OVER_CODES:
+            return Answer(Said.OVER)
+        if status == 429:
+            return Answer(Said.BUSY, retry_after_s=retry_after)
+        if status >= 500:
+            return Answer(Said.UNKNOWN)
+        log.warning("push refused by the carrier", extra={"status": status, "code": code})
+        return Answer(Said.REFUSED)
+
     async def _update(self, call: str, fields: dict[str, str]) -> None:
         settings = self._settings()
         carrier = settings.agent.carrier
@@ -55,31 +79,33 @@ class TwilioRest:
             return
         if not settings.fleet.carrier_api_key:
             raise CarrierError("no REST key for the carrier is mounted")
-        url = f"{carrier.api_url.rstrip('/')}/2010-04-01/Accounts/{carrier.account_sid}/Calls/{call}.json"
-        auth = aiohttp.encode_basic_auth(settings.fleet.carrier_api_key, settings.fleet.carrier_api_secret)
         for attempt in range(TRIES):
             last = attempt == TRIES - 1
             try:
-                if await self._post(url, fields, auth, final=last):
-                    return
+                status, code, _ = await self._ask(settings, call, fields)
             except (aiohttp.ClientError, OSError) as error:
                 if last:
                     raise CarrierError(f"the carrier did not answer ({type(error).__name__})") from error
+            else:
+                if status < 300 or status == 404 or code in OVER_CODES:
+                    return
+                if last or not (status == 429 or status >= 500):
+                    raise CarrierError(f"the carrier refused (code {code})", status=status)
             await asyncio.sleep(PAUSE_S * random.uniform(0.5, 1.5))  # noqa: S311  jitter, not a secret
 
-    async def _post(self, url: str, fields: dict[str, str], auth: str, *, final: bool) -> bool:
-        """True when done, False when it is worth another try; raises CarrierError when it is not."""
+    async def _ask(
+        self, settings: Settings, call: str, fields: dict[str, str]
+    ) -> tuple[int, int | None, float | None]:
+        """One POST: its status, the carrier's own code, and how long it asks us to wait. TimeoutError is an OSError."""
+        carrier = settings.agent.carrier
+        url = f"{carrier.api_url.rstrip('/')}/2010-04-01/Accounts/{carrier.account_sid}/Calls/{call}.json"
+        auth = aiohttp.encode_basic_auth(settings.fleet.carrier_api_key, settings.fleet.carrier_api_secret)
+        headers = {"Authorization": auth}
         async with asyncio.timeout(DEADLINE_S):
-            headers = {"Authorization": auth}
             async with self._http.post(url, data=fields, headers=headers, allow_redirects=False) as response:
-                if response.status < 300:
-                    return True
-                code = _code(await response.content.read(MAX_BODY))
-                if response.status == 404 or code in OVER_CODES:
-                    return True
-                if not final and (response.status == 429 or response.status >= 500):
-                    return False
-                raise CarrierError(f"the carrier refused (code {code})", status=response.status)
+                body = b"" if response.status < 300 else await response.content.read(MAX_BODY)
+                after = response.headers.get("Retry-After", "")
+                return response.status, _code(body), float(after) if after.isdecimal() else None
 
 
 def _code(body: bytes) -> int | None:

@@ -7,10 +7,11 @@ be driven by fakes, and the services never reach into a call except through `Liv
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from holdfast_bridge.core.journal import CallRecord
+from holdfast_bridge.core.rescue import Answer
 from holdfast_bridge.core.token import Claim, Refusal
 from holdfast_bridge.settings import Settings
 
@@ -65,6 +66,31 @@ class CarrierPort(Protocol):
 
     async def redirect(self, call: str, url: str) -> None:
         """Tell the carrier to fetch `url` for this call now (the push of a drain)."""
+        ...
+
+
+class PushPort(Protocol):
+    """A carrier that asks us what to do with a call: it is told to ask now, and here."""
+
+    async def push(self, call: str, url: str) -> Answer:
+        """One attempt, never repeated here and never raised: what came of it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamOrder:
+    """Where a carrier that is told its stream is to send a call's sound, and under which owner epoch."""
+
+    url: str
+    token: str = field(repr=False)
+    epoch: int
+
+
+class StreamPort(Protocol):
+    """A carrier that does not ask, but is told where a call's stream goes."""
+
+    async def restream(self, call: str, order: StreamOrder) -> Answer:
+        """Take the stream from where it is and start it there; a repeat of one order is harmless."""
         ...
 
 

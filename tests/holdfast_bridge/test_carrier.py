@@ -13,6 +13,7 @@ from control_builders import CALL, built
 from control_ports import free_ports
 
 from holdfast_bridge.carrier import TwilioRest
+from holdfast_bridge.core.rescue import Said
 from holdfast_bridge.errors import CarrierError
 
 Answers = list[tuple[int, dict[str, Any]]]
@@ -92,4 +93,32 @@ async def test_the_canary_has_no_carrier() -> None:
     async with rest([], kind="canary") as (carrier, asked):
         await carrier.hang_up(CALL)
         await carrier.redirect(CALL, "https://x")
+    assert asked == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ((200, {}), Said.MOVED),
+        ((404, {"code": 20404}), Said.OVER),
+        ((400, {"code": 21220}), Said.OVER),
+        ((429, {"code": 20429}), Said.BUSY),
+        ((503, {}), Said.UNKNOWN),
+        ((401, {"code": 20003}), Said.REFUSED),
+    ],
+)
+async def test_a_push_is_asked_once_and_its_outcome_told(answer: tuple[int, dict[str, Any]], said: Said) -> None:
+    async with rest([answer]) as (carrier, asked):
+        assert (await carrier.push(CALL, "https://x/next")).said is said
+    assert [each["Url"] for each in asked] == ["https://x/next"]
+
+
+async def test_a_push_without_an_answer_is_an_unknown_outcome() -> None:
+    async with rest([], apiUrl=f"http://127.0.0.1:{free_ports(1)[0]}") as (carrier, _):
+        assert (await carrier.push(CALL, "https://x")).said is Said.UNKNOWN
+
+
+async def test_nothing_is_pushed_for_the_canary() -> None:
+    async with rest([], kind="canary") as (carrier, asked):
+        assert (await carrier.push(CALL, "https://x")).said is Said.REFUSED
     assert asked == []

@@ -1,4 +1,4 @@
-"""Draining and rescuing: calls are moved at silence, journals first; what cannot be pushed is left to the carrier."""
+"""Draining: calls are moved at silence, journals first; what cannot be pushed is left to the carrier."""
 
 from __future__ import annotations
 
@@ -8,11 +8,8 @@ from typing import Any
 from control_builders import CALL, record
 from control_parts import RecordingCarrier, Region, SpokenCall, until
 from control_ports import free_ports
-from control_redis import redis_server
 
 from holdfast_bridge.drain import Drain
-from holdfast_bridge.journal_store import MemoryStore
-from holdfast_bridge.rescue import Rescue
 
 
 def zone(**changes: Any) -> tuple[Region, Region]:
@@ -122,79 +119,3 @@ async def test_the_canarys_probes_are_left_to_end_by_themselves() -> None:
     await drain_of(fra, carrier).run(within_s=0.3)
     assert carrier.redirects == []
     assert not call.was_released
-
-
-def rescue_of(region: Region, memory: MemoryStore, carrier: RecordingCarrier) -> Rescue:
-    return Rescue(
-        settings=lambda: region.settings,
-        directive=region.directives,
-        memory=memory,
-        redis=region.redis,
-        carrier=carrier,
-        metrics=region.metrics,
-    )
-
-
-async def test_calls_of_a_lost_region_are_fetched_here_once_they_are_still() -> None:
-    _, ams = zone()
-    clock = [0.0]
-    memory = MemoryStore(clock=lambda: clock[0])
-    memory.put(record(call="CAstill"))
-    carrier = RecordingCarrier()
-    rescue = rescue_of(ams, memory, carrier)
-    clock[0] = 2.9
-    assert rescue.due(("fra",)) == []
-    clock[0] = 3.0
-    await rescue.push(rescue.due(("fra",)))
-    assert [call for call, _ in carrier.redirects] == ["CAstill"]
-    assert carrier.redirects[0][1].startswith(f"https://{ams.hosts['ams']}/")
-    assert rescue.due(("fra",)) == [], "a call is pushed once"
-    assert rescue.due(()) == []
-
-
-async def test_a_refused_rescue_is_tried_again_but_not_for_ever() -> None:
-    _, ams = zone()
-    clock = [0.0]
-    memory = MemoryStore(clock=lambda: clock[0])
-    memory.put(record())
-    clock[0] = 5.0
-    carrier = RecordingCarrier(refuse=100)
-    rescue = rescue_of(ams, memory, carrier)
-    for _ in range(10):
-        await rescue.push(rescue.due(("fra",)))
-    assert carrier.refuse == 97
-
-
-async def test_two_pods_that_keep_one_journal_push_its_call_once() -> None:
-    async with redis_server() as server:
-        hosts = zone()[1].hosts
-        pods = [Region("ams", hosts, redis_url=server.url) for _ in range(2)]
-        clock = [0.0]
-        memory = MemoryStore(clock=lambda: clock[0])
-        memory.put(record())
-        clock[0] = 5.0
-        carrier = RecordingCarrier()
-        for pod in pods:
-            rescue = rescue_of(pod, memory, carrier)
-            await rescue.push(rescue.due(("fra",)))
-            assert pod.redis is not None
-            await pod.redis.aclose()
-        assert len(carrier.redirects) == 1
-
-
-async def test_a_call_that_another_pod_of_the_region_took_over_is_left_alone() -> None:
-    """Its new owner would take the push for the caller hanging up, and the call would be lost."""
-    async with redis_server() as server:
-        ams = Region("ams", zone()[1].hosts, redis_url=server.url)
-        assert ams.redis is not None
-        clock = [0.0]
-        memory = MemoryStore(clock=lambda: clock[0])
-        memory.put(record())
-        await ams.redis.put_many([record(epoch=2, region="ams", pod="ams-other")])
-        clock[0] = 5.0
-        carrier = RecordingCarrier()
-        rescue = rescue_of(ams, memory, carrier)
-        await rescue.push(rescue.due(("fra",)))
-        await ams.redis.aclose()
-        assert carrier.redirects == []
-        assert rescue.due(("fra",)) == []
