@@ -74,7 +74,7 @@ class Limits(msgspec.Struct, frozen=True, rename="camel"):
 
 class Carrier(msgspec.Struct, frozen=True, rename="camel"):
     name: Name
-    kind: Literal["twilio", "telnyx", "canary"]
+    kind: Literal["twilio", "canary"]
     account_sid: str = ""
     api_url: str = ""
 
@@ -206,8 +206,6 @@ def _check(config: AgentConfig, *, source: str) -> None:
             raise SettingsError(f"{source}: attempts[{index}].baseUrl must be a wss:// URL")
     if config.carrier.kind == "twilio" and not (config.carrier.account_sid and config.carrier.api_url):
         raise SettingsError(f"{source}: carrier needs accountSid and apiUrl")
-    if config.carrier.kind == "telnyx" and not config.carrier.api_url:
-        raise SettingsError(f"{source}: carrier needs apiUrl")
 
 
 def read_fleet(directory: Path) -> FleetSecrets:

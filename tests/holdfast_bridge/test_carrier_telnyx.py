@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import aiohttp
+import msgspec
 import pytest
 import world_telnyx_spec
 from control_builders import built, record
@@ -58,10 +59,11 @@ async def staged() -> AsyncIterator[Stage]:
     now = [1000.0]
     sim = TelnyxApi(TelnyxState(clock=lambda: now[0]))
     async with sim.serving("127.0.0.1", 0) as address, aiohttp.ClientSession() as http:
-        carrier = {"name": "telnyx-eu", "kind": "telnyx", "apiUrl": f"http://{address}"}
-        settings = built(region="ams", buddy="fra", carrier=carrier)
+        settings = built(region="ams", buddy="fra")
+        carrier = msgspec.structs.replace(settings.agent.carrier, name="telnyx-eu", api_url=f"http://{address}")
+        agent = msgspec.structs.replace(settings.agent, carrier=carrier)
         fleet = dataclasses.replace(settings.fleet, carrier_api_key=KEY)
-        settings = dataclasses.replace(settings, fleet=fleet)
+        settings = dataclasses.replace(settings, agent=agent, fleet=fleet)
         yield Stage(sim, TelnyxRest(http, lambda: settings), settings, now)
 
 
@@ -256,9 +258,3 @@ async def test_a_call_that_ended_or_has_a_newer_owner_is_left_alone(stage: Stage
     region.memory.put(record(call=call.call_control_id, **newer))
     assert (await way.push(lost(call))).said is Said.TAKEN
     assert stage.sim.requests == []
-
-
-def test_settings_take_telnyx_and_need_to_know_where_it_is() -> None:
-    refused: Callable[..., object] = built
-    with pytest.raises(bridge_settings.SettingsError, match="carrier needs apiUrl"):
-        refused(carrier={"name": "t", "kind": "telnyx"})

@@ -7,14 +7,16 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+import pytest
 from control_builders import CALL, record
 from control_parts import Region, until
 from control_ports import free_ports
 from control_redis import redis_server
+from journal_shared import SharedStore
 
 from holdfast_bridge.core.journal import CallRecord
 from holdfast_bridge.core.rescue import Answer, Said
-from holdfast_bridge.journal_store import MemoryStore
+from holdfast_bridge.journal_store import MemoryStore, Taken, connect
 from holdfast_bridge.rescue import Rescue
 
 
@@ -226,3 +228,22 @@ async def test_no_more_are_under_way_than_the_window_holds_and_a_busy_carrier_ha
     assert await ams.looks(5.0) == 10
     assert await ams.looks(5.1) == 0
     assert await ams.looks(6.0) == 5
+
+
+@pytest.mark.parametrize("kind", ["redis", "shared"])
+async def test_the_store_of_the_simulated_region_promises_what_redis_does(kind: str) -> None:
+    async with redis_server() as server:
+        store = connect(server.url, agent="clinic/front-desk") if kind == "redis" else SharedStore()
+        assert await store.get(CALL) is None
+        assert await store.put_many([record(seq=5), record(call="CA2")]) == [1, 1]
+        assert await store.put_many([record(seq=4)]) == [1]
+        assert await store.get(CALL) == record(seq=5)
+        assert await store.take(record(epoch=1), hop=0, twiml="<a/>") == Taken(won=False)
+        assert await store.take(record(epoch=2), hop=0, twiml="<a/>") == Taken(won=True)
+        assert await store.take(record(epoch=2), hop=0, twiml="<b/>") == Taken(won=False, said="<a/>")
+        assert await store.take(record(epoch=2), hop=1, twiml="<b/>") == Taken(won=False)
+        assert (await store.said(CALL, 0, 2), await store.said(CALL, 1, 2)) == ("<a/>", "")
+        assert await store.put_many([record(epoch=1, seq=99)]) == [2]
+        assert [await store.first("rescue:1", CALL, life_s=30) for _ in range(2)] == [True, False]
+        assert await store.first("rescue:2", CALL, life_s=30)
+        await store.aclose()

@@ -1,6 +1,6 @@
 """A region falls silent while its calls go on at the simulated Twilio: the buddy fetches each of them once.
 
-The region `fra` holds its sockets and says nothing; `ams` is two pods of the buddy with one Redis, behind one address.
+The region `fra` holds its sockets and says nothing; `ams` is two pods of the buddy with one store, behind one address.
 Whoever takes a stream there claims its token and writes the call's record, as a bridge does.
 """
 
@@ -22,15 +22,13 @@ from aiohttp import WSMsgType, web
 from control_builders import record
 from control_parts import Region, until
 from control_ports import free_ports
-from control_redis import redis_server
+from journal_shared import SharedStore
 from world_vendors_tls import contexts
 
 from holdfast_bridge.calls import TokenDesk
 from holdfast_bridge.carrier import TwilioRest
 from holdfast_bridge.core.journal import CallRecord
 from holdfast_bridge.core.token import Claim
-from holdfast_bridge.errors import StoreError
-from holdfast_bridge.journal_store import RedisStore
 from holdfast_bridge.rescue import Rescue
 from holdfast_bridge.settings import FleetSecrets
 from holdfast_gameday.world import serve
@@ -46,6 +44,7 @@ class Buddy:
     """The pods of `ams` behind one address, and the streams that they took."""
 
     pods: list[Region]
+    store: SharedStore
     rescues: list[Rescue] = field(default_factory=list)
     taken: dict[str, list[int]] = field(default_factory=dict)
     """The epochs under which each call's stream was claimed here, in order."""
@@ -53,12 +52,6 @@ class Buddy:
     """The epochs of each call's streams that are open now."""
     asked: list[str] = field(default_factory=list)
     """The calls for which the carrier asked `next`, in order."""
-
-    @property
-    def redis(self) -> RedisStore:
-        store = self.pods[0].redis
-        assert store is not None
-        return store
 
     def application(self) -> web.Application:
         app = web.Application()
@@ -102,16 +95,7 @@ class Buddy:
         self.open.setdefault(claim.call, []).append(claim.epoch)
         carried = record(call=claim.call, epoch=claim.epoch, seq=1, region="ams", pod="ams-1")
         self.pods[0].memory.put(carried)
-        await self.kept(carried)
-
-    async def kept(self, carried: CallRecord) -> None:
-        """In Redis, which a busy machine may make wait; a pod's journal writes again, too."""
-        async with asyncio.timeout(5):
-            while True:
-                with contextlib.suppress(StoreError):
-                    await self.redis.put_many([carried])
-                    return
-                await asyncio.sleep(0.1)
+        await self.store.put_many([carried])
 
 
 @dataclass
@@ -130,7 +114,7 @@ class World:
             kept = record(call=call.sid, region="fra", pod="fra-1", updated_at=1000.0 + number)
             for pod in self.buddy.pods:
                 pod.memory.put(kept)
-            await self.buddy.kept(kept)
+            await self.buddy.store.put_many([kept])
         return placed
 
     def lost(self) -> None:
@@ -144,15 +128,9 @@ class World:
         """The calls that the carrier was told to ask about, in order."""
         return [write.resource.removeprefix("Calls/") for write in self.sim.state.writes]
 
-    async def owners(self, call: CarrierCall) -> CallRecord:
+    def owner(self, call: CarrierCall) -> CallRecord:
         """The account of a call that holds in the region."""
-        async with asyncio.timeout(5):
-            while True:
-                with contextlib.suppress(StoreError):
-                    found = await self.buddy.redis.get(call.sid)
-                    assert found is not None
-                    return found
-                await asyncio.sleep(0.1)
+        return self.buddy.store.records[call.sid]
 
 
 def later() -> float:
@@ -165,13 +143,14 @@ async def world(folder: Path, **carrier: Any) -> AsyncIterator[World]:
     port = free_ports(1)[0]
     hosts = {"fra": "fra.test", "ams": f"ams.test:{port}"}
     async with (
-        redis_server() as redis,
         w.carrier(trust=trust, **carrier) as sim,
         w.Region("fra.test").serving(server) as fra,
         aiohttp.ClientSession() as http,
     ):
-        pods = [Region("ams", hosts, redis_url=redis.url) for _ in range(2)]
+        store = SharedStore()
+        pods = [Region("ams", hosts) for _ in range(2)]
         for pod in pods:
+            pod.redis = pod.journal._redis = store
             agent = msgspec.structs.replace(
                 pod.settings.agent,
                 carrier=msgspec.structs.replace(
@@ -185,7 +164,7 @@ async def world(folder: Path, **carrier: Any) -> AsyncIterator[World]:
                 carrier_api_secret=w.SECRET,
             )
             pod.settings = dataclasses.replace(pod.settings, agent=agent, fleet=fleet)
-        buddy = Buddy(pods)
+        buddy = Buddy(pods, store)
         for pod in pods:
             rescue = Rescue(
                 settings=lambda pod=pod: pod.settings,
@@ -215,9 +194,6 @@ async def world(folder: Path, **carrier: Any) -> AsyncIterator[World]:
                 for call in sim.live():
                     call.complete(Ending(EndedBy.SIMULATOR))
                     await call.over.wait()
-        for pod in pods:
-            assert pod.redis is not None
-            await pod.redis.aclose()
 
 
 async def test_fifty_calls_of_a_silent_region_are_fetched_once_each_and_those_that_hung_up_are_left_alone(
@@ -238,7 +214,7 @@ async def test_fifty_calls_of_a_silent_region_are_fetched_once_each_and_those_th
         assert all(call.host == "ams.test" for call in staying)
         for call in left:
             assert call.resource.status == "completed"
-            assert (await here.owners(call)).epoch == 1, "nobody took it up"
+            assert here.owner(call).epoch == 1, "nobody took it up"
         assert max(rescue.book.at_once for rescue in here.buddy.rescues) <= 40
 
 
@@ -282,7 +258,7 @@ async def test_a_call_that_is_pulled_and_pushed_at_once_ends_with_one_owner(
         await until(lambda: not any(rescue.book.under_way for rescue in here.buddy.rescues), within_s=5.0)
         await until(lambda: all(len(epochs) == 1 for epochs in here.buddy.open.values()), within_s=10.0)
         for call in calls:
-            owner = await here.owners(call)
+            owner = here.owner(call)
             assert call.resource.status == "in-progress"
             assert (owner.state, owner.region) == ("live", "ams")
             assert here.buddy.open[call.sid] == [owner.epoch], "the stream belongs to the highest epoch"
