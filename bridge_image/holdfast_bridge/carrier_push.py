@@ -144,7 +144,7 @@ class TellStream:
             self._memory.put(newest)
             return Answer(Said.LATER)
         elif not await self._raise(newest):
-            return Answer(Said.TAKEN)
+            return Answer(Said.ELSEWHERE)
         else:
             self._raised[record.call] = record
         return self._done(record, await self._carrier.restream(record.call, self._order(record)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -109,6 +110,11 @@ async def test_a_caller_that_hung_up_stays_hung_up(stage: Stage) -> None:
     for name in (call.call_control_id, "v3:unknown"):
         assert (await stage.rest.restream(name, ORDER)).said is Said.OVER
     assert stage.commands() == [("POST", "streaming_stop")] * 2, "after the first word of the end nothing is asked"
+
+
+async def test_a_call_id_is_one_part_of_the_path_whatever_it_holds(stage: Stage) -> None:
+    stage.sim.calls.calls["v3:a/b+c=="] = stage.call()
+    assert (await stage.rest.restream("v3:a/b+c==", ORDER)).said is Said.MOVED
 
 
 @pytest.mark.parametrize(
@@ -247,6 +253,15 @@ async def test_two_pods_take_a_call_up_once(stage: Stage) -> None:
         assert [stream.url for stream in call.streams] == [FRA, AMS]
         stage.now[0] += 31.0
         assert (await other.push(lost(call))).said is Said.TAKEN
+
+
+async def test_two_pods_that_begin_at_the_same_moment_give_one_order(stage: Stage) -> None:
+    """Both see the old account; the compare-and-set lets one of them go on."""
+    async with two_pods(stage) as ((_, one), (_, other)):
+        call = stage.call()
+        answers = await asyncio.gather(one.push(lost(call)), other.push(lost(call)))
+        assert {answer.said for answer in answers} == {Said.MOVED, Said.ELSEWHERE}
+        assert call.repeats == 0
 
 
 @pytest.mark.parametrize(

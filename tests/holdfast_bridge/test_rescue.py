@@ -142,10 +142,11 @@ async def test_a_caller_that_hung_up_stays_hung_up() -> None:
     assert kept.epoch == 1, "nobody took it up"
 
 
-async def test_a_recorded_clean_end_is_never_pushed_wherever_it_is_recorded() -> None:
+@pytest.mark.parametrize("seq", [1, 9])
+async def test_a_recorded_clean_end_is_never_pushed_wherever_it_is_recorded(seq: int) -> None:
     async with pods(1, Carrier()) as (ams,):
         assert ams.region.redis is not None
-        await ams.region.redis.put_many([record(seq=9, state="ended")])
+        await ams.region.redis.put_many([record(seq=seq, state="ended")])
         ams.keeps(record(call="CA2", state="ended"), record())
         await ams.looks(5.0)
         await ams.looks(60.0)

@@ -123,6 +123,11 @@ def test_a_quiet_call_of_a_pod_that_is_heard_of_is_left_alone_until_it_is_stuck(
     assert rescue.silent([quiet, dead], [quiet, dead]) == [quiet, dead]
 
 
+def test_calls_that_no_pod_has_claimed_say_nothing_of_each_other() -> None:
+    waiting, fresh = record(call="a", pod=""), record(call="b", pod="")
+    assert rescue.silent([waiting, fresh], [waiting]) == [waiting]
+
+
 @settings(deadline=None)
 @given(st.integers(1, 60), st.lists(STEPS, max_size=40))
 def test_whatever_the_carrier_says_no_call_is_pushed_twice_and_the_window_holds(

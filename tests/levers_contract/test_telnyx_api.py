@@ -98,6 +98,10 @@ async def test_other_settings_of_an_application_stay_and_its_patience_is_kept() 
         vendor.sim.state.write("call_control_application", held["id"], body, source="portal")
         await vendor.driver.apply(Pointer(vendor.names[0], AMS, FRA))
         assert vendor.sim.state.get("call_control_application", held["id"])["tags"] == ["billing"]
+        body |= {"webhook_event_url": AMS, "webhook_timeout_secs": 30}
+        vendor.sim.state.write("call_control_application", held["id"], body, source="portal")
+        await vendor.driver.apply(Pointer(vendor.names[0], AMS, FRA))
+        assert vendor.sim.state.get("call_control_application", held["id"])["webhook_timeout_secs"] == 3
 
 
 async def test_of_two_applications_of_one_name_the_older_is_used() -> None:
