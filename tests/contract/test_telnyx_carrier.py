@@ -1,17 +1,18 @@
-"""One look at a Telnyx account, against the simulated API, and what the core makes of it."""
+"""One read of a Telnyx account, against the simulated API, and what the core makes of it."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 
 import httpx
 import pytest
 import world_telnyx_spec
 
-from holdfast.core import carriers
 from holdfast.core.values import Verdict
 from holdfast.errors import DriverError
-from holdfast.gather.carrier_telnyx import Outcome, TelnyxAccount
+from holdfast.gather.carrier_telnyx import Outcome, Target, TelnyxCarrierProbe, result
 from holdfast_gameday.world.telnyx import TelnyxApi
 from holdfast_gameday.world.telnyx_faults import Fault
 from holdfast_gameday.world.telnyx_state import TelnyxState
@@ -23,29 +24,28 @@ async def key() -> str:
     return "KEY-practice"
 
 
-def judged(outcome: Outcome) -> Verdict:
-    return carriers.verdict(outcome.status, suspended=outcome.suspended)
+@dataclass
+class Account:
+    sim: TelnyxApi
+    http: httpx.AsyncClient
+
+    async def ask(self, *, key: Callable[[], Awaitable[str]] = key, may_ask: bool = True) -> Outcome:
+        probe = TelnyxCarrierProbe(http=self.http, clock=lambda: 0.0, deadline_s=0.2)
+        target = Target("telnyx-eu", f"http://{self.sim.address}")
+        return await probe.ask(target, key=key, may_ask=lambda: may_ask)
 
 
 @pytest.fixture
-async def sim() -> AsyncIterator[TelnyxApi]:
+async def account() -> AsyncIterator[Account]:
     sim = TelnyxApi(TelnyxState())
-    async with sim.serving("127.0.0.1", 0):
-        yield sim
+    async with sim.serving("127.0.0.1", 0), httpx.AsyncClient(event_hooks=world_telnyx_spec.HOOKS) as http:
+        yield Account(sim, http)
 
 
-@pytest.fixture
-async def account(sim: TelnyxApi) -> AsyncIterator[TelnyxAccount]:
-    async with httpx.AsyncClient(event_hooks=world_telnyx_spec.HOOKS) as http:
-        yield TelnyxAccount(api_url=f"http://{sim.address}", key=key, http=http, deadline_s=0.2)
-
-
-async def test_an_account_that_answers_is_up_after_one_request_without_a_write(
-    sim: TelnyxApi, account: TelnyxAccount
-) -> None:
-    outcome = await account.look()
-    assert (outcome, judged(outcome)) == (Outcome(200, suspended=False, detail="200"), Verdict.UP)
-    assert sim.requests == [("GET", "/balance")]
+async def test_an_account_that_answers_is_up_after_one_request_without_a_write(account: Account) -> None:
+    outcome = await account.ask()
+    assert (outcome, result(outcome).verdict) == (Outcome(200), Verdict.UP)
+    assert account.sim.requests == [("GET", "/balance")]
 
 
 @pytest.mark.parametrize(
@@ -59,32 +59,57 @@ async def test_an_account_that_answers_is_up_after_one_request_without_a_write(
     ],
 )
 async def test_what_is_ours_is_no_illness_of_the_carrier(
-    sim: TelnyxApi, account: TelnyxAccount, fault: Fault, status: int | None, verdict: Verdict
+    account: Account, fault: Fault, status: int | None, verdict: Verdict
 ) -> None:
-    sim.faults.arm(fault)
-    outcome = await account.look()
-    assert (outcome.status, judged(outcome)) == (status, verdict)
+    account.sim.faults.arm(fault)
+    outcome = await account.ask()
+    assert (outcome.status, result(outcome).verdict) == (status, verdict)
     assert "KEY-practice" not in outcome.detail
 
 
-async def test_too_many_requests_of_ours_are_no_illness(sim: TelnyxApi, account: TelnyxAccount) -> None:
-    sim.limits.lock_out(30.0)
-    outcome = await account.look()
-    assert (outcome.detail, judged(outcome)) == ("429 10011 Too many requests", Verdict.UNKNOWN)
+async def test_too_many_requests_of_ours_are_no_illness(account: Account) -> None:
+    account.sim.limits.lock_out(30.0)
+    outcome = await account.ask()
+    assert (outcome.detail, result(outcome).verdict) == ("429 10011 Too many requests", Verdict.UNKNOWN)
 
 
-async def test_a_suspended_account_says_nothing_of_the_carrier() -> None:
-    refused = {"errors": [{"code": "20012", "title": "Account inactive", "detail": "x"}]}
-    transport = httpx.MockTransport(lambda _request: httpx.Response(402, json=refused))
-    async with httpx.AsyncClient(transport=transport) as http:
-        outcome = await TelnyxAccount(api_url="https://api.telnyx.com", key=key, http=http).look()
-    assert (outcome.suspended, judged(outcome)) == (True, Verdict.UNKNOWN)
-
-
-async def test_a_key_that_cannot_be_read_is_our_own_fault() -> None:
+async def test_a_key_that_cannot_be_read_is_our_own_fault(account: Account) -> None:
     async def missing() -> str:
         raise DriverError("SecretMissing", "Secret holdfast/telnyx-eu has no key apiKey", retryable=False)
 
-    async with httpx.AsyncClient() as http:
-        outcome = await TelnyxAccount(api_url="https://api.telnyx.com", key=missing, http=http).look()
-    assert (outcome.detail, judged(outcome)) == ("no key: SecretMissing", Verdict.UNKNOWN)
+    outcome = await account.ask(key=missing)
+    assert (result(outcome).verdict, "has no key apiKey" in outcome.own_fault) == (Verdict.UNKNOWN, True)
+    assert account.sim.requests == []
+
+
+async def test_a_key_that_is_read_too_slowly_says_nothing_of_the_carrier(account: Account) -> None:
+    """Regression: one deadline over both once made a slow API server of ours look like a carrier that is down."""
+
+    async def slow() -> str:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    assert result(await account.ask(key=slow)).verdict is Verdict.UNKNOWN
+
+
+async def test_a_read_that_the_budget_holds_back_is_not_made(account: Account) -> None:
+    assert result(await account.ask(may_ask=False)).verdict is Verdict.UNKNOWN
+    assert account.sim.requests == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "own_fault", "suspended"),
+    [
+        (httpx.Response(200, text="<html>sign in</html>"), True, False),
+        (httpx.Response(200, json=[]), True, False),
+        (httpx.Response(402, json={"errors": [{"code": "20012", "title": "Account inactive"}]}), False, True),
+    ],
+)
+async def test_an_answer_that_says_nothing_of_the_carrier_is_known_as_such(
+    answer: httpx.Response, own_fault: bool, suspended: bool
+) -> None:
+    async with httpx.AsyncClient(transport=httpx.MockTransport(lambda _request: answer)) as http:
+        probe = TelnyxCarrierProbe(http=http, clock=lambda: 0.0)
+        outcome = await probe.ask(Target("telnyx-eu", "https://api.telnyx.com/v2"), key=key)
+    assert (bool(outcome.own_fault), outcome.suspended) == (own_fault, suspended)
+    assert result(outcome).verdict is Verdict.UNKNOWN

@@ -73,6 +73,19 @@ async def test_each_refusal_of_a_write_has_a_stable_code_and_no_key(
         assert "KEY-practice" not in str(refused.value)
 
 
+async def test_a_write_whose_key_could_not_be_read_in_time_is_known_not_to_be_done() -> None:
+    async def slow() -> str:
+        raise TimeoutError
+
+    async with simulated() as (sim, _), httpx.AsyncClient() as http:
+        limits = TelnyxLimits(clock=lambda: 0.0)
+        api = TelnyxApi(who="lever x", api_url=f"http://{sim.address}", key=slow, http=http, limits=limits)
+        with pytest.raises(DriverError) as unread:
+            await api.write("PATCH", "/fqdn_connections/1", {"tags": []})
+        assert (unread.value.code, unread.value.outcome_unknown) == ("SecretUnread", False)
+        assert sim.requests == []
+
+
 async def test_a_refusal_repeats_the_vendors_words_and_names_the_field() -> None:
     async with simulated() as (sim, api):
         made = sim.state.add("call_control_application", application_name="a", webhook_event_url="https://a")
