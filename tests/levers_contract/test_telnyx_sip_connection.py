@@ -8,6 +8,7 @@ import pytest
 from lever_telnyx import SipConnectionVendor, sip_connection
 
 from holdfast.levers.base import DriverError, OriginChange
+from holdfast_gameday.world.telnyx_faults import Fault
 
 
 @pytest.fixture
@@ -103,3 +104,19 @@ async def test_an_fqdn_of_another_connection_is_never_named(trunk: SipConnection
         await trunk.driver.apply(on("fra"))
     assert refused.value.code == "NoOrigin"
     assert not trunk.enabled("fra")
+
+
+async def test_a_copy_from_before_our_last_write_is_never_written_back(trunk: SipConnectionVendor) -> None:
+    """All regions share the connection: an old copy would bring back the region that was taken out a moment ago."""
+    now = trunk.sim.state.monotonic() + 10.0
+    trunk.sim.state.monotonic = lambda: now
+    await trunk.driver.apply(off("fra"))
+    now += 1.0
+    trunk.sim.faults.arm(Fault("stale", times=1, seconds=5.0))
+    with pytest.raises(DriverError) as stale:
+        await trunk.driver.apply(off("ams"))
+    assert (stale.value.code, stale.value.retryable) == ("StaleRead", True)
+    assert not trunk.enabled("fra")
+    await trunk.driver.apply(off("ams"))
+    assert not trunk.enabled("fra")
+    assert trunk.places[0] == trunk.fqdns["waw"]

@@ -11,6 +11,7 @@ part. The connection is fenced as a whole: a higher epoch on any region's tag me
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -41,6 +42,8 @@ class TelnyxSipConnection:
         self._fqdns = dict(fqdns)
         self._api = api
         self._method = method
+        self._written_at: dt.datetime | None = None
+        """The vendor's own time of our last write, so that an older copy is recognised."""
 
     @property
     def name(self) -> str:
@@ -68,6 +71,11 @@ class TelnyxSipConnection:
     async def apply(self, change: OriginChange) -> None:
         """Name the region's FQDN or take it out, never the last one; in one write, none when it is so already."""
         held, places = await self._ours(change.region, urgent=True)
+        at = _updated_at(held)
+        if at is not None and self._written_at is not None and at < self._written_at:
+            # Written back, this copy would undo our own last change, which may have been another region's.
+            message = f"{self._api.who}: Telnyx showed the connection as it was before our last write"
+            raise DriverError("StaleRead", message, retryable=True, retry_after_s=1.0)
         newest = max(self._epochs(held).values())
         if newest > change.epoch:
             message = f"{self._api.who}: the connection was written under epoch {newest}, ours is {change.epoch}"
@@ -80,7 +88,9 @@ class TelnyxSipConnection:
             await self._attached(change.region)
         named = dict(zip(PLACES, (*meant, None, None, None), strict=False))
         inbound = {**_inbound(held), **named, "default_routing_method": self._method}
-        await self._api.write("PATCH", self._path, {"inbound": inbound, "tags": tags})
+        written = await self._api.write("PATCH", self._path, {"inbound": inbound, "tags": tags})
+        if isinstance(written, dict):
+            self._written_at = _updated_at(written) or self._written_at
 
     def _meant(self, places: Sequence[str], change: OriginChange) -> list[str]:
         """Our regions in the policy's order, then whatever else its owner named: an address of last resort."""
@@ -168,6 +178,15 @@ class TelnyxSipConnection:
         if not isinstance(held, dict) or not self._path.endswith(f"/{held.get('connection_id')}"):
             message = f"{self._api.who}: FQDN {fqdn} of Region {region} belongs to another connection"
             raise DriverError("NoOrigin", message, retryable=False)
+
+
+def _updated_at(held: Mapping[str, Any]) -> dt.datetime | None:
+    """None when it is not there, or not a time with its zone."""
+    try:
+        at = dt.datetime.fromisoformat(str(held.get("updated_at") or ""))
+    except ValueError:
+        return None
+    return at if at.tzinfo is not None else None
 
 
 def _inbound(held: Mapping[str, Any]) -> Mapping[str, Any]:
