@@ -22,6 +22,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from holdfast.core import failover, providers
+from holdfast.core.means import Lever
 from holdfast.core.plans import Plan, View
 from holdfast.core.providers import AttemptLine, Attempts
 from holdfast.core.values import (
@@ -30,7 +31,6 @@ from holdfast.core.values import (
     Cordon,
     Fence,
     Guards,
-    Lever,
     Load,
     Observation,
     OriginState,

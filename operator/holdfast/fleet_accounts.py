@@ -11,9 +11,10 @@ from collections.abc import Awaitable, Callable, Mapping
 import httpx
 
 from holdfast import fleet_secrets
-from holdfast.core.values import Carrier, Lever
+from holdfast.core.means import Carrier, Lever
 from holdfast.levers.budget import RateBudget
 from holdfast.levers.kamailio_tls import client_tls
+from holdfast.levers.telnyx_api import TelnyxApi, TelnyxLimits
 from holdfast.levers.twilio_api import API_URL, HOME_REGION, TwilioAccount, TwilioApi
 
 # Cloudflare allows 1200 requests per 300 s; three regions and a human share them. The reserve serves failover alone.
@@ -40,6 +41,7 @@ class Accounts:
         self._clock = clock
         self._cloudflare: dict[str, RateBudget] = {}
         self._twilio: dict[tuple[str, ...], TwilioApi] = {}
+        self._telnyx: dict[tuple[str, str], TelnyxApi] = {}
         self._proxies: dict[str, httpx.AsyncClient] = {}
 
     def cloudflare(self, secret: str) -> RateBudget:
@@ -70,6 +72,19 @@ class Accounts:
                 ),
             )
         return self._twilio[key]
+
+    def telnyx(self, carrier: Carrier) -> TelnyxApi:
+        """The account that a carrier of a policy names; what uses one key shares its limits."""
+        key = (carrier.api_url, carrier.secret)
+        if key not in self._telnyx:
+            self._telnyx[key] = TelnyxApi(
+                who=f"carrier {carrier.name}",
+                api_url=carrier.api_url,
+                key=lambda: self.text(carrier.secret, "apiKey"),
+                http=self.http,
+                limits=TelnyxLimits(clock=self._clock),
+            )
+        return self._telnyx[key]
 
     async def twilio_key(self, carrier: Carrier) -> tuple[str, str]:
         """An API key, else the account's own token."""

@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from holdfast import (
     bridges,
@@ -30,7 +31,8 @@ from holdfast import (
     shifts,
 )
 from holdfast.core import evidence, reasons
-from holdfast.core.values import Reason
+from holdfast.core.relays import IceList
+from holdfast.core.values import Observation, Reason, Zone
 from holdfast.desired import Desired
 from holdfast.fleet import VoteShell
 from holdfast.fleet_decisions import Entry
@@ -69,7 +71,24 @@ class World:
     wall: Callable[[], str]
     wall_s: Callable[[], float]
     dice: random.Random
+    watch: Callable[[Callable[[], None]], Watching | None] = lambda _on_change: None
     latencies: Callable[[], Mapping[str, int]] = dict
+
+
+class Watching(Protocol):
+    """What a region watches beside entries and its own pods: relays and carriers. `World.watch` makes one."""
+
+    async def run(self) -> None:
+        """While this pod is its region's active one."""
+        ...
+
+    def observations(self, *, self_doubt: bool) -> Iterable[Observation]:
+        """What it says of them now."""
+        ...
+
+    def ice_list(self, zone: Zone) -> IceList | None:
+        """What callers of the zone are offered here."""
+        ...
 
 
 class Fleet:
@@ -112,11 +131,12 @@ class Fleet:
             hurried=self.observer.entries.suspicious,
             wall_s=world.wall_s,
         )
+        self.watching = world.watch(self._verdict_moved)
         self.pods = fleet_pods.FleetPods(
             fleet_pods.Around(
                 region=world.region, desired=desired, keys=world.keys, probe=world.probe_provider,
                 loops=self.zone_loops, heard=self._heard, renew=self.region_vote.renew, clock=world.clock,
-                metrics=metrics,
+                metrics=metrics, ice=self._ice, shifts=lambda: self._told().shifts,
             )
         )  # fmt: skip
         self.bridges = self.pods.bridges
@@ -178,6 +198,8 @@ class Fleet:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._pod.mark_until_done())
             group.create_task(self.observer.run())
+            if self.watching is not None:
+                group.create_task(self.watching.run())
             group.create_task(self.copies.run())
             group.create_task(self.board.run())
             group.create_task(self.audit.run())
@@ -214,7 +236,7 @@ class Fleet:
             pod_uid=world.pod_uid,
             desired=self._desired,
             clients={world.region: world.own, **world.peers},
-            senses=Senses(own=self.observer.observations, peers=self.peers, told=self._told),
+            senses=Senses(own=self._observations, peers=self.peers, told=self._told),
             levers=world.levers,
             pointers=world.pointers,
             calls=self.bridges.calls_of,
@@ -235,6 +257,15 @@ class Fleet:
         return known | set(self._world.zones)
 
     # Evidence.
+
+    def _observations(self) -> list[Observation]:
+        return [*self.observer.observations(), *self._beside()]
+
+    def _beside(self) -> Iterable[Observation]:
+        return self.watching.observations(self_doubt=self.observer.self_doubt()) if self.watching else ()
+
+    def _ice(self, zone: Zone) -> IceList | None:
+        return self.watching.ice_list(zone) if self.watching else None
 
     def _beat(self) -> Mapping[str, str]:
         self._seq += 1
@@ -271,6 +302,7 @@ class Fleet:
             overrides=shifts.overrides(self._desired.orders, wall_s=wall_s),
             orders_known=self._desired.orders_known,
             paused=self._world.paused,
+            others=heart.by_tier(self._beside()),
             latencies=self._world.latencies(),
             skew=self.peers.skew(),
             at=wall_s,
@@ -284,6 +316,7 @@ class Fleet:
     def _verdict_moved(self) -> None:
         self.region_vote.renew()
         self._stir()
+        self.bridges.bell.ring()
 
     def _stir(self) -> None:
         for life in self._lives().values():
@@ -320,7 +353,7 @@ class Fleet:
                 name: fleet_picture.ZoneNow(life.loop, life.vote.leader(), life.vote.epoch())
                 for name, life in self._lives().items()
             },
-            observations=(*self.observer.observations(), *self.peers.observations()),
+            observations=(*self._observations(), *self.peers.observations()),
             loads=self._told().loads,
             fallbacks={
                 ref: condition

@@ -8,17 +8,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from holdfast import kube
-from holdfast.core import copies, directives, failover, providers, readiness, status
-from holdfast.core.values import AgentRef, Intent, Load, Observation, Reason, Zone
+from holdfast.core import copies, directives, failover, providers, readiness, relays, status
+from holdfast.core.values import AgentRef, Intent, Load, Observation, Reason, Shift, Zone
 from holdfast.desired import Desired
 from holdfast.fleet_status import Target, Wanted
 from holdfast.loop import ZoneLoop
 
-__all__ = ["AgentRef", "Intent", "ZoneNow", "directive", "standings", "statuses"]
+__all__ = ["AgentRef", "Here", "Intent", "ZoneNow", "directive", "standings", "statuses"]
 
 COPY_IN_SYNC = "CopyInSync"
 NO_DIRECTIVE: Mapping[str, Any] = {
-    "buddy": None, "regions": [], "attempts": [], "barred": [], "reasons": [], "drain": None, "lost": []
+    "buddy": None, "regions": [], "attempts": [], "barred": [], "reasons": [], "drain": None, "lost": [],
+    "iceServers": [],
 }  # fmt: skip
 
 
@@ -29,6 +30,15 @@ class ZoneNow:
     loop: ZoneLoop
     leader: str
     epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """What this region knows by itself: the order of an agent's attempts, its relays, and what people ordered."""
+
+    order: Callable[[AgentRef], providers.Order | None]
+    ice: Callable[[Zone], relays.IceList | None] = lambda _zone: None
+    shifts: Callable[[], Iterable[Shift]] = tuple
 
 
 def _standing(zone: Zone, loop: ZoneLoop | None) -> directives.Standing:
@@ -50,16 +60,21 @@ def directive(
     region: str,
     desired: Desired,
     loops: Mapping[str, ZoneLoop],
-    order: Callable[[AgentRef], providers.Order | None],
+    here: Here,
 ) -> Mapping[str, Any]:
     """What a pod of this agent is told, without its number. No attempts named: in the order of the pod's own file."""
     entry, zone = desired.agents.get(agent), desired.zone_of(agent)
     if zone is None:
         return NO_DIRECTIVE
-    told = directives.directive(
-        region, zone, regions=desired.regions, standing=_standing(zone, loops.get(zone.name))
+    standing = _standing(zone, loops.get(zone.name))
+    told = directives.directive(region, zone, regions=desired.regions, standing=standing)
+    ice = here.ice(zone)
+    told = replace(
+        told,
+        drain_s=directives.drain_s(region, zone, shifts=here.shifts(), serving=standing.serving),
+        ice=ice.servers if ice else (),
     )
-    if entry is not None and (found := order(agent)) is not None:
+    if entry is not None and (found := here.order(agent)) is not None:
         barred = tuple(attempt.name for attempt in entry.spec.attempts if attempt.name not in found.names)
         told = replace(told, attempts=found.names, barred=barred, reasons=found.reasons)
     content = directives.message(told, version=0)

@@ -6,13 +6,14 @@ It decides nothing and keeps nothing of its own.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from holdfast import bridges, fleet_picture, fleet_providers, fleet_withdrawals, heart
 from holdfast.core.plans import View
-from holdfast.core.values import AgentRef, Tier
+from holdfast.core.relays import IceList
+from holdfast.core.values import AgentRef, Shift, Tier, Zone
 from holdfast.desired import Desired
 from holdfast.loop import ZoneLoop
 from holdfast.telemetry import Metrics
@@ -24,7 +25,8 @@ Probe = fleet_providers.Probe
 class Around:
     """What these parts need of the fleet around them.
 
-    `heard`: the peers' last beats. `renew`: called when there is news to tell them.
+    `heard`: the peers' last beats. `renew`: called when there is news to tell them. `ice`: what callers of a zone are
+    offered here. `shifts`: what people ordered, wherever.
     """
 
     region: str
@@ -36,6 +38,8 @@ class Around:
     renew: Callable[[], object]
     clock: Callable[[], float]
     metrics: Metrics
+    ice: Callable[[Zone], IceList | None] = lambda _zone: None
+    shifts: Callable[[], Iterable[Shift]] = tuple
 
 
 class FleetPods:
@@ -50,6 +54,7 @@ class FleetPods:
             clock=around.clock,
             on_change=self._order_moved,
         )
+        self._here = fleet_picture.Here(order=self.providers.order, ice=around.ice, shifts=around.shifts)
         self.bridges = bridges.Bridges(
             desired=around.desired,
             compose=self.directive,
@@ -77,7 +82,12 @@ class FleetPods:
     def directive(self, agent: AgentRef) -> Mapping[str, Any]:
         """What a pod of this agent is told."""
         around = self._around
-        return fleet_picture.directive(agent, around.region, around.desired, around.loops(), self.providers.order)
+        return fleet_picture.directive(agent, around.region, around.desired, around.loops(), self._here)
+
+    def order_in_force(self, agent: AgentRef) -> Sequence[str] | None:
+        """The attempts of an agent in the order in which its pods try them; None where nothing is known."""
+        found = self.providers.order(agent)
+        return None if found is None else found.names
 
     def told(self, beat: heart.Heartbeat) -> heart.Heartbeat:
         """The beat with what is known here. Its silence means nothing until it is known what was asked before."""

@@ -15,9 +15,10 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from holdfast.core import providers, results, trials
+from holdfast.core.means import CanaryKey
 from holdfast.core.providers import AttemptLine, Attempts, Breaker, Failure, Order
 from holdfast.core.results import Outcome, Tally
-from holdfast.core.values import AgentRef, CanaryKey, Verdict, Zone
+from holdfast.core.values import AgentRef, Verdict, Zone
 from holdfast.desired import AgentEntry, Desired
 
 log = logging.getLogger(__name__)

@@ -17,7 +17,8 @@ import certifi
 import httpx
 
 from holdfast.core.addresses import applications
-from holdfast.core.values import Carrier, Lever, Region, Zone
+from holdfast.core.means import Carrier, Lever
+from holdfast.core.values import Region, Zone
 from holdfast.fleet_accounts import Accounts
 from holdfast.levers.base import PointingDriver, RoutingDriver
 from holdfast.levers.cloudflare_load_balancer import CloudflareLoadBalancer
@@ -25,10 +26,14 @@ from holdfast.levers.cloudflare_tunnel import CloudflareTunnel
 from holdfast.levers.kamailio_dispatcher import KamailioDispatcher
 from holdfast.levers.kamailio_file import ListFile
 from holdfast.levers.kamailio_rpc import Proxy, authorization, no_authorization
+from holdfast.levers.telnyx_applications import Sort, TelnyxApplications
+from holdfast.levers.telnyx_numbers import TelnyxNumbers
+from holdfast.levers.telnyx_sip_connection import TelnyxSipConnection
 from holdfast.levers.twilio_application import TwilioApplications
 from holdfast.levers.twilio_number import TwilioNumbers
 from holdfast.levers.twilio_trunk import TwilioTrunk
 
+OF_NUMBERS = frozenset({"twilioNumber", "telnyxNumber"})
 CLOUDFLARE_API = "https://api.cloudflare.com/client/v4"
 
 
@@ -89,10 +94,10 @@ class Vendors:
             drivers[name] = self._kept(zone, name, carrier, partial(self._applications, zone, carrier))
         accounts = {carrier.name: carrier for carrier in zone.carriers}
         for lever in zone.levers:
-            if lever.kind == "twilioNumber" and lever.carrier in accounts:
+            if lever.kind in OF_NUMBERS and lever.carrier in accounts:
                 account = accounts[lever.carrier]
                 numbers = _numbers(zone, account)
-                make = partial(self._numbers, lever, account, numbers)
+                make = partial(self._numbers, zone, lever, account, numbers)
                 drivers[lever.name] = self._kept(zone, lever.name, (lever, account, numbers), make)
         return drivers
 
@@ -105,11 +110,18 @@ class Vendors:
             self._pointers[zone.name, name] = made
         return made[1]
 
-    def _numbers(self, lever: Lever, carrier: Carrier, numbers: frozenset[str]) -> PointingDriver:
+    def _numbers(self, zone: Zone, lever: Lever, carrier: Carrier, numbers: frozenset[str]) -> PointingDriver:
+        if carrier.kind == "telnyx":
+            api = self._accounts.telnyx(carrier)
+            held = TelnyxApplications(name=carrier.name, zone=zone.name, sort=_sort(carrier), api=api)
+            return TelnyxNumbers(name=lever.name, zone=zone.name, api=api, applications=held)
         half = {carrier.region: self._accounts.twilio(carrier)}
         return TwilioNumbers(name=lever.name, numbers=numbers, halves=half, clock=self._clock)
 
     def _applications(self, zone: Zone, carrier: Carrier) -> PointingDriver:
+        if carrier.kind == "telnyx":
+            api = self._accounts.telnyx(carrier)
+            return TelnyxApplications(name=carrier.name, zone=zone.name, sort=_sort(carrier), api=api)
         return TwilioApplications(
             name=carrier.name, mark=f"holdfast {zone.name}/", api=self._accounts.twilio(carrier)
         )
@@ -120,6 +132,10 @@ def _numbers(zone: Zone, carrier: Carrier) -> frozenset[str]:
     return frozenset(
         number for tenant in zone.tenants if carrier.name in tenant.carriers for number in tenant.numbers
     )
+
+
+def _sort(carrier: Carrier) -> Sort:
+    return "callControl" if carrier.sort == "callControl" else "texml"
 
 
 def _wish(lever: Lever, zone: Zone, regions: Mapping[str, Region]) -> Wish:
@@ -181,6 +197,19 @@ def _trunk(wish: Wish, accounts: Accounts, clock: Callable[[], float]) -> Routin
     )
 
 
+def _sip_connection(wish: Wish, accounts: Accounts, _clock: Callable[[], float]) -> RoutingDriver:
+    lever = wish.lever
+    assert wish.carrier is not None, "the schema asks for a carrier of the policy"
+    return TelnyxSipConnection(
+        name=lever.name,
+        zone=wish.zone,
+        connection_id=lever.settings["connectionId"],
+        fqdns=wish.origins,
+        api=accounts.telnyx(wish.carrier),
+        method="round-robin" if lever.settings.get("method") == "round-robin" else "sequential",
+    )
+
+
 def _dispatcher(wish: Wish, accounts: Accounts, _clock: Callable[[], float]) -> RoutingDriver:
     lever, group = wish.lever, int(wish.lever.settings["group"])
     paths = [Path(path) for path in json.loads(lever.settings.get("listFiles", "[]"))]
@@ -212,5 +241,6 @@ MAKERS: Mapping[str, Callable[[Wish, Accounts, Callable[[], float]], RoutingDriv
     "cloudflareLoadBalancer": _load_balancer,
     "cloudflareTunnel": _tunnel,
     "twilioTrunk": _trunk,
+    "telnyxSipConnection": _sip_connection,
     "kamailioDispatcher": _dispatcher,
 }

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, TypeVar
 
 from holdfast.core import reasons
 from holdfast.core.evidence import HEARD_WITHIN_S
-from holdfast.core.values import Cause, Load, Override, Reason, Shift, Tier, Verdict, Withdrawal
+from holdfast.core.values import Cause, Load, Observation, Override, Reason, Shift, Tier, Verdict, Withdrawal
 
 HEARTBEAT_ANNOTATION = "holdfast.dev/heartbeat"
 MAX_CHARS = 98_304  # the largest beat fits, even if every character of its words is escaped
@@ -83,6 +83,15 @@ class Heartbeat:
     latencies: Mapping[str, int] = field(default_factory=dict)
     skew: Mapping[str, float] = field(default_factory=dict)
     at: float = 0.0
+
+
+def by_tier(observations: Iterable[Observation]) -> dict[Tier, dict[str, Seen]]:
+    """What a region sees of targets that are no regions, as its beat tells it."""
+    found: dict[Tier, dict[str, Seen]] = {}
+    for seen in observations:
+        if seen.tier is not Tier.REGION:
+            found.setdefault(seen.tier, {})[seen.target] = Seen(seen.verdict, seen.held_s, seen.detail)
+    return found
 
 
 # What the regions tell, together: each region's last beat and its age. A beat that is too old tells nothing.
@@ -197,7 +206,11 @@ def _seen_out(table: Mapping[str, Seen], most: int, words: int) -> Mapping[str, 
 
 def _cordons_out(cordons: tuple[Shift, ...]) -> Mapping[str, Any]:
     return {
-        shift.region: {"remaining": round(shift.remaining_s, 1), "reason": _words(shift.reason)}
+        shift.region: {
+            "remaining": round(shift.remaining_s, 1),
+            "reason": _words(shift.reason),
+            **({"drain": True} if shift.drain else {}),
+        }
         for shift in cordons[:MAX_ENTRIES]
     }
 
@@ -303,7 +316,8 @@ def _seen(entry: Mapping[str, Any]) -> Seen:
 
 
 def _cordon(region: str, entry: Mapping[str, Any]) -> Shift:
-    return Shift(region, Cause.HUMAN, _seconds(entry["remaining"]), str(entry["reason"])[:MAX_WORDS])
+    reason = str(entry["reason"])[:MAX_WORDS]
+    return Shift(region, Cause.HUMAN, _seconds(entry["remaining"]), reason, drain=entry.get("drain") is True)
 
 
 def _override(region: str, entry: Mapping[str, Any]) -> Override:

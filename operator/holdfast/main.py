@@ -13,6 +13,7 @@ import logging
 import os
 import random
 import signal
+import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -30,6 +31,9 @@ from holdfast.core.place import Release
 from holdfast.core.values import AgentRef, Reason
 from holdfast.desired import Desired
 from holdfast.fleet_accounts import Accounts
+from holdfast.fleet_carriers import FleetCarriers
+from holdfast.fleet_relays import FleetRelays
+from holdfast.fleet_watching import FleetWatching
 from holdfast.gather import canary, entry_probe, provider_probe, references
 from holdfast.gather.latencies import Latencies
 
@@ -164,11 +168,11 @@ async def operate(config: settings.Settings, identity: settings.Identity, enviro
         events = handlers.Recorder(own, pod=identity.pod_name, wall=wall_second)
         accounts = Accounts(secrets=secrets, http=http, trusted=extra_ca or certifi.where(), clock=clock.now)
         vendors = fleet_vendors.Vendors(accounts=accounts, clock=clock.now)
-        latencies = Latencies(clock=clock.now)
+        outside = _Outside(config, desired, secrets, accounts, tls)
         caller = canary.CanaryCaller(
             probe=entry_probe.EntryProbe(session, tls),
             key_file=Path(config.probe_key_file),
-            on_outcome=_counting(metrics, latencies),
+            on_outcome=_counting(metrics, outside.latencies),
         )
         world = fleet_life.World(
             region=config.region,
@@ -190,25 +194,76 @@ async def operate(config: settings.Settings, identity: settings.Identity, enviro
             wall=wall,
             wall_s=time.time,
             dice=random.Random(),  # noqa: S311 - jitter, not a secret
-            latencies=latencies.recent,
+            watch=outside.watch,
+            latencies=outside.told,
         )
         fleet = fleet_life.Fleet(world=world, desired=desired, metrics=metrics)
-        context = handlers.Context(
-            kube=own,
-            secrets=secrets,
-            desired=desired,
-            release=_release(config, extra_ca),
-            active=fleet.active,
-            events=events,
-            wall=wall_second,
-            regions=config.regions,
-            canary_pods=config.canary_replicas,
-            probe_secret=config.probe_secret,
-            looks=lambda: {
-                name: (loop.view, loop.plan) for name, loop in fleet.zone_loops().items() if loop.view is not None
-            },
-        )
-        await _serve_and_run(config, access, fleet, context, metrics)
+        try:
+            context = _context(config, fleet, events, own=own, secrets=secrets, desired=desired, extra_ca=extra_ca)
+            await _serve_and_run(config, access, fleet, context, metrics)
+        finally:
+            await accounts.close()
+
+
+class _Outside:
+    """What is watched outside the fleet, and how long it took to answer."""
+
+    def __init__(
+        self,
+        config: settings.Settings,
+        desired: Desired,
+        secrets: fleet_secrets.Secrets,
+        accounts: Accounts,
+        tls: ssl.SSLContext,
+    ) -> None:
+        self._config, self._desired, self._secrets, self._accounts, self._tls = config, desired, secrets, accounts, tls
+        self.latencies = Latencies(clock=clock.now)
+        self._watching: FleetWatching | None = None
+
+    def watch(self, on_change: Callable[[], None]) -> FleetWatching:
+        region, dice = self._config.region, random.Random()  # noqa: S311 - jitter, not a secret
+        relays = FleetRelays(
+            region=region, desired=self._desired, secrets=self._secrets.read, http=self._accounts.http,
+            tls=self._tls, clock=clock.now, wall_s=time.time, on_change=on_change, dice=dice,
+        )  # fmt: skip
+        carriers = FleetCarriers(
+            region=region, desired=self._desired, accounts=self._accounts, tls=self._tls, clock=clock.now,
+            on_change=on_change, on_latency=self.latencies.note, dice=dice,
+        )  # fmt: skip
+        self._watching = FleetWatching(relays, carriers)
+        return self._watching
+
+    def told(self) -> Mapping[str, int]:
+        relays = self._watching.relays.latencies() if self._watching else {}
+        return {**self.latencies.recent(), **relays}
+
+
+def _context(
+    config: settings.Settings,
+    fleet: fleet_life.Fleet,
+    events: handlers.Recorder,
+    *,
+    own: kube.Kube,
+    secrets: fleet_secrets.Secrets,
+    desired: Desired,
+    extra_ca: str | None,
+) -> handlers.Context:
+    return handlers.Context(
+        kube=own,
+        secrets=secrets,
+        desired=desired,
+        release=_release(config, extra_ca),
+        active=fleet.active,
+        events=events,
+        wall=wall_second,
+        regions=config.regions,
+        canary_pods=config.canary_replicas,
+        probe_secret=config.probe_secret,
+        looks=lambda: {
+            name: (loop.view, loop.plan) for name, loop in fleet.zone_loops().items() if loop.view is not None
+        },
+        attempts=fleet.pods.order_in_force,
+    )
 
 
 async def _serve_and_run(

@@ -14,11 +14,15 @@ from holdfast.core.values import Cause, Override, Shift
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """`until_s` is on the clock on the wall, in seconds since 1970. `guard`: which one an override is about."""
+    """`until_s` is on the clock on the wall, in seconds since 1970. `guard`: which one an override is about.
+
+    `drain`: a cordon's calls under way are handed over, too.
+    """
 
     until_s: float
     reason: str
     guard: str = ""
+    drain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,10 @@ class Orders:
 def cordons(orders: Mapping[str, Orders], *, wall_s: float) -> tuple[Shift, ...]:
     """The regions that people took out of service and that are not due back yet."""
     given = ((region, each.cordon) for region, each in sorted(orders.items()))
-    return tuple(Shift(region, Cause.HUMAN, left_s, order.reason) for region, order, left_s in _standing(given, wall_s))
+    return tuple(
+        Shift(region, Cause.HUMAN, left_s, order.reason, drain=order.drain)
+        for region, order, left_s in _standing(given, wall_s)
+    )
 
 
 def overrides(orders: Mapping[str, Orders], *, wall_s: float) -> tuple[Override, ...]:

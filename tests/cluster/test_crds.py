@@ -24,8 +24,8 @@ def test_each_rule_accepts_and_refuses(api, claim):
     [
         (AGENT, "spec.compliance"), (AGENT, "spec.persona.mood"), (AGENT, "spec.attempts.0.regions"),
         (AGENT, "spec.latency"), (AGENT, "spec.rollout"),
-        (POLICY, "spec.provider"), (POLICY, "spec.inFlight.rescue"), (POLICY, "spec.levers.0.telnyx"),
-        (POLICY, "spec.carriers.0.vonage"), (region("x"), "spec.turn"), (region("x"), "spec.paused"),
+        (POLICY, "spec.mood"), (POLICY, "spec.inFlight.rescue"), (POLICY, "spec.levers.0.telnyx"),
+        (POLICY, "spec.carriers.0.vonage"), (region("x"), "spec.lights"), (region("x"), "spec.paused"),
     ],
 )
 def test_a_field_that_nothing_acts_on_is_refused_by_kubectl(api, manifest, path):

@@ -112,3 +112,36 @@ def test_a_carrier_is_known_by_its_vendor():
     twilio, telnyx = translate.zone(policy).carriers
     assert (twilio.kind, twilio.region, twilio.sip) == ("twilio", "us1", "")
     assert (telnyx.kind, telnyx.secret, telnyx.sip) == ("telnyx", "telnyx-eu", "sip:sip.telnyx.eu")
+
+
+def test_a_turn_server_of_ones_own_is_asked_what_it_must_not_relay_to():
+    own = {
+        "name": "turn-1", "urls": {"udp": "turn:turn-1.example.com", "tls": "turns:turn-1.example.com"},
+        "jurisdiction": "eu", "coturnSecret": {"secret": "turn-1", "keys": ["new", "old"]},
+    }  # fmt: skip
+    vendor = {
+        "name": "cf", "urls": {"udp": "turn:turn.cloudflare.com"}, "jurisdiction": "eu",
+        "cloudflare": {"keyId": "k1", "credentials": {"secret": "cf-turn"}},
+    }  # fmt: skip
+    first, second = translate.region(changed(region("fra"), "spec.turn", [own, vendor])).turn
+    assert (first.issuer, first.secret) == ("coturnSecret", "turn-1")
+    assert json.loads(first.settings["keys"]) == ["new", "old"]
+    assert (dict(first.urls), first.forbidden) == (own["urls"], ())
+    assert (second.issuer, second.secret, second.settings["keyId"]) == ("cloudflare", "cf-turn", "k1")
+    assert second.forbidden is None
+
+
+def test_how_providers_are_judged_and_asked():
+    canary = {
+        "name": "openai", "kind": "openai", "model": "gpt-realtime", "baseUrl": "wss://eu.api.openai.com/v1/realtime",
+        "key": {"secret": "canary"},
+    }  # fmt: skip
+    policy = changed(changed(POLICY, "spec.provider", {"failures": 3, "on": ["5xx"]}), "spec.canaryKeys", [canary])
+    zone = translate.zone(policy)
+    assert (zone.provider.failures, zone.provider.on, zone.provider.window_s) == (3, ("5xx",), 30.0)
+    assert [(key.name, key.secret, key.secret_key) for key in zone.canary_keys] == [("openai", "canary", "api-key")]
+
+
+def test_a_drain_is_a_cordon_that_hands_calls_over():
+    ordered = translate.orders(changed(region("fra"), "spec.cordon", {**NOON, "drain": True}))
+    assert ordered.cordon == Order(NOON_S, "new disks", drain=True)

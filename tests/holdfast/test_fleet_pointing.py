@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from holdfast import telemetry
 from holdfast.core import copies, fallback
 from holdfast.core.agents import AgentSpec, Attempt, Number, Persona
+from holdfast.core.means import Carrier, Lever
 from holdfast.core.pointing import Pointing
-from holdfast.core.values import AgentRef, Budget, Carrier, Lever, Reason, Region, Zone, ZoneRegion
+from holdfast.core.values import AgentRef, Budget, Reason, Region, Zone, ZoneRegion
 from holdfast.desired import AgentEntry, Desired
 from holdfast.errors import DriverError
 from holdfast.fleet_pointing import REPAIRS_A_ROUND, Aim, PointingLoop

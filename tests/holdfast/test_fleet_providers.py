@@ -22,9 +22,10 @@ from provider_parts import (
 )
 
 from holdfast.core import reasons
+from holdfast.core.means import CanaryKey, ProviderRule
 from holdfast.core.providers import Failure
 from holdfast.core.results import Outcome
-from holdfast.core.values import CanaryKey, ProviderRule, Verdict
+from holdfast.core.values import Verdict
 
 KEY = CanaryKey("openai-eu", "openai", "gpt-realtime", OPENAI, "canary-openai")
 USUAL, TURNED = ("openai", "azure"), ("azure", "openai")

@@ -8,7 +8,8 @@ from fleet_range import EU, fleet_range, until
 from provider_parts import DESK, HOSTS, OPENAI_NAME, entry, tally
 
 from holdfast import heart, peers
-from holdfast.core.values import Tenant, Tier, Verdict, Zone
+from holdfast.core.means import Tenant
+from holdfast.core.values import Tier, Verdict, Zone
 
 
 async def test_an_outage_is_in_the_heartbeat_and_in_the_directive_and_in_a_peers_ears() -> None:

@@ -22,7 +22,7 @@ BEAT = heart.Heartbeat(
     ready_pods=2,
     room=97,
     zones={"eu": heart.ZoneSeen(epoch=4, leader="ams")},
-    cordons=(Shift("fra", Cause.HUMAN, 60.0, "new disks"),),
+    cordons=(Shift("ams", Cause.HUMAN, 30.0, "old disks", drain=True), Shift("fra", Cause.HUMAN, 60.0, "new disks")),
     overrides=(Override("fra", "Dwell", 30.0, "incident 4"),),
     paused="the vendor migrates",
     withdraw=Withdrawal("ams", Reason("PodsNotReady", "2 agents have too few ready pods"), 0.0, 2, 2, ("openai",)),
@@ -54,7 +54,10 @@ def test_the_text_has_the_agreed_keys() -> None:
     raw = json.loads(heart.encode(BEAT))
     assert raw["observations"] == {"fra": {"verdict": "down", "since": 1.5, "detail": "connect: refused"}}
     assert raw["zones"] == {"eu": {"epoch": 4, "leader": "ams"}}
-    assert raw["cordons"] == {"fra": {"remaining": 60.0, "reason": "new disks"}}
+    assert raw["cordons"] == {
+        "ams": {"remaining": 30.0, "reason": "old disks", "drain": True},
+        "fra": {"remaining": 60.0, "reason": "new disks"},
+    }
     assert raw["overrides"] == {"fra": {"guard": "Dwell", "remaining": 30.0, "reason": "incident 4"}}
     assert raw["others"] == {
         "provider": {}, "relay": {},
@@ -177,7 +180,10 @@ def test_the_largest_beat_is_still_one() -> None:
 def test_what_people_ordered_is_told_with_who_tells_it_and_runs_on_while_the_beat_ages() -> None:
     heard = {"ams": (BEAT, 2.0), "fra": (QUIET, 0.0)}
 
-    assert heart.shifts(heard) == (Shift("fra", Cause.HUMAN, 58.0, "new disks", told_by="ams"),)
+    assert heart.shifts(heard) == (
+        Shift("ams", Cause.HUMAN, 28.0, "old disks", told_by="ams", drain=True),
+        Shift("fra", Cause.HUMAN, 58.0, "new disks", told_by="ams"),
+    )
     assert heart.overrides(heard) == (Override("fra", "Dwell", 28.0, "incident 4"),)
 
 

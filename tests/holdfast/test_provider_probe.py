@@ -10,9 +10,9 @@ from dataclasses import replace
 import pytest
 from control_parts import until
 
+from holdfast.core.means import CanaryKey
 from holdfast.core.providers import Failure
 from holdfast.core.results import Outcome
-from holdfast.core.values import CanaryKey
 from holdfast.gather.provider_probe import PROBES, Probe, ProviderProbe
 from holdfast_gameday.world.openai_realtime import Fault, OpenAIRealtime
 

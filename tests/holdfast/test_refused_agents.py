@@ -46,7 +46,7 @@ async def answered(desired: Desired, *, key: bytes) -> tuple[int, dict[str, obje
     known = FleetProviders(region="fra", desired=desired, probe=no_probe, clock=clock.now, on_change=lambda: None)
     desk = bridges.Bridges(
         desired=desired,
-        compose=lambda agent: fleet_picture.directive(agent, "fra", desired, {}, known.order),
+        compose=lambda agent: fleet_picture.directive(agent, "fra", desired, {}, fleet_picture.Here(known.order)),
         providers=known,
         keys=main._Keys(desired, fleet_secrets.Secrets(cluster.client(), NS), Path("no-probe-key")),
         clock=clock.now,

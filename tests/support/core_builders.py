@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from holdfast.core.means import Lever
 from holdfast.core.plans import Move, Turn, View
 from holdfast.core.values import (
     Cause,
     Cordon,
     Fence,
     Guards,
-    Lever,
     Load,
     Observation,
     OriginState,

@@ -5,6 +5,15 @@ import copy
 from api_objects import AGENT, POLICY, changed, region
 
 ORDER = {"until": "2026-11-21T12:00:00Z", "reason": "incident 4"}
+RELAY = {
+    "name": "turn-1", "urls": {"udp": "turn:turn-1.example.com:3478", "tls": "turns:turn-1.example.com"},
+    "jurisdiction": "eu", "coturnSecret": {"secret": "turn-1"},
+}  # fmt: skip
+TWILIO_TURN = {"accountSid": "AC" + "e0" * 16, "credentials": {"secret": "twilio"}}
+CANARY = {
+    "name": "openai", "kind": "openai", "model": "gpt-realtime", "baseUrl": "wss://eu.api.openai.com/v1/realtime",
+    "key": {"secret": "canary"},
+}  # fmt: skip
 EDGE = {"accountId": "e0e0", "credentials": {"secret": "cloudflare"}}
 BOTH = {"name": "edge", "cloudflareLoadBalancer": EDGE}
 TELNYX = {"name": "telnyx-eu", "telnyx": {"credentials": {"secret": "telnyx-eu"}}}
@@ -110,6 +119,27 @@ PAIRS = {
     ),
     "a policy's host is a host": (
         POLICY, "spec.host", "eu.voice.example.com", "https://eu.voice.example.com", "should match",
+    ),
+    "a TURN server is reached somehow": (
+        region("fra"), "spec.turn", [RELAY], [{**RELAY, "urls": {}}], "name at least one of udp, tcp and tls",
+    ),
+    "a TURN server's credentials come from one place": (
+        region("fra"), "spec.turn", [RELAY], [{**RELAY, "twilio": TWILIO_TURN}], "name exactly one of coturnSecret",
+    ),
+    "a TURN server's address is one": (
+        region("fra"), "spec.turn", [RELAY], [{**RELAY, "urls": {"udp": "http://turn.example.com"}}], "should match",
+    ),
+    "a canary key holds no credentials in its headers": (
+        POLICY, "spec.canaryKeys", [CANARY], [{**CANARY, "headers": {"api-key": "x"}}], "credentials belong into",
+    ),
+    "a provider is judged by failures that there are": (
+        POLICY, "spec.provider.on", ["5xx"], ["mood"], "Unsupported value",
+    ),
+    "a tenant may be bounded": (
+        POLICY, "spec.tenants.0.maxReplicas", 20, 0, "should be greater than or equal to 1",
+    ),
+    "a cordon may be a drain": (
+        region("fra"), "spec.cordon", {**ORDER, "drain": True}, {**ORDER, "drain": "soon"}, "must be of type boolean",
     ),
     "a region has a jurisdiction": (
         region("fra"), "spec.jurisdiction", "eu", None, "Required value",

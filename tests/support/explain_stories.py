@@ -12,13 +12,13 @@ import core_builders as build
 
 from holdfast.core import explain, explain_here, failover, providers, reasons, relays, withdrawals
 from holdfast.core.explain import Entry, Outcome
+from holdfast.core.means import Carrier
 from holdfast.core.plans import View
 from holdfast.core.providers import AttemptLine, Attempts
 from holdfast.core.relays import Home, Relay, Sight, Transport
 from holdfast.core.values import (
     AgentRef,
     Budget,
-    Carrier,
     Cause,
     Cordon,
     Guards,

@@ -15,7 +15,8 @@ from fleet_apiserver import FakeApiServer
 
 from holdfast import clock, fleet_life, telemetry
 from holdfast.core import evidence
-from holdfast.core.values import AgentRef, Guards, Lever, Probe, Reason, Region, Verdict, Zone, ZoneRegion
+from holdfast.core.means import Lever
+from holdfast.core.values import AgentRef, Guards, Probe, Reason, Region, Verdict, Zone, ZoneRegion
 from holdfast.desired import Desired
 from holdfast.gather.entries import Watched
 from holdfast.levers.base import OriginReading

@@ -11,9 +11,10 @@ from control_ports import free_ports
 
 from holdfast import bridges, fleet_picture, telemetry
 from holdfast.core.agents import AgentSpec, Attempt, KeyRef, Persona
+from holdfast.core.means import CanaryKey, ProviderRule, Tenant
 from holdfast.core.providers import Failure
 from holdfast.core.results import Failed, Outcome, Tally
-from holdfast.core.values import AgentRef, CanaryKey, ProviderRule, Region, Tenant, Zone, ZoneRegion
+from holdfast.core.values import AgentRef, Region, Zone, ZoneRegion
 from holdfast.desired import AgentEntry, Desired
 from holdfast.fleet_providers import FleetProviders
 from holdfast_bridge.poll import Directives, Poller, ProviderResults, Seen
@@ -90,9 +91,10 @@ class RegionDesk:
         self.providers = FleetProviders(
             region="fra", desired=self.desired, probe=self.probe, clock=self.clock, on_change=self.changed
         )
+        self.here = fleet_picture.Here(self.providers.order)
         self.bridges = bridges.Bridges(
             desired=self.desired,
-            compose=lambda agent: fleet_picture.directive(agent, "fra", self.desired, {}, self.providers.order),
+            compose=lambda agent: fleet_picture.directive(agent, "fra", self.desired, {}, self.here),
             providers=self.providers,
             keys=self.keys,
             clock=self.clock,

@@ -33,6 +33,14 @@ class Trial(msgspec.Struct, frozen=True, rename="camel"):
     """It is asked for because nothing was heard of the provider: a call that speaks meanwhile answers it, too."""
 
 
+class IceServer(msgspec.Struct, frozen=True):
+    """One TURN server over one transport, the best first. Credentials are no part of a directive."""
+
+    relay: str
+    transport: str
+    url: str
+
+
 class Cause(msgspec.Struct, frozen=True):
     """Why the attempts are not tried as the spec has them."""
 
@@ -53,6 +61,7 @@ class Directive(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     trials: tuple[Trial, ...] = ()
     drain: DrainOrder | None = None
     lost: tuple[str, ...] = ()
+    ice_servers: tuple[IceServer, ...] = ()
     siblings: int | None = None
     """Ready pods of this agent in this region beside the one that asks; None when the operator does not say."""
 

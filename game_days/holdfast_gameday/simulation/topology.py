@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from holdfast.core.values import Carrier, Guards, Lever, Region, Zone, ZoneRegion
+from holdfast.core.means import Carrier, Lever
+from holdfast.core.values import Guards, Region, Zone, ZoneRegion
 
 REGIONS = ("fra", "ams", "par", "dub", "mad", "waw", "mil", "sto", "hel")
 WITNESS = "iad"

@@ -1,6 +1,6 @@
 """Carriers of a FailoverPolicy: the accounts that numbers live in. Their Secrets lie in the operator's namespace."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import pydantic
 from pydantic import Field
@@ -31,6 +31,9 @@ class Twilio(Model):
 class Telnyx(Model):
     """An account. Key of its Secret: apiKey."""
 
+    application: Literal["callControl", "texml"] = Field(
+        default="texml", description="The sort of application that each agent is given there."
+    )
     api_url: schema.HttpsUrl = "https://api.telnyx.com/v2"
     credentials: SecretRef
 

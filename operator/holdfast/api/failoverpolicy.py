@@ -11,6 +11,7 @@ from pydantic import Field
 from holdfast.api import schema
 from holdfast.api.carriers import Carrier
 from holdfast.api.levers import CARRIER_RULES, Lever
+from holdfast.api.providers import CanaryKey, Provider
 from holdfast.api.schema import AS_SET, Model, StatusModel, by_key, cel, immutable, rules
 
 Jurisdiction = Annotated[str, Field(max_length=16, pattern=r"^[a-z]{2,16}$")]
@@ -94,6 +95,12 @@ class Tenant(Model):
     hosts: Annotated[tuple[schema.Host, ...], Field(max_length=50, json_schema_extra=AS_SET)] = Field(
         default=(), description="Hosts of speech providers and tools whose data stays inside the residency."
     )
+    max_replicas: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
+        default=None, description="Bridge pods of all their agents together, in each region."
+    )
+    max_calls: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
+        default=None, description="Calls of all their agents together for which pods are kept."
+    )
 
 
 class Signing(Model):
@@ -162,6 +169,8 @@ class FailoverPolicySpec(Model):
     carriers: Annotated[tuple[Carrier, ...], Field(max_length=10, json_schema_extra=by_key("name"))] = ()
     tenants: Annotated[tuple[Tenant, ...], Field(max_length=50)] = ()
     levers: Annotated[tuple[Lever, ...], Field(max_length=8, json_schema_extra=by_key("name"))] = ()
+    provider: Provider = Provider()
+    canary_keys: Annotated[tuple[CanaryKey, ...], Field(max_length=16, json_schema_extra=by_key("name"))] = ()
     signing: Signing
 
 
@@ -185,6 +194,18 @@ Decisions = Annotated[
 ]
 
 
+class Readiness(StatusModel):
+    """What the loss of one thing would do right now. `survived` is absent where that is not known."""
+
+    tier: Annotated[str, Field(max_length=16)]
+    target: Annotated[str, Field(max_length=128)]
+    survived: bool | None = None
+    instead: Annotated[tuple[Annotated[str, Field(max_length=128)], ...], Field(max_length=16)] = ()
+    reason: Annotated[str, Field(max_length=128)] = ""
+    message: Annotated[str, Field(max_length=1024)] = ""
+    remedy: Annotated[str, Field(max_length=512)] = ""
+
+
 class FailoverPolicyStatus(StatusModel):
     """The zone as this region's operator sees it."""
 
@@ -194,6 +215,9 @@ class FailoverPolicyStatus(StatusModel):
     serving: Annotated[tuple[RegionName, ...], Field(max_length=10)] = ()
     cordoned: Annotated[tuple[RegionName, ...], Field(max_length=10)] = ()
     last_decisions: Decisions = ()
+    readiness: Annotated[
+        tuple[Readiness, ...], Field(max_length=64, json_schema_extra={"x-kubernetes-list-type": "atomic"})
+    ] = ()
     conditions: schema.Conditions = ()
 
 

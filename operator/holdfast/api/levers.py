@@ -80,6 +80,7 @@ class TelnyxSipConnection(Model):
 
     carrier: schema.Name
     connection_id: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[-0-9a-zA-Z]+$")]
+    method: Literal["sequential", "round-robin"] = "sequential"
 
 
 class KamailioDispatcher(Model):

@@ -8,6 +8,7 @@ from pydantic import Field
 from holdfast.api import schema
 from holdfast.api.failoverpolicy import Decisions, Jurisdiction
 from holdfast.api.schema import Model, StatusModel, by_key, cel, rules
+from holdfast.api.turn import TurnServer
 from holdfast.core import reasons
 from holdfast.core.values import Verdict
 
@@ -32,6 +33,7 @@ class Cordon(Model):
 
     until: Until
     reason: Why
+    drain: bool = Field(default=False, description="Hand over the calls under way, too.")
 
 
 class Override(Model):
@@ -53,6 +55,7 @@ class RegionSpec(Model):
     origins: Annotated[dict[str, Annotated[str, Field(min_length=1, max_length=128)]], Field(max_length=16)] = Field(
         default_factory=dict, description="Its entry in each lever, by the lever's name."
     )
+    turn: Annotated[tuple[TurnServer, ...], Field(max_length=8, json_schema_extra=by_key("name"))] = ()
     cordon: Cordon | None = None
     override: Override | None = None
 

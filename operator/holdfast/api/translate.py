@@ -14,17 +14,20 @@ import pydantic
 from pydantic.alias_generators import to_snake
 
 from holdfast.api.carriers import Carrier
-from holdfast.api.failoverpolicy import FailoverPolicy
+from holdfast.api.failoverpolicy import FailoverPolicy, Tenant
 from holdfast.api.levers import KINDS, Lever
+from holdfast.api.providers import CanaryKey
 from holdfast.api.region import Region
+from holdfast.api.turn import TurnServer
 from holdfast.api.voiceagent import Attempt, VoiceAgent
-from holdfast.core import agents, problems, values
+from holdfast.core import agents, means, problems, values
 from holdfast.core.values import Reason
 from holdfast.shifts import Order, Orders
 
 Refused = tuple[Reason, ...]
 # Carriers ask an edge by the zone's host; what points names an address for each number or application.
 EDGES = frozenset({"cloudflareLoadBalancer", "cloudflareTunnel"})
+ISSUERS = ("coturnSecret", "cloudflare", "twilio")
 POINTS = frozenset({"twilioApplication", "twilioNumber", "telnyxApplication", "telnyxNumber"})
 
 
@@ -90,6 +93,7 @@ def region(manifest: Mapping[str, Any]) -> values.Region | Refused:
         jurisdiction=spec.jurisdiction,
         failure_domain=",".join(f"{kind}={name}" for kind, name in sorted(spec.failure_domains.items())),
         origins=spec.origins,
+        turn=tuple(_turn_server(each) for each in spec.turn),
     )
 
 
@@ -101,7 +105,7 @@ def orders(manifest: Mapping[str, Any]) -> Orders | Refused:
         return _refused(e)
     cordon, override = spec.cordon, spec.override
     return Orders(
-        cordon=Order(cordon.until.timestamp(), cordon.reason) if cordon else None,
+        cordon=Order(cordon.until.timestamp(), cordon.reason, drain=cordon.drain) if cordon else None,
         override=Order(override.until.timestamp(), override.reason, override.guard) if override else None,
     )
 
@@ -139,22 +143,67 @@ def zone(manifest: Mapping[str, Any]) -> values.Zone | Refused:
         paused=spec.paused,
         levers=tuple(_lever(each) for each in spec.levers),
         carriers=tuple(_carrier(each) for each in spec.carriers),
-        tenants=tuple(
-            values.Tenant(
-                namespaces=tenant.namespaces, carriers=tenant.carriers, numbers=tenant.numbers, hosts=tenant.hosts
-            )
-            for tenant in spec.tenants
+        tenants=tuple(_tenant(each) for each in spec.tenants),
+        provider=means.ProviderRule(
+            failures=spec.provider.failures,
+            window_s=float(spec.provider.window_seconds),
+            on=tuple(spec.provider.on),
+            cooldown_s=float(spec.provider.cooldown_seconds),
         ),
+        canary_keys=tuple(_canary_key(each) for each in spec.canary_keys),
         signing_secret=spec.signing.secret,
     )
 
 
-def _lever(lever: Lever) -> values.Lever:
+def _tenant(tenant: Tenant) -> means.Tenant:
+    return means.Tenant(
+        namespaces=tenant.namespaces,
+        carriers=tenant.carriers,
+        numbers=tenant.numbers,
+        hosts=tenant.hosts,
+        max_replicas=tenant.max_replicas,
+        max_calls=tenant.max_calls,
+    )
+
+
+def _canary_key(key: CanaryKey) -> means.CanaryKey:
+    return means.CanaryKey(
+        name=key.name,
+        kind=key.kind,
+        model=key.model,
+        base_url=key.base_url,
+        secret=key.key.secret,
+        secret_key=key.key.key,
+        query=key.query,
+        headers=key.headers,
+        interval_s=float(key.interval_seconds),
+    )
+
+
+def _turn_server(server: TurnServer) -> means.TurnServer:
+    issuer = next(each for each in ISSUERS if getattr(server, to_snake(each)) is not None)
+    written = getattr(server, to_snake(issuer)).model_dump(mode="json", by_alias=True)
+    secret = written.pop("secret", "") or written.pop("credentials", {}).get("secret", "")
+    asked, own = server.forbidden_peers, issuer == "coturnSecret"
+    return means.TurnServer(
+        name=server.name,
+        jurisdiction=server.jurisdiction,
+        urls={name: url for name, url in server.urls.model_dump().items() if url is not None},
+        issuer=issuer,
+        secret=secret,
+        failure_domain=server.failure_domain,
+        settings={name: value if isinstance(value, str) else json.dumps(value) for name, value in written.items()},
+        forbidden=(tuple(asked.networks) if asked else ()) if own or asked else None,
+        allowed=tuple(asked.allowed) if asked else (),
+    )
+
+
+def _lever(lever: Lever) -> means.Lever:
     """What its kind needs beyond the common fields stands in `settings`, under the manifest's own names."""
     kind = next(each for each in KINDS if getattr(lever, to_snake(each)) is not None)
     written = getattr(lever, to_snake(kind)).model_dump(mode="json", by_alias=True, exclude_none=True)
     secret = written.pop("credentials", {}).get("secret", "")
-    return values.Lever(
+    return means.Lever(
         name=lever.name,
         kind=kind,
         api_url=written.pop("apiUrl", ""),
@@ -170,9 +219,9 @@ def _lever(lever: Lever) -> values.Lever:
     )
 
 
-def _carrier(carrier: Carrier) -> values.Carrier:
+def _carrier(carrier: Carrier) -> means.Carrier:
     if carrier.twilio is not None:
-        return values.Carrier(
+        return means.Carrier(
             name=carrier.name,
             kind="twilio",
             account_sid=carrier.twilio.account_sid,
@@ -183,12 +232,13 @@ def _carrier(carrier: Carrier) -> values.Carrier:
             sip=carrier.sip or "",
         )
     assert carrier.telnyx is not None
-    return values.Carrier(
+    return means.Carrier(
         name=carrier.name,
         kind="telnyx",
         account_sid="",
         api_url=carrier.telnyx.api_url,
         secret=carrier.telnyx.credentials.secret,
+        sort=carrier.telnyx.application,
         sip=carrier.sip or "",
     )
 

@@ -16,6 +16,19 @@ TextMap = Annotated[dict[str, Annotated[str, Field(max_length=1024)]], Field(max
 _CREDENTIAL_HEADERS = "['authorization', 'proxy-authorization', 'cookie', 'api-key', 'x-api-key']"
 
 
+Headers = Annotated[
+    TextMap,
+    Field(
+        json_schema_extra=rules(
+            cel(
+                f"self.all(name, !(name.lowerAscii() in {_CREDENTIAL_HEADERS}))",
+                "credentials belong into a Secret, not into headers",
+            )
+        )
+    ),
+]
+
+
 class SecretKeyRef(Model):
     """One key of a Secret in the agent's own namespace. The operator mounts it and never reads it."""
 
@@ -30,17 +43,7 @@ class Realtime(Model):
     model: schema.Token
     base_url: schema.WssUrl
     query: TextMap = Field(default_factory=dict)
-    headers: Annotated[
-        TextMap,
-        Field(
-            json_schema_extra=rules(
-                cel(
-                    f"self.all(name, !(name.lowerAscii() in {_CREDENTIAL_HEADERS}))",
-                    "credentials belong into a Secret named by apiKey, not into headers",
-                )
-            )
-        ),
-    ] = Field(default_factory=dict)
+    headers: Headers = Field(default_factory=dict)
     api_key: SecretKeyRef
 
 
@@ -148,6 +151,8 @@ class VoiceAgentStatus(StatusModel):
     region: Annotated[str, Field(max_length=40)] = ""
     pods: Annotated[str, Field(max_length=20)] = Field(default="", description="Ready and wanted bridge pods here.")
     numbers: Annotated[int, Field(ge=0)] = 0
+    active_calls: Annotated[int, Field(ge=0)] | None = None
+    calls_by_pod: Annotated[dict[str, Annotated[int, Field(ge=0)]], Field(max_length=200)] = Field(default_factory=dict)
     conditions: schema.Conditions = ()
 
 

@@ -15,6 +15,7 @@ from holdfast.cli import beats, standing
 from holdfast.cli.fleet import Fleet
 from holdfast.cli.subjects import spec, status
 from holdfast.core import failover, memory, values
+from holdfast.core.means import Lever
 from holdfast.core.plans import Move, Turn, View
 from holdfast.core.values import Cause, Fence, Observation, OriginState, Reason, Shift, Zone
 
@@ -183,10 +184,21 @@ def _described(policy: Mapping[str, Any]) -> Zone:
             headroom_percent=int(limits.get("headroomPercent", 20)),
         ),
         paused=told.get("paused") is True,
-        levers=tuple(
-            values.Lever(str(each["name"]), next((key for key in each if key != "name"), ""), "", "", "")
-            for each in told.get("levers") or ()
-        ),
+        levers=tuple(_lever(each) for each in told.get("levers") or ()),
+    )
+
+
+def _lever(told: Mapping[str, Any]) -> Lever:
+    kind = next((name for name, value in told.items() if isinstance(value, Mapping)), "")
+    return Lever(
+        str(told["name"]),
+        kind,
+        "",
+        "",
+        "",
+        points=kind.endswith(("Application", "Number")),
+        enforce=told.get("drift") == "enforce",
+        dry_run=told.get("dryRun") is True,
     )
 
 

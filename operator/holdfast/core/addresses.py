@@ -9,15 +9,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from holdfast.core.agents import AgentSpec
-from holdfast.core.fallback import TIMEOUTS, Fallback
+from holdfast.core.fallback import Fallback
+from holdfast.core.means import Carrier, Lever
 from holdfast.core.pointing import Pointing
-from holdfast.core.values import AgentRef, Carrier, Lever, Region, Zone
+from holdfast.core.values import AgentRef, Region, Zone
 
 NAME_MAX = 64  # the shortest of the vendors' limits on a name
 APPLICATIONS = "applications of "
+# How soon a carrier goes on to the second address, where it is told so in the address itself.
+TIMEOUTS: Mapping[str, str] = {"twilio": "#ct=1000&rt=3000&rc=1"}
+# A Telnyx number has no address of its own: it is given to the application that has them.
+GIVES_APPLICATIONS = frozenset({"twilioApplication", "telnyxApplication", "telnyxNumber"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +50,16 @@ def wanted(
     second = regions[fallback.region].host
     levers = [lever for lever in zone.levers if lever.points]
     numbered = [lever for lever in levers if lever.kind.endswith("Number")]
-    direct = {lever.carrier for lever in levers if lever.kind.endswith("Application") and not lever.dry_run}
+    direct = {lever.carrier for lever in levers if lever.kind in GIVES_APPLICATIONS and not lever.dry_run}
     found: list[Address] = []
     for agent, spec in agents.items():
         for carrier in carriers_of(agent, spec, zone):
             first = pointing.host if carrier.name in direct else zone.host
-            found.append(_address(applications(carrier.name), name_of(agent, zone), agent, first, second))
+            holder, name = applications(carrier.name), name_of(agent, zone)
+            found.append(_address(holder, name, agent, first, second, timeouts=TIMEOUTS.get(carrier.kind, "")))
+    kinds = {carrier.name: carrier.kind for carrier in zone.carriers}
     for agent, spec in agents.items():
-        found += _numbers(agent, spec, numbered, first=pointing.host, second=second)
+        found += _numbers(agent, spec, numbered, kinds, first=pointing.host, second=second)
     return tuple(found)
 
 
@@ -79,21 +86,27 @@ def carriers_of(agent: AgentRef, spec: AgentSpec, zone: Zone) -> tuple[Carrier, 
 
 
 def _numbers(
-    agent: AgentRef, spec: AgentSpec, levers: Iterable[Lever], *, first: str, second: str
+    agent: AgentRef,
+    spec: AgentSpec,
+    levers: Iterable[Lever],
+    kinds: Mapping[str, str],
+    *,
+    first: str,
+    second: str,
 ) -> Iterator[Address]:
     for lever in levers:
         for number in spec.numbers:
             if number.carrier == lever.carrier:
-                modes = {"enforce": lever.enforce, "dry_run": lever.dry_run}
-                yield _address(lever.name, number.number, agent, first, second, **modes)
+                timeouts = TIMEOUTS.get(kinds.get(number.carrier, ""), "")
+                found = _address(lever.name, number.number, agent, first, second, timeouts=timeouts)
+                yield replace(found, enforce=lever.enforce, dry_run=lever.dry_run)
 
 
-def _address(holder: str, name: str, agent: AgentRef, first: str, second: str, **modes: bool) -> Address:
+def _address(holder: str, name: str, agent: AgentRef, first: str, second: str, *, timeouts: str) -> Address:
     return Address(
         holder=holder,
         name=name,
         agent=agent,
-        voice_url=f"https://{first}/a/{agent}/voice{TIMEOUTS}",
-        fallback_url=f"https://{second}/a/{agent}/fallback{TIMEOUTS}",
-        **modes,
+        voice_url=f"https://{first}/a/{agent}/voice{timeouts}",
+        fallback_url=f"https://{second}/a/{agent}/fallback{timeouts}",
     )

@@ -20,7 +20,9 @@ from holdfast.core.claim import Claim, Cluster, Outcome, Picture, Trouble, skipp
 Check = Callable[[Picture], Iterator[Trouble]]
 SKEW_S = 1.0
 VOTE_AGE_S = 15.0
-ORIGIN_KINDS = frozenset({"cloudflareLoadBalancer", "cloudflareTunnel", "kamailioDispatcher"})
+ORIGIN_KINDS = frozenset(
+    {"cloudflareLoadBalancer", "cloudflareTunnel", "kamailioDispatcher", "telnyxSipConnection", "twilioTrunk"}
+)
 OUTSIDE_ZONE = "OutsideZone"
 # What the plugin reads and writes. An older CRD would drop it without a word.
 FIELDS: Mapping[str, tuple[str, ...]] = {

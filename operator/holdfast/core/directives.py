@@ -5,11 +5,12 @@ A directive holds no addresses but public hosts, and stays in force when its aut
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from holdfast.core.values import Reason, Region, Zone
+from holdfast.core.relays import IceServer
+from holdfast.core.values import Reason, Region, Shift, Zone
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Directive:
     barred: tuple[str, ...] = ()
     reasons: tuple[Reason, ...] = ()
     drain_s: float | None = None
+    ice: tuple[IceServer, ...] = ()
     lost: tuple[str, ...] = ()
 
 
@@ -63,6 +65,17 @@ def directive(region: str, zone: Zone, *, regions: Mapping[str, Region], standin
     )
     lost = tuple(name for name in zone.members if name in standing.lost)
     return Directive(buddy=buddy(region, zone, regions=regions, standing=standing), regions=lines, lost=lost)
+
+
+def drain_s(region: str, zone: Zone, *, shifts: Iterable[Shift], serving: Collection[str]) -> float | None:
+    """Within how long a region's calls are to be handed over; None: they stay.
+
+    A person orders it with a cordon. It begins once the region takes no new calls, and another one does.
+    """
+    ordered = [shift for shift in shifts if shift.region == region and shift.drain and shift.remaining_s > 0]
+    if not ordered or region in serving or not any(name != region for name in serving):
+        return None
+    return zone.drain_s
 
 
 def buddy(region: str, zone: Zone, *, regions: Mapping[str, Region], standing: Standing) -> str | None:
@@ -97,4 +110,7 @@ def message(told: Directive, *, version: int) -> dict[str, Any]:
         "reasons": [{"code": reason.code, "message": reason.message} for reason in told.reasons],
         "drain": None if told.drain_s is None else {"untilSeconds": told.drain_s},
         "lost": list(told.lost),
+        "iceServers": [
+            {"relay": each.relay, "transport": each.transport.value, "url": each.url} for each in told.ice
+        ],
     }

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from holdfast.core import reasons
 from holdfast.core.values import Reason, Region, Zone
 
-TIMEOUTS = "#ct=1000&rt=3000&rc=1"
-
 
 @dataclass(frozen=True, slots=True)
 class Fallback:

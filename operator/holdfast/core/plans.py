@@ -9,6 +9,7 @@ from typing import Any
 
 from holdfast.core import evidence
 from holdfast.core.fallback import Fallback
+from holdfast.core.means import Lever
 from holdfast.core.values import (
     NEVER_S,
     Budget,
@@ -16,7 +17,6 @@ from holdfast.core.values import (
     Cordon,
     Fence,
     Intent,
-    Lever,
     Load,
     Observation,
     OriginState,

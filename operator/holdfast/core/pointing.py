@@ -18,8 +18,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from holdfast.core import reasons
+from holdfast.core.means import Lever
 from holdfast.core.plans import View
-from holdfast.core.values import Lever, Reason
+from holdfast.core.values import Reason
 
 HELD_S = 3.0
 

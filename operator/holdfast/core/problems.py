@@ -12,7 +12,8 @@ from itertools import combinations
 from urllib.parse import urlsplit
 
 from holdfast.core.agents import AgentSpec
-from holdfast.core.values import AgentRef, Reason, Region, Tenant, Zone
+from holdfast.core.means import Tenant
+from holdfast.core.values import AgentRef, Reason, Region, Zone
 
 ACCEPTED = "Accepted"
 INVALID_SPEC = "InvalidSpec"

@@ -22,8 +22,9 @@ from urllib.parse import urlsplit
 
 from holdfast.core import providers
 from holdfast.core.agents import AgentSpec, Attempt
+from holdfast.core.means import ProviderRule
 from holdfast.core.providers import AttemptLine, Attempts, Breaker, Failure, Rule
-from holdfast.core.values import AgentRef, ProviderRule, Zone
+from holdfast.core.values import AgentRef, Zone
 
 FRESH_S = 30.0
 """Of a pod that was never heard before, what is older than this is history."""

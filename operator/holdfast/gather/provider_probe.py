@@ -16,9 +16,9 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 import aiohttp
 
 from holdfast.core import providers
+from holdfast.core.means import CanaryKey
 from holdfast.core.providers import Failure
 from holdfast.core.results import Outcome
-from holdfast.core.values import CanaryKey
 
 ANSWER_WITHIN_S = 2.0
 CLOSE_WITHIN_S = 0.3

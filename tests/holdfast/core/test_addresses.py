@@ -10,8 +10,9 @@ from holdfast.core import addresses
 from holdfast.core.addresses import Address
 from holdfast.core.agents import AgentSpec, Number, Persona
 from holdfast.core.fallback import Fallback
+from holdfast.core.means import Carrier, Lever, Tenant
 from holdfast.core.pointing import Pointing
-from holdfast.core.values import AgentRef, Carrier, Lever, Reason, Tenant, Zone
+from holdfast.core.values import AgentRef, Reason, Zone
 
 DESK = AgentRef("clinic", "front-desk")
 ACCOUNTS = (Carrier("twilio-eu", "twilio", "AC1", "", "t"), Carrier("telnyx-eu", "telnyx", "", "", "x"))
@@ -71,3 +72,12 @@ def test_a_long_name_ends_in_a_digest_so_that_two_agents_never_share_one():
     assert len(names) == 2
     assert {len(name) for name in names} == {64}
     assert all(name.startswith("holdfast eu/clinic/front-desk-") for name in names)
+
+
+def test_only_a_carrier_that_reads_time_outs_in_an_address_is_told_them_there():
+    telnyx = replace(NUMBERS, kind="telnyxNumber", carrier="telnyx-eu")
+    held = found(replace(EU, levers=(telnyx,)), DIRECT, Number("telnyx-eu", "+492"))
+    assert [(one.holder, one.voice_url) for one in held] == [
+        ("applications of telnyx-eu", "https://ams.voice.example.com/a/clinic/front-desk/voice"),
+        ("numbers", "https://ams.voice.example.com/a/clinic/front-desk/voice"),
+    ]

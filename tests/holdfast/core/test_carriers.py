@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from holdfast.core import carriers, reasons
 from holdfast.core.carriers import Choice
+from holdfast.core.means import Carrier
 from holdfast.core.plans import Turn, View
-from holdfast.core.values import NEVER_S, Carrier, Cordon, Observation, Tier, Verdict, Zone
+from holdfast.core.values import NEVER_S, Cordon, Observation, Tier, Verdict, Zone
 
 DEGRADED = Verdict.DEGRADED
 TWO = ("twilio", "telnyx")

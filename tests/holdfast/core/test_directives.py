@@ -8,7 +8,9 @@ import pytest
 from core_builders import region, zone
 
 from holdfast.core import directives
-from holdfast.core.directives import Standing
+from holdfast.core.directives import Directive, Standing
+from holdfast.core.relays import IceServer, Transport
+from holdfast.core.values import Cause, Shift
 
 THREE = zone(("fra", "ams", "iad"), ())
 REGIONS = {name: region(name) for name in ("fra", "ams", "iad")}
@@ -68,6 +70,7 @@ def test_the_message_is_what_the_long_poll_promises():
         "reasons": [],
         "drain": {"untilSeconds": 60.0},
         "lost": ["fra"],
+        "iceServers": [],
     }
 
 
@@ -86,3 +89,28 @@ def test_the_weights_in_force_stand_for_those_of_the_policy():
 def test_a_weight_of_0_in_force_is_0():
     told = directives.directive("fra", zone(), regions=REGIONS, standing=Standing(ALL, weights={"fra": 0, "ams": 9}))
     assert [line.weight for line in told.regions] == [0, 9]
+
+
+DRAINING = Shift("fra", Cause.HUMAN, 600.0, "new disks", drain=True)
+
+
+@pytest.mark.parametrize(
+    ("shifts", "serving", "within_s"),
+    [
+        ((DRAINING,), ("ams",), 600.0),
+        ((DRAINING,), ("fra", "ams"), None),
+        ((DRAINING,), (), None),
+        ((replace(DRAINING, drain=False),), ("ams",), None),
+        ((replace(DRAINING, region="ams"),), ("ams",), None),
+        ((replace(DRAINING, remaining_s=0.0),), ("ams",), None),
+        ((), ("ams",), None),
+    ],
+)
+def test_calls_are_handed_over_once_the_region_is_out_and_another_takes_them(shifts, serving, within_s):
+    assert directives.drain_s("fra", zone(), shifts=shifts, serving=serving) == within_s
+
+
+def test_what_callers_are_offered_is_told_without_credentials():
+    ice = (IceServer("turn-1", Transport.UDP, "turn:turn-1.example.com"),)
+    told = directives.message(Directive(buddy=None, regions=(), ice=ice), version=1)
+    assert told["iceServers"] == [{"relay": "turn-1", "transport": "udp", "url": "turn:turn-1.example.com"}]

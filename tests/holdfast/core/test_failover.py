@@ -24,8 +24,9 @@ from core_builders import (
 
 from holdfast.core import failover, reasons
 from holdfast.core.fallback import Fallback
+from holdfast.core.means import Carrier
 from holdfast.core.plans import Move, Plan, ReadBack, Refusal, SetOrigin, StoreMemory, Turn, View
-from holdfast.core.values import Carrier, Cause, Cordon, OriginState, Reason, RegionMemory, Withdrawal
+from holdfast.core.values import Cause, Cordon, OriginState, Reason, RegionMemory, Withdrawal
 
 LOST = {"fra": DOWN}
 SEEN_DOWN = "2 of 2 observers see fra down, 2 are needed (ams; iad)"

@@ -8,9 +8,10 @@ import pytest
 from core_builders import DOWN, cordoned, joined, origins, view, zone
 
 from holdfast.core import pointing, reasons
+from holdfast.core.means import Lever
 from holdfast.core.plans import View
 from holdfast.core.pointing import Pointing
-from holdfast.core.values import Cause, Lever, Zone
+from holdfast.core.values import Cause, Zone
 
 EDGE = zone().levers[0]
 NUMBERS = Lever("numbers", "twilioNumber", "", "", "", points=True)

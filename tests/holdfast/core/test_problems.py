@@ -9,7 +9,8 @@ from core_builders import region, regions, zone
 
 from holdfast.core import problems
 from holdfast.core.agents import AgentSpec, Attempt, Number, Persona, Tool
-from holdfast.core.values import AgentRef, Carrier, Region, Tenant, Zone, ZoneRegion
+from holdfast.core.means import Carrier, Tenant
+from holdfast.core.values import AgentRef, Region, Zone, ZoneRegion
 
 CLINIC = Tenant(("clinic",), carriers=("twilio-eu",), numbers=("+4930555010",), hosts=("eu.api.example.com",))
 EU = replace(zone(), tenants=(CLINIC,), signing_secret="zone-eu")

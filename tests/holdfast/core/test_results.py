@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from holdfast import heart
 from holdfast.core import providers, results
 from holdfast.core.agents import AgentSpec, Attempt, KeyRef, Persona
+from holdfast.core.means import ProviderRule, Tenant
 from holdfast.core.providers import AttemptLine, Breaker, Failure, Rule
 from holdfast.core.results import Failed, Outcome, Tally
-from holdfast.core.values import AgentRef, ProviderRule, Tenant, Zone, ZoneRegion
+from holdfast.core.values import AgentRef, Zone, ZoneRegion
 
 LINE = AttemptLine("openai", "api/model", key="Secret a/b key c", own="VoiceAgent a/d attempt openai")
 
