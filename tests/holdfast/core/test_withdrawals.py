@@ -169,3 +169,21 @@ def test_a_region_never_asks_for_some_agents_or_blames_what_others_see(agents, i
     if isinstance(found, Withdrawal):
         assert found.agents == found.of_agents > 0
         assert set(found.ill) <= ill - elsewhere
+
+
+def test_an_agent_that_is_on_its_way_up_misses_no_pods():
+    assert withdrawals.wanted_pods(4, were_ready=False, known_for_s=withdrawals.STARTING_S - 0.1) == 0
+    assert withdrawals.wanted_pods(4, were_ready=False, known_for_s=withdrawals.STARTING_S) == 4
+    assert withdrawals.wanted_pods(4, were_ready=True, known_for_s=0.0) == 4
+
+
+@pytest.mark.parametrize(("ready", "up"), [(3, False), (4, True)])
+def test_an_agent_has_come_up_with_four_fifths_of_its_pods(ready: int, up: bool):
+    assert withdrawals.were_ready(ready, 5) is up
+
+
+def test_an_operator_that_takes_over_goes_on_asking_for_what_was_asked_before():
+    assert withdrawals.taken_up("fra", ()) == Standing()
+    assert withdrawals.taken_up("fra", ("agents with too few ready pods: 2",)) == Standing(
+        told=Withdrawal("fra", Reason(reasons.PODS_NOT_READY, "agents with too few ready pods: 2"), 0.0)
+    )
