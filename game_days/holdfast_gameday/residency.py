@@ -14,6 +14,7 @@ from holdfast_gameday.world.connections import SYN, Connection
 API_PORT = 6443
 ENTRY_PORT = 443
 CANARY_PATH = "/a/holdfast-system/canary/"
+NO_REQUEST = "<BADREQ>"  # the entry's word for a connection that was closed before anything was asked on it
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ def entry_breaches(ground: Ground, requests: Iterable[EntryRequest], *, region_z
         source_zone = ground.regions.get(request.source)
         if source_zone is None or source_zone == region_zone[request.region]:
             continue
-        if not request.path.startswith(CANARY_PATH):
+        if request.path != NO_REQUEST and not request.path.startswith(CANARY_PATH):
             found.append(f"{_name(ground, request.source)} asked {request.region} for {request.path.split('?')[0]}")
     return sorted(set(found))
 

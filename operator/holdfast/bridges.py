@@ -121,6 +121,13 @@ class Bridges:
         """Calls which all pods of this region hold."""
         return sum(pod.calls for pod in self._tenants())
 
+    def calls_by_pod(self) -> dict[AgentRef, dict[str, int]]:
+        """What each pod of each agent holds here."""
+        found: dict[AgentRef, dict[str, int]] = {}
+        for (agent, name), pod in self._pods.items():
+            found.setdefault(agent, {})[name] = pod.calls
+        return found
+
     def calls_of(self, agent: AgentRef) -> int:
         """Calls which the pods of one agent hold here."""
         return sum(pod.calls for (of, _), pod in self._pods.items() if of == agent)

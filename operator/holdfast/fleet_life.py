@@ -360,6 +360,7 @@ class Fleet:
                 for life in self._lives().values()
                 for ref, condition in life.addresses.conditions().items()
             },
+            calls=self.bridges.calls_by_pod(),
             notes=self.copies.notes(),
             wall_s=self._world.wall_s(),
         )

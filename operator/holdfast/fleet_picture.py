@@ -16,6 +16,8 @@ from holdfast.loop import ZoneLoop
 
 __all__ = ["AgentRef", "Here", "Intent", "ZoneNow", "directive", "standings", "statuses"]
 
+LOSSES_SHOWN = 64
+PODS_SHOWN = 200
 COPY_IN_SYNC = "CopyInSync"
 NO_DIRECTIVE: Mapping[str, Any] = {
     "buddy": None, "regions": [], "attempts": [], "barred": [], "reasons": [], "drain": None, "lost": [],
@@ -88,6 +90,7 @@ def statuses(
     observations: Iterable[Observation],
     loads: Mapping[str, Load],
     fallbacks: Mapping[AgentRef, status.Condition],
+    calls: Mapping[AgentRef, Mapping[str, int]],
     notes: Mapping[copies.Key, Reason],
     wall_s: float,
 ) -> Mapping[Target, Wanted]:
@@ -99,26 +102,27 @@ def statuses(
     seen = list(observations)
     for name in desired.regions:
         wanted[kube.REGIONS, None, name] = _region(name, zones, seen, loads.get(name), wall_s)
-    for ref, condition in fallbacks.items():
-        if ref in desired.agents:
-            said = [condition, *_note(notes, copies.Key("VoiceAgent", ref.namespace, ref.name))]
-            wanted[kube.AGENTS, ref.namespace, ref.name] = Wanted("VoiceAgent", {}, said)
     for ref in desired.agents:
-        key = (kube.AGENTS, ref.namespace, ref.name)
-        wanted.setdefault(
-            key, Wanted("VoiceAgent", {}, _note(notes, copies.Key("VoiceAgent", ref.namespace, ref.name)))
-        )
+        said = [fallbacks[ref]] if ref in fallbacks else []
+        said += _note(notes, copies.Key("VoiceAgent", ref.namespace, ref.name))
+        wanted[kube.AGENTS, ref.namespace, ref.name] = Wanted("VoiceAgent", _counted(calls.get(ref, {})), said)
     return wanted
+
+
+def _counted(by_pod: Mapping[str, int]) -> dict[str, Any]:
+    """The busiest pods are shown, and all calls are counted."""
+    busiest = sorted(by_pod.items(), key=lambda each: (-each[1], each[0]))[:PODS_SHOWN]
+    return {"activeCalls": sum(by_pod.values()), "callsByPod": dict(busiest)}
 
 
 def _policy(now: ZoneNow, notes: Mapping[copies.Key, Reason]) -> Wanted:
     view = now.loop.view
     assert view is not None
-    serving = view.serving()
+    serving, losses = view.serving(), readiness.losses(view, carriers=_choice(now.loop))
     conditions = [
         status.ready(view),
         status.quorum(view.zone, leader=now.leader or None),
-        status.ready_for_loss(readiness.losses(view, carriers=_choice(now.loop))),
+        status.ready_for_loss(losses),
         *_note(notes, copies.Key("FailoverPolicy", "", view.zone.name)),
     ]
     if view.fence is not None:
@@ -129,6 +133,7 @@ def _policy(now: ZoneNow, notes: Mapping[copies.Key, Reason]) -> Wanted:
         "epoch": now.epoch,
         "serving": list(serving),
         "cordoned": [name for name in view.zone.members if name not in serving],
+        "readiness": readiness.picture(losses)[:LOSSES_SHOWN],
     }
     return Wanted("FailoverPolicy", fields, conditions, [entry.rendered() for entry in now.loop.ledger.entries])
 

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 FIELD_MANAGER = "holdfast-fleet"
 LOOK_EVERY_S = 0.5
 COUNTERS_EVERY_S = 5.0
-COUNTERS = ("activeCalls", "readyPods")
+COUNTERS = ("activeCalls", "callsByPod", "readyPods")
 MAX_EVENTS = 200
 
 Target = tuple[kube.Resource, str | None, str]

@@ -63,3 +63,9 @@ def test_a_webhook_that_arrives_in_another_zone_is_a_breach():
     assert residency.stray_requests([right, wrong], region_zone=ZONES, agents=agents) == [
         "iad was asked for /a/clinic/front-desk/ of zone eu"
     ]
+
+
+def test_a_connection_on_which_nothing_was_asked_tells_of_nothing():
+    """A probe that was given up while it connected leaves such a line at the entry."""
+    given_up = [EntryRequest("iad", "172.30.0.11", "<BADREQ>")]
+    assert residency.entry_breaches(GROUND, given_up, region_zone=ZONES) == []

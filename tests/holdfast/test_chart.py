@@ -137,13 +137,35 @@ def test_a_peer_reads_this_group_and_updates_votes_and_nothing_else(objects):
     assert ("Lease", "holdfast-fleet-eu") in objects
 
 
-def test_a_reader_sees_what_explain_needs_and_nothing_else(objects):
+def test_a_reader_sees_what_the_plugin_needs_and_nothing_else(objects):
     """It is bound to nobody: who is on call is not the chart's to know."""
     wide = {(group, verb) for group, _, verb, _ in rules(objects, "ClusterRole", "holdfast-reader")}
 
     assert wide == {("holdfast.dev", "get"), ("holdfast.dev", "list"), ("holdfast.dev", "watch")}
-    assert rules(objects, "Role", "holdfast-reader") == [("", "configmaps", "get", ("holdfast-decisions",))]
+    assert sorted(rules(objects, "Role", "holdfast-reader"), key=str) == [
+        ("", "configmaps", "get", ("holdfast-decisions",)),
+        ("coordination.k8s.io", "leases", "get", ()),
+        ("coordination.k8s.io", "leases", "list", ()),
+    ]
     assert not {kind for kind, name in objects if name == "holdfast-reader"} - {"Role", "ClusterRole"}
+
+
+def test_who_is_on_call_may_order_a_region_and_change_nothing_else(objects):
+    wide = {(kind, verb) for _, kind, verb, _ in rules(objects, "ClusterRole", "holdfast-on-call")}
+
+    assert wide == {("regions", verb) for verb in ("get", "list", "watch", "patch")}
+    assert not {kind for kind, name in objects if name == "holdfast-on-call"} - {"ClusterRole"}
+
+
+def test_the_operator_reaches_turn_servers_and_what_its_owner_names(objects):
+    def ports(rendered):
+        egress = rendered["NetworkPolicy", "holdfast-operator"]["spec"]["egress"]
+        return {(each["port"], each["protocol"]) for rule in egress for each in rule["ports"]}
+
+    assert {(3478, "UDP"), (3478, "TCP"), (5349, "TCP")} <= ports(objects)
+    own = chart.rendered(bent("networkPolicy.operatorEgress", [{"port": 5060, "protocol": "UDP"}]))
+    assert (5060, "UDP") in ports(own)
+    assert (3478, "UDP") not in ports(own)
 
 
 def test_redis_keeps_a_volume_only_where_there_is_a_storage_class(objects):

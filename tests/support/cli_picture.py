@@ -63,7 +63,7 @@ def policy_eu(**changes: Any) -> dict[str, Any]:
         "conditions": [
             condition("Accepted", "True", "Accepted", "the spec is followed"),
             condition("LeverReachable", "True", "LeverAnswers", "every lever answers"),
-            condition("NotReadyForLoss", "False", "EnoughPods", "without ams 2 ready pods have room for 40 calls"),
+            condition("ReadyForLoss", "True", "ReadyForLoss", "any one may be lost now: region fra, ams"),
             condition("QuorumHeld", "True", "LeaderElected", "ams leads zone eu"),
             condition("Ready", "True", "Ready", "new calls go to fra, ams"),
             condition("SecretsFound", "True", "SecretsFound", "every Secret that the policy names is there"),
@@ -208,7 +208,7 @@ def lose_fra(fleet: FakeFleet) -> FakeFleet:
         turn(each, "RouteInSync", "True", "ReadBack", "off at edge, read back")
     for each in objects(fleet, "failoverpolicies", "eu"):
         each["status"] |= {"serving": ["ams"], "cordoned": ["fra"]}
-        turn(each, "NotReadyForLoss", "True", "NotEnoughPods", "without ams (24 calls) 0 ready pods have room for 0")
+        turn(each, "ReadyForLoss", "False", "NotEnoughPods", "without ams (24 calls) 0 ready pods have room for 0")
         decided = {
             **each["status"]["lastDecisions"][0], "action": "cordon", "reason": "RegionLost", "message": lost,
             "decided": "2026-11-21T14:00:52.000Z", "readBack": "2026-11-21T14:00:52.400Z",

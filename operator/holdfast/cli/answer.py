@@ -11,7 +11,7 @@ from holdfast.core.audit import Record
 from holdfast.core.explain import Subject
 
 SCHEMA = "holdfast.dev/explanation/v1"
-WANTED_STATUS = {"ActionHeld": "False", "NotReadyForLoss": "False"}
+WANTED_STATUS = {"ActionHeld": "False"}
 
 
 @dataclass(frozen=True, slots=True)

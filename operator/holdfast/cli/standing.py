@@ -93,12 +93,12 @@ def _zone(name: str, fleet: Fleet) -> ZoneRow:
     ready = known.get("Ready", {})
     sign = SIGNS.get(str(ready.get("status")), "unknown") if shown.beat.fresh else "unknown"
     words = {"ok": "takes calls", "bad": "takes no calls"}.get(sign, "<unknown>")
-    loss = known.get("NotReadyForLoss", {}).get("status") if shown.beat.fresh else None
+    loss = known.get("ReadyForLoss", {}).get("status") if shown.beat.fresh else None
     return ZoneRow(
         name=name, sign=sign, words=words,
         leader=str(told.get("leader") or ""), epoch=int(told.get("epoch") or 0),
         serving=tuple(told.get("serving") or ()), cordoned=tuple(told.get("cordoned") or ()),
-        ready_for_loss={"True": False, "False": True}.get(str(loss)), shown_by=shown.region,
+        ready_for_loss={"True": True, "False": False}.get(str(loss)), shown_by=shown.region,
     )  # fmt: skip
 
 
@@ -189,12 +189,12 @@ def _held(zones: Sequence[str], rows: Iterable[RegionRow], fleet: Fleet) -> Iter
             ("SecretsFound", "True", f"a Secret of {name} is missing"),
             ("QuorumHeld", "True", f"zone {name} has no majority"),
             ("LeverReachable", "True", f"a lever of {name} does not answer"),
-            ("NotReadyForLoss", "False", f"zone {name} is not ready for a loss"),
+            ("ReadyForLoss", "True", f"zone {name} is not ready for a loss"),
         ):
             each = known.get(kind, {})
             reason = str(each.get("reason", ""))
             if each.get("status") in ("True", "False") and each["status"] != wanted and reason != reasons.ONE_REGION:
-                sign = "warning" if kind == "NotReadyForLoss" else "bad"
+                sign = "warning" if kind == "ReadyForLoss" else "bad"
                 yield Held(kind, sign, words, reason, str(each.get("message", "")), name)
     paused = {each.beat.said.paused for each in fleet.shown if each.beat.fresh and each.beat.said}
     for why in sorted(paused - {""}):

@@ -335,8 +335,8 @@ CLAIMS: tuple[Claim, ...] = (
         _policies_say("QuorumHeld", "False", but=(reasons.NO_WITNESS,)),
     ),
     Claim(
-        "NotReadyForLoss", "zones", "every zone has room for the loss of its largest region",
-        _policies_say("NotReadyForLoss", "True", but=(reasons.ONE_REGION,)),
+        "NotReadyForLoss", "zones", "every zone can bear the loss of any one thing",
+        _policies_say("ReadyForLoss", "False", but=(reasons.ONE_REGION,)),
     ),
     Claim("Paused", "zones", "nobody has paused anything", nobody_paused),
     Claim("LeverUnreachable", "levers", "every lever answers", _policies_say("LeverReachable", "False")),

@@ -242,7 +242,7 @@ def test_a_region_without_an_origin_at_a_lever(whole):
 
 def test_a_zone_that_is_not_ready_for_the_loss_of_its_largest_region(whole):
     said = "without ams (24 calls) 1 ready pods have room for 10 calls"
-    turn(objects(whole, "failoverpolicies", "eu")[0], "NotReadyForLoss", "True", "NotEnoughPods", said)
+    turn(objects(whole, "failoverpolicies", "eu")[0], "ReadyForLoss", "False", "NotEnoughPods", said)
 
     assert found(whole) == {"NotReadyForLoss": ("failed", f"zone eu: NotEnoughPods: {said}")}
 

@@ -134,7 +134,7 @@ def test_without_the_right_to_read_leases_the_rest_is_shown(sound, run):
     [
         ("LeverReachable", "False", "LeverUnreachable", "edge   eu    ✖ does not answer"),
         ("QuorumHeld", "False", "NoMajority", "zone eu has no majority"),
-        ("NotReadyForLoss", "True", "NotEnoughPods", "zone eu is not ready for a loss"),
+        ("ReadyForLoss", "False", "NotEnoughPods", "zone eu is not ready for a loss"),
         ("SecretsFound", "False", "MissingSecret", "a Secret of eu is missing"),
         ("Accepted", "False", "UnknownRegion", "policy eu is not followed"),
     ],
@@ -153,7 +153,7 @@ def test_what_is_wrong_with_a_zone_is_said_with_its_reason(sound, run, kind, sta
 
 def test_a_zone_of_one_region_is_not_blamed_for_it(sound, run):
     for each in cli_picture.objects(sound, "failoverpolicies", "eu"):
-        cli_picture.turn(each, "NotReadyForLoss", "True", "OneRegion", "its loss is survived at the carrier only")
+        cli_picture.turn(each, "ReadyForLoss", "False", "OneRegion", "its loss is survived at the carrier only")
     sound.write()
 
     assert run("status", AMPLE)[0] == ExitStatus.DONE

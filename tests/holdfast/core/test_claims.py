@@ -191,7 +191,7 @@ def test_a_region_that_nobody_shows_is_not_blamed_for_its_origins():
 
 @pytest.mark.parametrize(("reason", "found"), [("OneRegion", False), ("NotEnoughPods", True)])
 def test_a_zone_of_one_region_is_not_blamed_for_its_loss(reason, found):
-    policies = {"eu": shown(EU, ("NotReadyForLoss", "True", reason))}
+    policies = {"eu": shown(EU, ("ReadyForLoss", "False", reason))}
 
     assert ("NotReadyForLoss" in faults(picture(cluster("ams", policies=policies)))) is found
 
