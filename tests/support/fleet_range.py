@@ -17,9 +17,9 @@ from holdfast import clock, fleet_life, telemetry
 from holdfast.core import evidence
 from holdfast.core.means import Lever
 from holdfast.core.values import AgentRef, Guards, Probe, Reason, Region, Verdict, Zone, ZoneRegion
-from holdfast.desired import Desired
+from holdfast.desired import AgentEntry, Desired
 from holdfast.gather.entries import Watched
-from holdfast.levers.base import OriginReading
+from holdfast.levers.base import OriginReading, PointingDriver
 from holdfast.levers.memory import MemoryLever, Origins
 
 NS = "holdfast-system"
@@ -55,6 +55,9 @@ class Range:
     fleets: dict[str, fleet_life.Fleet] = field(default_factory=dict)
     tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     events: list[tuple[str, str, str]] = field(default_factory=list)
+    zone: Zone = EU
+    agents: tuple[AgentEntry, ...] = ()
+    holders: dict[str, PointingDriver] = field(default_factory=dict)
 
     def start(self, name: str, *, pod: str = "0") -> fleet_life.Fleet:
         """One operator pod of a region."""
@@ -75,7 +78,9 @@ class Range:
         desired = Desired()
         for region in REGIONS.values():
             desired.put_region(region)
-        desired.put_zone(EU)
+        desired.put_zone(self.zone)
+        for entry in self.agents:
+            desired.put_agent(entry)
         lever = MemoryLever("edge", self.origins)
         fleet = fleet_life.Fleet(
             world=fleet_life.World(
@@ -89,7 +94,7 @@ class Range:
                 call=call,
                 survey=survey,
                 levers=lambda _zone, _regions: {"edge": lever},
-                pointers=no_pointers,
+                pointers=lambda _zone: self.holders,
                 keys=keys,
                 probe_provider=no_probe,
                 paused="",
@@ -141,14 +146,13 @@ async def no_probe(_key: object) -> Any:
     raise AssertionError("no canary key is configured")
 
 
-def no_pointers(_zone: object) -> dict[str, Any]:
-    return {}
-
-
 @asynccontextmanager
-async def fleet_range() -> AsyncIterator[Range]:
-    """A range whose clusters hold their Region and policy objects, and whose operators are stopped at the end."""
-    ground = Range()
+async def fleet_range(**more: Any) -> AsyncIterator[Range]:
+    """A range whose clusters hold their Region and policy objects, and whose operators are stopped at the end.
+
+    `more` are fields of the range.
+    """
+    ground = Range(**more)
     for server in ground.servers.values():
         server.give_back("holdfast-region", "holdfast-fleet-eu")
         for name in REGIONS:

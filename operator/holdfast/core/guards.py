@@ -118,9 +118,7 @@ def seen_elsewhere(action: Action, view: View) -> Reason | None:
     if not isinstance(action, Move) or (action.turn, action.cause) != (Turn.OUT, Cause.WITHDRAWN):
         return None
     asked = wants.request(action.region, view)
-    if asked is None:
-        return None
-    shared = [name for name in asked.ill if (_ill_elsewhere(name, action.region, view))]
+    shared = [name for name in asked.ill if _ill_elsewhere(name, action.region, view)] if asked else []
     if not shared:
         return None
     return Reason(reasons.SEEN_ELSEWHERE, f"not only {action.region} sees it: {', '.join(shared)}")
@@ -163,13 +161,14 @@ def last_serving(action: Action, view: View) -> Reason | None:
 
 
 def never_empty(action: Action, view: View) -> Reason | None:
-    """An origin must remain that is read to be on and whose region is seen up: at the lever that is written, and for
-    a move at one lever at least. A lever that cannot be read holds its own writes, not those of the others.
-    """
+    """An origin that is read to be on, of a region seen up, must remain at the lever that is written, or for a move at
+    one lever at least. One that cannot be read holds its own writes; one that points needs a region to point at."""
     if not _takes_out(action):
         return None
     levers = (action.lever,) if isinstance(action, SetOrigin) else view.levers_of(action.region)
     left = _left(action, view)
+    if left and isinstance(action, Move) and any(each.points and not each.dry_run for each in view.zone.levers):
+        return None
     emptied = [lever for lever in levers if not any(view.enabled(lever, name) for name in left)]
     if len(emptied) < max(len(levers), 1):
         return None
@@ -252,9 +251,8 @@ def drift(action: Action, view: View) -> Reason | None:
     state = view.origin(action.lever, action.region)
     if state.settled != (True, action.share if state.share is not None else None):
         return None
-    seen = "off" if not state.enabled else f"at {state.share} %"
-    message = f"{action.region} was found {seen} at lever {action.lever}, which somebody else did; its drift is report"
-    return Reason(reasons.DRIFT, message)
+    seen = f"{action.region} was found {f'at {state.share} %' if state.enabled else 'off'} at lever {action.lever}"
+    return Reason(reasons.DRIFT, f"{seen}, which somebody else did; its drift is report")
 
 
 def dry_run(action: Action, view: View) -> Reason | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from core_builders import (
     DEGRADED,
@@ -24,6 +26,7 @@ from core_builders import (
 )
 
 from holdfast.core import guards, reasons
+from holdfast.core.means import Lever
 from holdfast.core.plans import Move, SetOrigin, View
 from holdfast.core.values import Cause, Guards, Load, Observation, Reason, Tier, Verdict, Withdrawal
 
@@ -53,6 +56,9 @@ def blamed(*seen: Observation, ill: tuple[str, ...] = ("openai",)) -> View:
     return view(observations=(*all_say(zone()), *seen), withdrawals=(asks(ill=ill),))
 
 
+NUMBERS = Lever("numbers", "twilioNumber", "", "", "", points=True)
+WITH_NUMBERS = replace(zone(), levers=(*zone().levers, NUMBERS))
+ON_TRIAL = replace(zone(), levers=(*zone().levers, replace(NUMBERS, dry_run=True)))
 GUARDS_TYPES = ["View", "Reason | None"]
 Case = tuple[guards.Guard, Move | SetOrigin, View, Reason | str | None]
 
@@ -301,6 +307,18 @@ WHAT_IS_LEFT: dict[str, Case] = {
     "a move that would empty every lever is held": (
         guards.never_empty, out(), view(zone(levers=("edge", "second")), routes=[]),
         Reason(reasons.NEVER_EMPTY, "lever edge would have no origin left that is on and well"),
+    ),
+    "numbers can be pointed elsewhere though the edge cannot be read": (
+        guards.never_empty, out(), view(WITH_NUMBERS, routes=[]), None,
+    ),
+    "but not where nobody is left to point at": (
+        guards.never_empty, out(), view(WITH_NUMBERS, routes=[], verdicts=ALL_LOST), reasons.NEVER_EMPTY,
+    ),
+    "nor by a lever on trial": (
+        guards.never_empty, out(), view(ON_TRIAL, routes=[]), reasons.NEVER_EMPTY,
+    ),
+    "a write at the edge is held all the same": (
+        guards.never_empty, TURN_OFF, view(WITH_NUMBERS, routes=origins(zone(), unknown=["ams"])), reasons.NEVER_EMPTY,
     ),
     "a region without levers empties none": (
         guards.never_empty, out(), view(zone(levers=())), None,
