@@ -350,7 +350,9 @@ class Fleet:
         return fleet_picture.statuses(
             desired=self._desired,
             zones={
-                name: fleet_picture.ZoneNow(life.loop, life.vote.leader(), life.vote.epoch())
+                name: fleet_picture.ZoneNow(
+                    life.loop, life.vote.leader(), life.vote.epoch(), life.troubles(), life.drift()
+                )
                 for name, life in self._lives().items()
             },
             observations=(*self._observations(), *self.peers.observations()),

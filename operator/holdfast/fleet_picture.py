@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from holdfast import kube
@@ -32,6 +32,8 @@ class ZoneNow:
     loop: ZoneLoop
     leader: str
     epoch: int
+    troubles: Mapping[str, str] = field(default_factory=dict)
+    drift: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +128,8 @@ def _policy(now: ZoneNow, notes: Mapping[copies.Key, Reason]) -> Wanted:
         *_note(notes, copies.Key("FailoverPolicy", "", view.zone.name)),
     ]
     if view.fence is not None:
-        failing = {lever: f"{reason.code}: {reason.message}" for lever, reason in now.loop.book.troubles().items()}
-        conditions.append(status.levers_reachable(view.zone, failing=failing))
+        conditions.append(status.levers_reachable(view.zone, failing=now.troubles))
+        conditions.append(status.levers_as_kept(now.drift))
     fields: dict[str, Any] = {
         "leader": now.leader,
         "epoch": now.epoch,

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from holdfast import fleet_pointing, fleet_reassert, kube
+from holdfast import fleet_pointing, fleet_reassert, fleet_upkeep, kube
 from holdfast.core import copies, explain, pointing
 from holdfast.core.explain import Entry as Told
 from holdfast.core.values import AgentRef, Reason, Zone
@@ -102,6 +102,28 @@ class ZoneLife:
             may_write=self.may_write,
             dice=around.dice,
         )
+        self.upkeep = fleet_upkeep.Upkeep(
+            zone=zone.name,
+            desired=around.desired,
+            levers=around.levers,
+            view=lambda: self.loop.view if self._leads() else None,
+            may_write=self.may_write,
+            clock=around.clock,
+            metrics=around.metrics,
+        )
+
+    def troubles(self) -> dict[str, str]:
+        """By lever, account or proxy: why it cannot be read or written, in words."""
+        read = {name: f"{reason.code}: {reason.message}" for name, reason in self.loop.book.troubles().items()}
+        return {**read, **self.addresses.troubles(), **self.proxies.troubles()}
+
+    def drift(self) -> dict[str, tuple[str, ...]]:
+        """By lever: what is not as we keep it, in words."""
+        found: dict[str, tuple[str, ...]] = {}
+        for source in (self.loop.book.drift(), self.addresses.drift(), self.upkeep.found()):
+            for name, words in source.items():
+                found[name] = (*found.get(name, ()), *words)
+        return found
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -110,6 +132,7 @@ class ZoneLife:
             group.create_task(self.loop.run())
             group.create_task(self.addresses.run())
             group.create_task(self.proxies.run())
+            group.create_task(self.upkeep.run())
 
     async def may_write(self) -> bool:
         """Whether the vote is ours and was acknowledged so lately that a write may begin now."""

@@ -70,6 +70,7 @@ REMEDIES: Mapping[str, str] = MappingProxyType({
     reasons.ROUTE_UNKNOWN: "The lever or carrier answers when it is read.",
     reasons.NO_ORIGIN: "The Region's spec.origins names its entry in a lever of the policy.",
     reasons.LEVER_ANSWERS: NOTHING,
+    reasons.AS_KEPT: NOTHING,
     reasons.LEVER_UNREACHABLE: "The vendor answers again, or its credential is mended.",
     reasons.SEPARATE_REGION: NOTHING,
     reasons.NO_OTHER_REGION: "A second region of the zone serves.",

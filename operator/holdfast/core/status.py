@@ -20,6 +20,7 @@ REACHABLE = "Reachable"
 ACTION_HELD = "ActionHeld"
 QUORUM_HELD = "QuorumHeld"
 READY_FOR_LOSS = "ReadyForLoss"
+LEVERS_AS_KEPT = "LeversAsKept"
 ROUTE_IN_SYNC = "RouteInSync"
 LEVER_REACHABLE = "LeverReachable"
 FALLBACK_READY = "FallbackReady"
@@ -88,6 +89,14 @@ def levers_reachable(zone: Zone, *, failing: Mapping[str, str]) -> Condition:
 def region(name: str, view: View, *, plan: Plan) -> tuple[Condition, ...]:
     """A region as one zone sees it: does it serve, is it up, is it routed so, and what was held back and why."""
     return (_serves(name, view), _reachable(name, view), _in_sync(name, view), _held(name, plan))
+
+
+def levers_as_kept(drift: Mapping[str, Sequence[str]]) -> Condition:
+    """Whether everything else at the levers is as we keep it; what others changed is told lever by lever."""
+    if not drift:
+        return Condition(LEVERS_AS_KEPT, True, Reason(reasons.AS_KEPT, "nobody has changed anything of ours"))
+    told = "; ".join(f"{lever}: {', '.join(words)}" for lever, words in sorted(drift.items()))
+    return Condition(LEVERS_AS_KEPT, False, Reason(reasons.DRIFT, told))
 
 
 def fallback_ready(fallback: Fallback | None, *, read_back: bool | None) -> Condition:

@@ -246,3 +246,11 @@ def test_a_lever_on_trial_is_not_waited_for():
     trial = replace(of, levers=(of.levers[0], replace(of.levers[1], dry_run=True)))
     seen = view(trial, routes=[OriginState("edge", "fra", True), OriginState("second", "fra", False)])
     assert told(region(seen)["RouteInSync"]) == (True, reasons.READ_BACK)
+
+
+def test_what_others_changed_at_levers_is_told_lever_by_lever():
+    assert told(status.levers_as_kept({})) == (True, reasons.AS_KEPT)
+    drift = {"numbers": ("+4930123",), "edge": ("country_pools.DE lacks ams", "steering_policy is geo")}
+    assert said_of(status.levers_as_kept(drift)) == (
+        False, reasons.DRIFT, "edge: country_pools.DE lacks ams, steering_policy is geo; numbers: +4930123"
+    )
