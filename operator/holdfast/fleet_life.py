@@ -363,6 +363,8 @@ class Fleet:
                 for ref, condition in life.addresses.conditions().items()
             },
             calls=self.bridges.calls_by_pod(),
+            orders=self.pods.providers.order,
+            losses=self.pods.losses,
             notes=self.copies.notes(),
             wall_s=self._world.wall_s(),
         )

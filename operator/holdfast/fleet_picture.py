@@ -9,6 +9,7 @@ from typing import Any
 
 from holdfast import kube
 from holdfast.core import copies, directives, failover, providers, readiness, relays, status
+from holdfast.core.plans import View
 from holdfast.core.values import AgentRef, Intent, Load, Observation, Reason, Shift, Zone
 from holdfast.desired import Desired
 from holdfast.fleet_status import Target, Wanted
@@ -93,6 +94,8 @@ def statuses(
     loads: Mapping[str, Load],
     fallbacks: Mapping[AgentRef, status.Condition],
     calls: Mapping[AgentRef, Mapping[str, int]],
+    orders: Callable[[AgentRef], providers.Order | None],
+    losses: Callable[[View, Sequence[str]], Sequence[readiness.Loss]],
     notes: Mapping[copies.Key, Reason],
     wall_s: float,
 ) -> Mapping[Target, Wanted]:
@@ -100,12 +103,14 @@ def statuses(
     wanted: dict[Target, Wanted] = {}
     for name, now in zones.items():
         if now.loop.view is not None:
-            wanted[kube.POLICIES, None, name] = _policy(now, notes)
+            wanted[kube.POLICIES, None, name] = _policy(now, notes, losses)
     seen = list(observations)
     for name in desired.regions:
         wanted[kube.REGIONS, None, name] = _region(name, zones, seen, loads.get(name), wall_s)
     for ref in desired.agents:
         said = [fallbacks[ref]] if ref in fallbacks else []
+        if (order := orders(ref)) is not None:
+            said.append(status.attempts_well(order))
         said += _note(notes, copies.Key("VoiceAgent", ref.namespace, ref.name))
         wanted[kube.AGENTS, ref.namespace, ref.name] = Wanted("VoiceAgent", _counted(calls.get(ref, {})), said)
     return wanted
@@ -117,14 +122,18 @@ def _counted(by_pod: Mapping[str, int]) -> dict[str, Any]:
     return {"activeCalls": sum(by_pod.values()), "callsByPod": dict(busiest)}
 
 
-def _policy(now: ZoneNow, notes: Mapping[copies.Key, Reason]) -> Wanted:
+def _policy(
+    now: ZoneNow,
+    notes: Mapping[copies.Key, Reason],
+    losses: Callable[[View, Sequence[str]], Sequence[readiness.Loss]],
+) -> Wanted:
     view = now.loop.view
     assert view is not None
-    serving, losses = view.serving(), readiness.losses(view, carriers=_choice(now.loop))
+    serving, found = view.serving(), losses(view, _choice(now.loop))
     conditions = [
         status.ready(view),
         status.quorum(view.zone, leader=now.leader or None),
-        status.ready_for_loss(losses),
+        status.ready_for_loss(found),
         *_note(notes, copies.Key("FailoverPolicy", "", view.zone.name)),
     ]
     if view.fence is not None:
@@ -135,7 +144,7 @@ def _policy(now: ZoneNow, notes: Mapping[copies.Key, Reason]) -> Wanted:
         "epoch": now.epoch,
         "serving": list(serving),
         "cordoned": [name for name in view.zone.members if name not in serving],
-        "readiness": readiness.picture(losses)[:LOSSES_SHOWN],
+        "readiness": readiness.picture(found)[:LOSSES_SHOWN],
     }
     return Wanted("FailoverPolicy", fields, conditions, [entry.rendered() for entry in now.loop.ledger.entries])
 

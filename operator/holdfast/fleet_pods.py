@@ -11,7 +11,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from holdfast import bridges, fleet_picture, fleet_providers, fleet_withdrawals, heart
+from holdfast.core import readiness
 from holdfast.core.plans import View
+from holdfast.core.readiness import Loss
 from holdfast.core.relays import IceList
 from holdfast.core.values import AgentRef, Shift, Tier, Zone
 from holdfast.desired import Desired
@@ -19,6 +21,7 @@ from holdfast.loop import ZoneLoop
 from holdfast.telemetry import Metrics
 
 Probe = fleet_providers.Probe
+LISTS_EVERY_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,7 @@ class FleetPods:
             clock=around.clock,
             on_change=self._order_moved,
         )
+        self._lists: dict[str, tuple[readiness.Providers, float]] = {}
         self._here = fleet_picture.Here(order=self.providers.order, ice=around.ice, shifts=around.shifts)
         self.bridges = bridges.Bridges(
             desired=around.desired,
@@ -88,6 +92,17 @@ class FleetPods:
         """The attempts of an agent in the order in which its pods try them; None where nothing is known."""
         found = self.providers.order(agent)
         return None if found is None else found.names
+
+    def losses(self, view: View, carriers: Sequence[str]) -> tuple[Loss, ...]:
+        """What the loss of each thing would do to a zone now. Thousands of lists are looked at every few seconds."""
+        zone, now = view.zone.name, self._around.clock()
+        lists, at = self._lists.get(zone, (None, float("-inf")))
+        if lists is None or now - at >= LISTS_EVERY_S:
+            lists = self.providers.lists(zone)
+            self._lists[zone] = (lists, now)
+        ice = self._around.ice(view.zone)
+        relays = {self._around.region: ice} if ice is not None else None
+        return readiness.losses(view, providers=lists, relays=relays, carriers=carriers)
 
     def told(self, beat: heart.Heartbeat) -> heart.Heartbeat:
         """The beat with what is known here. Its silence means nothing until it is known what was asked before."""

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from holdfast.core import providers, results, trials
 from holdfast.core.means import CanaryKey
 from holdfast.core.providers import AttemptLine, Attempts, Breaker, Failure, Order
+from holdfast.core.readiness import Providers
 from holdfast.core.results import Outcome, Tally
 from holdfast.core.values import AgentRef, Verdict, Zone
 from holdfast.desired import AgentEntry, Desired
@@ -173,6 +174,15 @@ class FleetProviders:
             return None
         sick = providers.ill(self._breakers.get(self._desired.agents[agent].zone, {}))
         return providers.order(attempts, sick, region=self._region)
+
+    def lists(self, zone: str) -> Providers:
+        """Every agent's list in a zone, and which providers and keys are ill here."""
+        agents = {
+            entry.ref: attempts
+            for entry in self._desired.agents_of(zone)
+            if (attempts := self.attempts(entry.ref)) is not None
+        }
+        return Providers(agents, {self._region: providers.ill(self._breakers.get(zone, {}))})
 
     def to_try(self, agent: AgentRef, pod: str) -> tuple[Trial, ...]:
         """What this very pod is asked to try."""

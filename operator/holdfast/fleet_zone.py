@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from holdfast import fleet_pointing, fleet_reassert, fleet_upkeep, kube
 from holdfast.core import copies, explain, pointing
 from holdfast.core.explain import Entry as Told
+from holdfast.core.plans import View
 from holdfast.core.values import AgentRef, Reason, Zone
 from holdfast.desired import Desired
 from holdfast.fleet import VoteShell
@@ -82,23 +83,12 @@ class ZoneLife:
             floor=self.loop.book.epoch_seen,
         )
         self.loop.attach(self.vote)
-        self.addresses = fleet_pointing.PointingLoop(
-            zone=zone.name,
-            desired=around.desired,
-            drivers=around.pointers,
-            leading=self._leads,
-            fenced=self.may_write,
-            aim=self._aim,
-            calls=around.calls,
-            stones=around.stones,
-            clock=around.clock,
-            metrics=around.metrics,
-        )
+        self.addresses = self._addresses(around)
         self.proxies = fleet_reassert.Reasserts(
             zone=zone.name,
             desired=around.desired,
             levers=around.levers,
-            view=lambda: self.loop.view if self._leads() else None,
+            view=self._led_view,
             may_write=self.may_write,
             dice=around.dice,
         )
@@ -106,8 +96,22 @@ class ZoneLife:
             zone=zone.name,
             desired=around.desired,
             levers=around.levers,
-            view=lambda: self.loop.view if self._leads() else None,
+            view=self._led_view,
             may_write=self.may_write,
+            clock=around.clock,
+            metrics=around.metrics,
+        )
+
+    def _addresses(self, around: Around) -> fleet_pointing.PointingLoop:
+        return fleet_pointing.PointingLoop(
+            zone=self.zone.name,
+            desired=around.desired,
+            drivers=around.pointers,
+            leading=self._leads,
+            fenced=self.may_write,
+            aim=self._aim,
+            calls=around.calls,
+            stones=around.stones,
             clock=around.clock,
             metrics=around.metrics,
         )
@@ -141,6 +145,9 @@ class ZoneLife:
 
     def _leads(self) -> bool:
         return self.vote.fence() is not None
+
+    def _led_view(self) -> View | None:
+        return self.loop.view if self._leads() else None
 
     def _aim(self) -> fleet_pointing.Aim | None:
         view, fallback = self.loop.view, self.loop.plan.fallback

@@ -88,6 +88,7 @@ ALL_ATTEMPTS_ILL = "AllAttemptsIll"
 ATTEMPT_NOT_HERE = "AttemptNotHere"
 ATTEMPT_NOT_COMPLIANT = "AttemptNotCompliant"
 HOST_NOT_GRANTED = "HostNotGranted"
+ATTEMPTS_AS_WISHED = "AttemptsAsWished"
 
 # What may be said of a region's ICE servers.
 RELAYS_WELL = "RelaysWell"

@@ -89,6 +89,7 @@ REMEDIES: Mapping[str, str] = MappingProxyType({
     reasons.ALL_ATTEMPTS_ILL: "One of the providers answers again; until then they are asked in the order of the spec.",
     reasons.ATTEMPT_NOT_HERE: "The attempt's regions name this one.",
     reasons.ATTEMPT_NOT_COMPLIANT: "The attempt declares what the agent's compliance asks for.",
+    reasons.ATTEMPTS_AS_WISHED: NOTHING,
     reasons.HOST_NOT_GRANTED: "The policy's tenants grant the host to the agent's namespace.",
     # A region's ICE servers.
     reasons.RELAYS_WELL: NOTHING,

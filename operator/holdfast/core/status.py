@@ -12,6 +12,7 @@ from typing import Any
 from holdfast.core import readiness, reasons, remedies, writes
 from holdfast.core.fallback import Fallback
 from holdfast.core.plans import Plan, View
+from holdfast.core.providers import Order
 from holdfast.core.readiness import Loss
 from holdfast.core.values import Reason, Tier, Zone
 
@@ -21,6 +22,7 @@ ACTION_HELD = "ActionHeld"
 QUORUM_HELD = "QuorumHeld"
 READY_FOR_LOSS = "ReadyForLoss"
 LEVERS_AS_KEPT = "LeversAsKept"
+ATTEMPTS_WELL = "AttemptsWell"
 ROUTE_IN_SYNC = "RouteInSync"
 LEVER_REACHABLE = "LeverReachable"
 FALLBACK_READY = "FallbackReady"
@@ -89,6 +91,15 @@ def levers_reachable(zone: Zone, *, failing: Mapping[str, str]) -> Condition:
 def region(name: str, view: View, *, plan: Plan) -> tuple[Condition, ...]:
     """A region as one zone sees it: does it serve, is it up, is it routed so, and what was held back and why."""
     return (_serves(name, view), _reachable(name, view), _in_sync(name, view), _held(name, plan))
+
+
+def attempts_well(order: Order) -> Condition:
+    """Whether an agent's attempts are tried here as its spec has them; what is not, is told one by one."""
+    if not order.reasons:
+        as_wished = Reason(reasons.ATTEMPTS_AS_WISHED, "attempts are tried as the spec has them")
+        return Condition(ATTEMPTS_WELL, True, as_wished)
+    told = "; ".join(reason.message for reason in order.reasons)
+    return Condition(ATTEMPTS_WELL, False, Reason(order.reasons[0].code, told))
 
 
 def levers_as_kept(drift: Mapping[str, Sequence[str]]) -> Condition:

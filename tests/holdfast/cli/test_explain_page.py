@@ -20,7 +20,7 @@ STATES = {
     reasons.ROLLING_OUT, reasons.BUSY_POD_WOULD_GO, reasons.READY_FOR_LOSS, reasons.LOAD_UNKNOWN,
     reasons.OTHER_ATTEMPT, reasons.NO_OTHER_ATTEMPT, reasons.OTHER_RELAY, reasons.NO_OTHER_RELAY,
     reasons.OTHER_CARRIER, reasons.NO_OTHER_CARRIER, reasons.AS_KEPT,
-    reasons.BY_EDGE, reasons.EDGE_BYPASSED, reasons.NO_EDGE,
+    reasons.BY_EDGE, reasons.EDGE_BYPASSED, reasons.NO_EDGE, reasons.ATTEMPTS_AS_WISHED,
 }  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from core_builders import DEGRADED, DOWN, UNKNOWN, cordoned, joined, origins, re
 
 from holdfast.core import failover, fallback, reasons, status
 from holdfast.core.plans import CarrierMove, Plan, Refusal, Turn, View
+from holdfast.core.providers import Order
 from holdfast.core.readiness import Loss
 from holdfast.core.status import Condition
 from holdfast.core.values import OriginState, Reason, RegionMemory, Tier
@@ -253,4 +254,13 @@ def test_what_others_changed_at_levers_is_told_lever_by_lever():
     drift = {"numbers": ("+4930123",), "edge": ("country_pools.DE lacks ams", "steering_policy is geo")}
     assert said_of(status.levers_as_kept(drift)) == (
         False, reasons.DRIFT, "edge: country_pools.DE lacks ams, steering_policy is geo; numbers: +4930123"
+    )
+
+
+def test_an_agents_attempts_are_well_or_the_reasons_are_told_one_by_one():
+    assert told(status.attempts_well(Order(("openai", "azure")))) == (True, reasons.ATTEMPTS_AS_WISHED)
+    ill = Reason(reasons.ATTEMPT_ILL, "openai is ill in fra and tried last")
+    barred = Reason(reasons.HOST_NOT_GRANTED, "the policy does not grant x.example.com, the host of x")
+    assert said_of(status.attempts_well(Order(("azure", "openai"), (ill, barred)))) == (
+        False, reasons.ATTEMPT_ILL, f"{ill.message}; {barred.message}"
     )
