@@ -31,6 +31,8 @@ class ZoneCredentials:
     carrier_secret: str = field(default_factory=_key, repr=False)
     edge_token: str = field(default_factory=_key, repr=False)
     provider_key: str = field(default_factory=_key, repr=False)
+    telnyx_key: str = field(default_factory=_key, repr=False)
+    relay_secret: str = field(default_factory=_key, repr=False)
 
     def for_operator(self) -> list[Manifest]:
         return [
@@ -41,10 +43,16 @@ class ZoneCredentials:
                 {"authToken": self.carrier_token, "apiKey": self.carrier_key, "apiSecret": self.carrier_secret},
             ),
             secret(f"cloudflare-{self.zone}", SYSTEM, {"token": self.edge_token}),
+            secret(f"telnyx-{self.zone}", SYSTEM, {"apiKey": self.telnyx_key}),
+            secret("turn", SYSTEM, {"secret": self.relay_secret}),
         ]
 
-    def for_tenant(self) -> list[Manifest]:
-        return [secret("openai", self.tenant, {"api-key": self.provider_key})]
+    def for_tenant(self, region: str) -> list[Manifest]:
+        """A key for each region, as a careful tenant has them: one can be taken back without the others."""
+        return [secret("openai", self.tenant, {"api-key": self.provider_key_of(region)})]
+
+    def provider_key_of(self, region: str) -> str:
+        return f"{self.provider_key}-{region}"
 
 
 SYSTEM = "holdfast-system"

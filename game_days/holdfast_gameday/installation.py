@@ -79,7 +79,7 @@ class Installation:
                     },
                     secret("holdfast-probe", SYSTEM, {"current": self.credentials.probe_key}),
                     *keys.for_operator(),
-                    *keys.for_tenant(),
+                    *keys.for_tenant(name),
                 ]
             )
         )
@@ -119,11 +119,13 @@ class Installation:
                 return
             await asyncio.sleep(0.3)
 
-    async def wish(self, zone: str, *, region: str, policy: Path | None = None) -> None:
+    async def wish(
+        self, zone: str, *, region: str, policy: Path | None = None, agent: Path | None = None
+    ) -> None:
         """Policy and agent of a zone, applied in one region; the zone's others fetch their copies."""
         cluster = self.regions[region]
         await cluster.kubectl("apply", "-f", str(policy or FLEET / f"policy-{zone}.yaml"))
-        await cluster.kubectl("apply", "-f", str(FLEET / f"agent-{AGENT[zone]}.yaml"))
+        await cluster.kubectl("apply", "-f", str(agent or FLEET / f"agent-{AGENT[zone]}.yaml"))
 
     async def agents_ready(self, *, deadline_s: float = 120) -> None:
         async with asyncio.timeout(deadline_s), asyncio.TaskGroup() as tasks:
@@ -197,6 +199,7 @@ def values(name: str, pools: Mapping[str, str], layout: Layout = TWO_AND_WITNESS
                     "host": region.host,
                     "failureDomains": {"cloud": region.cloud},
                     "origins": {LEVER[layout.zone_of[region.name]]: pools[region.name]},
+                    "turn": [_relay(name, layout.jurisdiction(region.name)) for name in layout.relays],
                 }
                 for region in names.REGIONS.values()
             ],
@@ -223,4 +226,15 @@ def values(name: str, pools: Mapping[str, str], layout: Layout = TWO_AND_WITNESS
         "extraCA": paths.ca().read_text(),
         "canary": {"replicas": 2},
         "networkPolicy": {"clusterRanges": [names.REGIONS[name].pod_range, names.SERVICE_RANGE]},
+    }
+
+
+def _relay(name: str, jurisdiction: str) -> dict[str, Any]:
+    """Everything of the lab has a private address, so that the usual networks must not be forbidden here."""
+    return {
+        "name": name,
+        "urls": {"udp": f"turn:{name}.example.com:3478", "tcp": f"turn:{name}.example.com:3478?transport=tcp"},
+        "jurisdiction": jurisdiction,
+        "coturnSecret": {"secret": "turn"},
+        "forbiddenPeers": {"networks": ["169.254.0.0/16"]},
     }

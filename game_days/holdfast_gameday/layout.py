@@ -12,12 +12,14 @@ from holdfast_gameday.lab import names
 class Layout:
     """`zone_of`: the zone whose calls a region carries. `votes`: the zones in which each cluster has a vote.
 
-    `jurisdictions`: where regions lie, if not where the lab's table has them.
+    `jurisdictions`: where regions lie, if not where the lab's table has them. `relays`: the TURN servers that callers
+    of every region may be offered.
     """
 
     zone_of: Mapping[str, str]
     votes: Mapping[str, tuple[str, ...]]
     jurisdictions: Mapping[str, str] = field(default_factory=dict)
+    relays: tuple[str, ...] = ()
 
     @property
     def zones(self) -> tuple[str, ...]:
@@ -38,4 +40,5 @@ THREE = Layout(
     zone_of={"fra": "eu", "ams": "eu", "iad": "eu"},
     votes={"fra": ("eu",), "ams": ("eu",), "iad": ("eu",)},
     jurisdictions={"iad": "eu"},
+    relays=("turn-1", "turn-2"),
 )

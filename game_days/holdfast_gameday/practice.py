@@ -14,7 +14,7 @@ from typing import Protocol
 
 import httpx
 
-from holdfast_gameday.credentials import FleetCredentials
+from holdfast_gameday.credentials import FleetCredentials, ZoneCredentials
 from holdfast_gameday.installation import AGENT, TENANT
 from holdfast_gameday.lab import certs, names
 from holdfast_gameday.layout import TWO_AND_WITNESS, Layout
@@ -25,6 +25,8 @@ from holdfast_gameday.world.cloudflare_state import CloudflareState
 from holdfast_gameday.world.connections import ConnectionLog, sniffing
 from holdfast_gameday.world.edge import Edge
 from holdfast_gameday.world.openai_realtime import OpenAIRealtime
+from holdfast_gameday.world.telnyx import TelnyxApi
+from holdfast_gameday.world.telnyx_state import TelnyxState
 from holdfast_gameday.world.tools_webhook import ToolsWebhook
 from holdfast_gameday.world.twilio import TwilioSettings, TwilioSim
 
@@ -48,6 +50,7 @@ class PracticeRange:
     cloudflare: CloudflareApi
     edge: Edge
     speech: dict[str, OpenAIRealtime]  # by zone
+    second: OpenAIRealtime  # another provider that agents of eu may name
     tools: ToolsWebhook
     connections: ConnectionLog
     pools: dict[str, str]  # region → id of its pool
@@ -103,12 +106,7 @@ async def practising(
     """The calling thread lives in the lab's network already."""
     log = ConnectionLog(log_file, names=names.HOSTS)
     trust = tls.client_context(certs.authority())
-    twilio = TwilioSim(TwilioSettings(names=names.HOSTS, trust=trust, source=names.HOSTS["api.twilio.com"]), log=log)
-    for keys in (credentials.eu, credentials.us):
-        account = twilio.state.add_account(
-            keys.account_sid, auth_token=keys.carrier_token, api_keys={keys.carrier_key: keys.carrier_secret}
-        )
-        twilio.state.add_number(account, NUMBERS[keys.zone])
+    twilio = _twilio(credentials, trust, log)
     tokens = {
         keys.edge_token: Token(id=f"edge-{keys.zone}", user=f"edge-{keys.zone}")
         for keys in (credentials.eu, credentials.us)
@@ -116,14 +114,11 @@ async def practising(
     cloudflare = CloudflareApi(state, tokens=tokens, connection_log=log)
     edge = Edge(state, origin_tls=trust, source=names.EDGE, connection_log=log)
     speech = {
-        keys.zone: OpenAIRealtime(
-            keys={keys.provider_key: keys.tenant},
-            first_session=1 if keys.zone == "eu" else 100_001,
-            connection_log=log,
-            name=f"{keys.zone}.api.openai.com",
-        )
+        keys.zone: _speech(keys, log, name=f"{keys.zone}.api.openai.com", first=1 if keys.zone == "eu" else 100_001)
         for keys in (credentials.eu, credentials.us)
     }
+    second = _speech(credentials.eu, log, name="eu2.api.openai.com", first=200_001)
+    telnyx = TelnyxApi(TelnyxState(), keys=frozenset({credentials.eu.telnyx_key}), connection_log=log)
     tools = ToolsWebhook(connection_log=log)
     servers: dict[str, _Server] = {
         "api.twilio.com": twilio,
@@ -131,6 +126,8 @@ async def practising(
         "eu.voice.example.com": edge,
         "eu.api.openai.com": speech["eu"],
         "us.api.openai.com": speech["us"],
+        "eu2.api.openai.com": second,
+        "api.telnyx.com": telnyx,
         "tools.example.com": tools,
     }
     async with contextlib.AsyncExitStack() as stack:
@@ -146,7 +143,25 @@ async def practising(
             cloudflare=cloudflare,
             edge=edge,
             speech=speech,
+            second=second,
             tools=tools,
             connections=log,
             pools=pools,
         )
+
+
+def _twilio(credentials: FleetCredentials, trust: ssl.SSLContext, log: ConnectionLog) -> TwilioSim:
+    """Each zone's account with its number."""
+    twilio = TwilioSim(TwilioSettings(names=names.HOSTS, trust=trust, source=names.HOSTS["api.twilio.com"]), log=log)
+    for keys in (credentials.eu, credentials.us):
+        account = twilio.state.add_account(
+            keys.account_sid, auth_token=keys.carrier_token, api_keys={keys.carrier_key: keys.carrier_secret}
+        )
+        twilio.state.add_number(account, NUMBERS[keys.zone])
+    return twilio
+
+
+def _speech(keys: ZoneCredentials, log: ConnectionLog, *, name: str, first: int) -> OpenAIRealtime:
+    """A provider that knows the zone's tenant by a key for each region. `first`: the number of its first session."""
+    taken = {keys.provider_key_of(region): f"{keys.tenant}-{region}" for region in names.REGIONS}
+    return OpenAIRealtime(keys=taken, first_session=first, connection_log=log, name=name)

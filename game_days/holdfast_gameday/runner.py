@@ -53,11 +53,12 @@ class Stage:
 
 @contextlib.asynccontextmanager
 async def staged(
-    lab: Lab, *, keep_lab: bool = False, layout: Layout = TWO_AND_WITNESS, policies: Mapping[str, Path] | None = None
+    lab: Lab, *, keep_lab: bool = False, layout: Layout = TWO_AND_WITNESS, policies: Mapping[str, Path] | None = None,
+    agents: Mapping[str, Path] | None = None,
 ) -> AsyncIterator[Stage]:
     """The lab up, Holdfast installed in every region, every zone's agent ready and reachable by its number.
 
-    `policies`: the policy of a zone, if not the one of the demonstration.
+    `policies` and `agents`: those of a zone, if not the ones of the demonstration.
 
     The calling thread is in the lab's network meanwhile. Leaving it takes the lab down, however it is left, unless it
     is to be kept.
@@ -72,7 +73,7 @@ async def staged(
         log.unlink(missing_ok=True)
         with network.entered(names.WAN):
             async with practice.practising(credentials, state, pools, log_file=log) as world:
-                await _install(installation, world, lab.phases, policies or {})
+                await _install(installation, world, lab.phases, policies or {}, agents or {})
                 yield Stage(installation=installation, range=world, lab=lab, phases=lab.phases)
     finally:
         if not keep_lab:
@@ -81,7 +82,11 @@ async def staged(
 
 
 async def _install(
-    installation: Installation, world: practice.PracticeRange, phases: Phases, policies: Mapping[str, Path]
+    installation: Installation,
+    world: practice.PracticeRange,
+    phases: Phases,
+    policies: Mapping[str, Path],
+    agents: Mapping[str, Path],
 ) -> None:
     with phases.phase("helm install in three regions"):
         await installation.install()
@@ -91,7 +96,7 @@ async def _install(
         # Applied in the region that shall lead: the others fetch their copies, and find the vote taken.
         for zone in installation.layout.zones:
             first = installation.layout.members(zone)[0]
-            await installation.wish(zone, region=first, policy=policies.get(zone))
+            await installation.wish(zone, region=first, policy=policies.get(zone), agent=agents.get(zone))
         await installation.agents_ready()
     with phases.phase("numbers routed to the agents"):
         async with asyncio.timeout(30):

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from holdfast_gameday import installation, runner
+from holdfast_gameday.bench_failover.turn_servers import TurnServers, turn_servers
 from holdfast_gameday.cluster import condition
 from holdfast_gameday.lab import names
 from holdfast_gameday.lab.commands import LabError
@@ -27,6 +28,7 @@ ZONE = "eu"
 AGENT = "clinic/front-desk"
 LAYOUTS = {"three": THREE, "witness": TWO_AND_WITNESS}
 POLICIES: dict[str, Path] = {name: installation.FLEET / "bench" / f"policy-{name}.yaml" for name in LAYOUTS}
+BENCH_AGENT = installation.FLEET / "bench" / "agent-front-desk.yaml"
 ONE_WAY_MS = 50
 CALM_WITHIN_S = 90.0
 WITHOUT_DWELL_FOR = dt.timedelta(hours=3)
@@ -38,6 +40,7 @@ class Ground:
 
     stage: Stage
     layout: Layout
+    relays: TurnServers
 
     @property
     def members(self) -> tuple[str, ...]:
@@ -112,8 +115,11 @@ async def standing(layout: str) -> AsyncIterator[Ground]:
     """The fleet of this name, calm, its links slow."""
     chosen = LAYOUTS[layout]
     lab = await Lab.choose()
-    async with runner.staged(lab, layout=chosen, policies={ZONE: POLICIES[layout]}) as stage:
-        ground = Ground(stage, chosen)
+    async with (
+        runner.staged(lab, layout=chosen, policies={ZONE: POLICIES[layout]}, agents={ZONE: BENCH_AGENT}) as stage,
+        turn_servers(stage.installation.credentials.eu.relay_secret, chosen.relays) as relays,
+    ):
+        ground = Ground(stage, chosen, relays)
         with stage.phases.phase("slow links, no dwell, calm"):
             await lab.slow_links(ONE_WAY_MS)
             await ground.without_dwell()

@@ -11,12 +11,13 @@ import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import assert_never
 
+from holdfast_gameday.bench_failover import outside
 from holdfast_gameday.bench_failover.ground import ZONE, Ground, host
 from holdfast_gameday.bench_failover.kinds import Trial, Victim
 from holdfast_gameday.bench_failover.records import Record
 from holdfast_gameday.lab import names, network
-from holdfast_gameday.lab.commands import LabError
 from holdfast_gameday.measure import CordonTimes, FaultTime, cordon_times
 from holdfast_gameday.practice import NUMBERS
 from holdfast_gameday.world.arrivals import Arrival, Arrivals
@@ -73,7 +74,7 @@ async def _victim(trial: Trial, ground: Ground, dice: random.Random) -> str:
     if trial.kind.victim is Victim.LEADER:
         return leader
     others = [name for name in ground.members if name != leader]
-    return dice.choice(ground.members if trial.kind.victim is Victim.SILENT else others)
+    return dice.choice(others if trial.kind.victim is Victim.REGION else ground.members)
 
 
 async def _held(ground: Ground, victim: str, count: int) -> list[Call]:
@@ -108,11 +109,17 @@ async def _break_and_watch(trial: Trial, ground: Ground, seen: Seen) -> None:
             await ground.lab.blackhole(seen.victim)
             await _await_cordon(ground, seen)
             await _await_resumed(seen)
+        case Victim.PROVIDER:
+            seen.times = await outside.provider(ground, seen.victim, seen.fault)
+        case Victim.RELAY:
+            seen.times = await outside.relay(ground, seen.fault)
+        case Victim.CARRIER:
+            seen.times = await outside.carrier(ground, seen.fault)
         case Victim.UPLINK:
             await _cut_operators(ground, seen.victim)
             await asyncio.sleep(UPLINK_LOST_FOR_S)
-        case other:
-            raise LabError(f"this bench cannot break {other.value} yet")
+        case _ as never:
+            assert_never(never)
 
 
 async def _await_cordon(ground: Ground, seen: Seen) -> None:
@@ -162,10 +169,17 @@ async def _uplink_rules(ground: Ground, region: str) -> list[str]:
 
 
 async def _mend(trial: Trial, ground: Ground, victim: str) -> None:
-    if trial.kind.victim is Victim.UPLINK:
-        await network.apply(names.REGIONS[victim].netns, network.undo(await _uplink_rules(ground, victim)))
-    else:
-        await ground.lab.heal(victim)
+    match trial.kind.victim:
+        case Victim.UPLINK:
+            await network.apply(names.REGIONS[victim].netns, network.undo(await _uplink_rules(ground, victim)))
+        case Victim.PROVIDER:
+            await outside.mend_provider(ground)
+        case Victim.RELAY:
+            await outside.mend_relay(ground)
+        case Victim.CARRIER:
+            await outside.mend_carrier(ground)
+        case _:
+            await ground.lab.heal(victim)
     await ground.calm()
 
 

@@ -61,6 +61,10 @@ WORLD: Final[dict[str, str]] = {
     "eu.api.openai.com": "172.30.0.104",
     "us.api.openai.com": "172.30.0.105",
     "tools.example.com": "172.30.0.106",
+    "eu2.api.openai.com": "172.30.0.107",
+    "turn-1.example.com": "172.30.0.108",
+    "turn-2.example.com": "172.30.0.109",
+    "api.telnyx.com": "172.30.0.110",
 }
 
 HOSTS: Final[dict[str, str]] = WORLD | {region.host: region.ip for region in REGIONS.values()}

@@ -104,6 +104,8 @@ class OpenAIRealtime:
         record_events: bool = False,
     ) -> None:
         self.counts = Counts()
+        self.refusals: list[tuple[float, str]] = []
+        """When, and whose key, on demand; on the clock that the callers measure with."""
         self.events: list[Event] = []  # every server event, when asked for: tests check them
         self._record_events = record_events
         self._keys = dict(keys)
@@ -164,6 +166,7 @@ class OpenAIRealtime:
             return self._refused(401, "invalid_request_error", "invalid_api_key", "Incorrect API key provided.")
         for armed in self._faults:
             if armed.fault.kind == "refuse" and armed.hits(name):
+                self.refusals.append((time.monotonic(), name))
                 return self._refused(
                     armed.fault.status, armed.fault.error_type, armed.fault.error_code, "Refused on demand.",
                     retry_after_s=armed.fault.retry_after_s,
