@@ -6,6 +6,7 @@ It knows addresses, not clusters.
 
 # ruff: noqa: ASYNC240 - the lab's own small files, on a local disk
 import ctypes
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -125,6 +126,18 @@ async def speed_up(region: names.RegionNames) -> None:
 
 def _untracked(peer: str) -> str:
     return f"-o {UPLINK} -d {peer} -j NOTRACK"
+
+
+async def drop_pod_links(region: names.RegionNames) -> None:
+    """As after a reboot: no pod of the last life is on the region's bridge any more.
+
+    Sockets that die unheard, as in a silent loss, keep their pod's namespace for minutes after its last process, and
+    with it an address that a new pod is given again.
+    """
+    shown = json.loads(await run(["ip", "-n", region.netns, "-j", "link", "show", "type", "veth"]) or "[]")
+    left = [str(link["ifname"]) for link in shown if link.get("ifname") not in (None, UPLINK)]
+    if left:
+        await _ip_batch(region.netns, [f"link del {name}" for name in left])
 
 
 def silence_rules() -> list[str]:

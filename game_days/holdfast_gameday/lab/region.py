@@ -109,6 +109,7 @@ async def start(region: RegionNames) -> None:
     await asyncio.to_thread(cgroups.remove, region.name, leaf=cgroups.PODS)
     cgroups.create(region.name)
     await network.flush_cluster_rules(region)
+    await network.drop_pod_links(region)
     with (folder / "log" / "init.log").open("ab") as output:
         launcher = await asyncio.create_subprocess_exec(
             "setsid", "--fork", *network.inside(region.netns), "unshare", "--mount", "--pid", "--fork", "--kill-child",
