@@ -87,3 +87,9 @@ def test_the_same_cluster_renders_the_same_text() -> None:
     routes = entry_config.routes([ingress(("/b", "Exact", 80), ("/a", "Exact", 80))], "holdfast-lab")
     backends = {route.backend: ["10.0.0.2:8080"] for route in routes}
     assert entry_config.render(routes, backends, LISTEN) == entry_config.render(list(routes), dict(backends), LISTEN)
+
+
+def test_an_entry_that_falters_fails_the_share_it_was_told_and_a_sound_one_none() -> None:
+    unsteady = Listen(bind="172.30.0.11:443", certificate="/etc/entry.pem", socket="/run/entry.sock", faltering=1.5)
+    assert "http-request return status 503 if { rand(100000) lt 1500 }" in entry_config.render([], {}, unsteady)
+    assert "rand(" not in entry_config.render([], {}, LISTEN)

@@ -1,6 +1,9 @@
 """Claims about what runs in a region, and about the table of names."""
 
 import json
+import os
+import subprocess
+import sys
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
@@ -54,3 +57,16 @@ def test_kubelet_and_network_settings_are_valid_json() -> None:
 def test_the_zone_names_every_host() -> None:
     zone = dns.zone(names.HOSTS)
     assert all(f"{name}. IN A {address}\n" in zone for name, address in names.HOSTS.items())
+
+
+def test_labs_of_different_words_share_no_network_control_group_or_folder() -> None:
+    def told(word: str) -> set[str]:
+        asked = (
+            "from holdfast_gameday.lab import cgroups, names, paths;"
+            "print(names.WAN, names.REGIONS['fra'].netns, cgroups.ROOT, paths.state())"
+        )
+        environment = {**os.environ, "HOLDFAST_LAB": word}
+        return set(subprocess.check_output([sys.executable, "-c", asked], env=environment, text=True).split())
+
+    assert told("").isdisjoint(told("b"))
+    assert len(told("b")) == 4

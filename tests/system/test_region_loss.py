@@ -76,6 +76,23 @@ async def test_the_wishes_read_well(stage):
     assert max(len(line) for line in text.splitlines()) <= 160
 
 
+async def test_doctor_finds_nothing_failed_in_a_sound_fleet(stage):
+    """Real API servers, real rights, real clocks: whatever it says here it would say to every owner."""
+    told = json.loads(await _holdfast(stage, "doctor", "-o", "json"))
+
+    assert [claim["code"] for claim in told["claims"] if claim["outcome"] == "failed"] == [], told
+    assert {"ok"} <= {claim["outcome"] for claim in told["claims"]}
+
+
+async def test_status_calls_and_latency_tell_of_every_region(stage):
+    standing, calls, latency = [await _holdfast(stage, word) for word in ("status", "calls", "latency")]
+
+    for told in (standing, calls, latency):
+        assert all(region in told for region in ("fra", "ams"))
+        assert "Could not read" not in told
+    assert "eu" in standing
+
+
 async def test_a_fleet_without_calls_writes_nothing(stage):
     """Wishes, statuses and children stand still while nothing changes; only the Leases move."""
     kinds = "va,fop,regions,deployments,services,ingresses,configmaps,secrets"
@@ -208,11 +225,19 @@ async def test_describe_tells_why_a_region_is_cordoned(stage):
 
 
 async def test_explain_answers_while_the_region_it_is_asked_about_is_down(stage):
-    told = await _explain(stage, "fra")
+    told = await _holdfast(stage, "explain", "fra")
 
     assert "RegionLost" in told
     assert "2 of 2 observers see fra down" in told
     assert "Could not read fra" in told
+
+
+async def test_status_tells_of_the_whole_fleet_while_a_region_is_silent(stage):
+    told = await _holdfast(stage, "status")
+
+    assert "DEGRADED" in told
+    assert "Could not read fra" in told
+    assert "RegionLost" in told
     await _back(stage, "fra")
 
 
@@ -245,12 +270,12 @@ async def test_a_deleted_agent_leaves_nothing_behind_in_any_region(stage):
     await until(lambda: not account.applications, within_s=30, what="the carrier has no application of the agent")
 
 
-async def _explain(stage: Stage, *words: str) -> str:
+async def _holdfast(stage: Stage, *words: str) -> str:
     """What the plugin prints to somebody whose present cluster is ams."""
     access = stage.installation.regions["ams"]
     plugin = await asyncio.create_subprocess_exec(
         Path(sys.executable).with_name("kubectl-holdfast"),
-        f"--kubeconfig={access.kubeconfig}", "--context=ams", "explain", *words,
+        f"--kubeconfig={access.kubeconfig}", "--context=ams", *words,
         env={**os.environ, "PATH": f"{paths.binaries()}:{os.environ['PATH']}"},
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )

@@ -111,7 +111,7 @@ class Ground:
 
 
 @asynccontextmanager
-async def standing(layout: str) -> AsyncIterator[Ground]:
+async def standing(layout: str, *, links_ms: int = ONE_WAY_MS) -> AsyncIterator[Ground]:
     """The fleet of this name, calm, its links slow."""
     chosen = LAYOUTS[layout]
     lab = await Lab.choose()
@@ -121,7 +121,7 @@ async def standing(layout: str) -> AsyncIterator[Ground]:
     ):
         ground = Ground(stage, chosen, relays)
         with stage.phases.phase("slow links, no dwell, calm"):
-            await lab.slow_links(ONE_WAY_MS)
+            await lab.slow_links(links_ms)
             await ground.without_dwell()
             await ground.calm()
         yield ground

@@ -25,6 +25,7 @@ PATIENCE_S = 20.0
 QUIET_S = 6.0
 """So long nobody may have tried a provider before it counts as left; a trial of ours comes after a minute."""
 RELAY = "turn-1"
+DECIDED = frozenset({"decided", "overridden"})
 
 
 async def provider(ground: Ground, region: str, fault: FaultTime) -> CordonTimes:
@@ -53,7 +54,7 @@ async def relay(ground: Ground, fault: FaultTime) -> CordonTimes:
         async with asyncio.timeout(PATIENCE_S):
             while len(found) < len(ground.members):
                 for region in ground.members:
-                    turned = _relay_down_since(await _beat(ground, region))
+                    turned = _relay_down_since(await beat(ground, region))
                     if turned is not None and turned >= fault.unix - 0.5:
                         found.setdefault(region, turned - fault.unix)
                 await asyncio.sleep(0.2)
@@ -69,7 +70,7 @@ async def carrier(ground: Ground, fault: FaultTime) -> CordonTimes:
         async with asyncio.timeout(PATIENCE_S):
             while True:
                 for region in ground.members:
-                    at = _recorded(await _trail(ground, region), "CarrierIll", after=fault)
+                    at = _recorded(await trail(ground, region), "CarrierIll", after=fault)
                     if at is not None:
                         return CordonTimes(detected=at, decided=at, read_back=at)
                 await asyncio.sleep(0.3)
@@ -102,21 +103,22 @@ async def _until_well(ground: Ground, region: str, tier: str) -> None:
 
 
 async def _others(ground: Ground, region: str, tier: str) -> Mapping[str, Mapping[str, Any]]:
-    beat = await _beat(ground, region)
-    found: Mapping[str, Mapping[str, Any]] = beat.get("others", {}).get(tier, {})
+    told = await beat(ground, region)
+    found: Mapping[str, Mapping[str, Any]] = told.get("others", {}).get(tier, {})
     return found
 
 
-def _relay_down_since(beat: Mapping[str, Any]) -> float | None:
+def _relay_down_since(heard: Mapping[str, Any]) -> float | None:
     """When the last of its transports turned, in Unix seconds; None while one is not found down."""
-    told = beat.get("others", {}).get("relay", {})
+    told = heard.get("others", {}).get("relay", {})
     seen = [each for name, each in told.items() if name.startswith(f"{RELAY} ")]
     if not seen or any(each["verdict"] != "down" for each in seen):
         return None
-    return float(beat["at"]) - min(float(each["since"]) for each in seen)
+    return float(heard["at"]) - min(float(each["since"]) for each in seen)
 
 
-async def _beat(ground: Ground, region: str) -> Mapping[str, Any]:
+async def beat(ground: Ground, region: str) -> Mapping[str, Any]:
+    """What the region tells the others; empty while it cannot be read."""
     try:
         lease = await ground.stage.installation.regions[region].read("lease", "holdfast-region", "-n", SYSTEM)
     except LabError:
@@ -126,7 +128,8 @@ async def _beat(ground: Ground, region: str) -> Mapping[str, Any]:
     return parsed
 
 
-async def _trail(ground: Ground, region: str) -> list[Mapping[str, Any]]:
+async def trail(ground: Ground, region: str) -> list[Mapping[str, Any]]:
+    """The records of its decisions, the oldest first; none while they cannot be read."""
     try:
         kept = await ground.stage.installation.regions[region].read("configmap", "holdfast-decisions", "-n", SYSTEM)
     except LabError:
@@ -138,6 +141,6 @@ async def _trail(ground: Ground, region: str) -> list[Mapping[str, Any]]:
 def _recorded(trail: list[Mapping[str, Any]], code: str, *, after: FaultTime) -> float | None:
     for record in reversed(trail):
         at = after.of_cluster(str(record.get("at", "")))
-        if at is not None and at >= 0 and f'"{code}"' in json.dumps(record) and record.get("outcome") != "refused":
+        if at is not None and at >= 0 and f'"{code}"' in json.dumps(record) and record.get("outcome") in DECIDED:
             return at
     return None

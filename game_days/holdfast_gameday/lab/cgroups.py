@@ -9,7 +9,9 @@ import os
 import time
 from pathlib import Path
 
-ROOT = "holdfast-lab"
+from holdfast_gameday.lab import names
+
+ROOT = f"holdfast-lab{names.LAB}"
 MOUNT = Path("/sys/fs/cgroup")
 SYSTEM = "system"
 PODS = "k8s.io"

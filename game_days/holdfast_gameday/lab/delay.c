@@ -1,9 +1,10 @@
-/* Holds every packet that a region sends to another one for a fixed time, because this kernel may lack tc's netem.
+/* Holds the packets that a region sends, because this kernel may lack tc's netem: each for a fixed time and for up to
+ * another time more, by chance.
  *
- * usage: delay TUN UPLINK MILLISECONDS
+ * usage: delay TUN UPLINK MILLISECONDS JITTER_MILLISECONDS
  *
- * The region's routes to its peers lead into TUN; what is read there is sent on through UPLINK when it is due. Packets
- * keep their order. What does not fit into the queue is dropped, as on any link. Prints "ready" once it forwards.
+ * The region's routes lead into TUN; what is read there is sent on through UPLINK when it is due. Packets keep their
+ * order: what was drawn to be early waits for what went before it. What does not fit into the queue is dropped, as on any link. Prints "ready" once it forwards.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -45,11 +46,12 @@ static int fail(const char *what) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 4) {
-        fprintf(stderr, "usage: delay TUN UPLINK MILLISECONDS\n");
+    if (argc != 5) {
+        fprintf(stderr, "usage: delay TUN UPLINK MILLISECONDS JITTER_MILLISECONDS\n");
         return 2;
     }
-    const long long delay_us = atoll(argv[3]) * 1000;
+    const long long delay_us = atoll(argv[3]) * 1000, jitter_us = atoll(argv[4]) * 1000;
+    srandom((unsigned)now_us());
     const int tun = open("/dev/net/tun", O_RDWR | O_NONBLOCK);
     if (tun < 0) return fail("/dev/net/tun");
     struct ifreq wanted = {.ifr_flags = IFF_TUN | IFF_NO_PI};
@@ -62,6 +64,7 @@ int main(int argc, char **argv) {
     printf("ready\n");
     fflush(stdout);
     unsigned head = 0, tail = 0;
+    long long last_us = 0;
     for (;;) {
         while (head != tail && queue[head % SLOTS].due_us <= now_us()) {
             struct packet *first = &queue[head++ % SLOTS];
@@ -83,7 +86,8 @@ int main(int argc, char **argv) {
             next->length = read(tun, next->bytes, LONGEST);
             if (next->length < 0) break;
             if (next->length < (ssize_t)sizeof(struct iphdr) || next->bytes[0] >> 4 != 4) continue;
-            next->due_us = now_us() + delay_us;
+            const long long due_us = now_us() + delay_us + (jitter_us > 0 ? random() % jitter_us : 0);
+            next->due_us = last_us = due_us > last_us ? due_us : last_us;
             tail++;
         }
         if (tail - head >= SLOTS) {

@@ -1,7 +1,8 @@
-"""Slow links between the regions: every packet from one to another takes a fixed time on its way, both ways alike.
+"""Slow and unsteady links: every packet that a region sends takes a time on its way, fixed, by chance, or both.
 
-This kernel may lack tc's netem, so a small program of ours (`delay.c`) holds the packets. What regions and the world
-say to each other is not delayed. It knows addresses, not clusters; kill, silence and cuts work on top of it.
+This kernel may lack tc's netem, so a small program of ours (`delay.c`) holds the packets. What is fixed holds between
+regions, both ways alike; what is by chance also for what a region asks of the world, whose answers come as fast as
+ever. It knows addresses, not clusters; kill, silence and cuts work on top of it.
 """
 
 
@@ -16,21 +17,22 @@ SOURCE = paths.PACKAGE / "delay.c"
 READY_WITHIN_S = 5.0
 
 
-async def between_regions(one_way_ms: int) -> None:
-    """From now on a packet takes so long from region to region; 0 takes the delay away."""
+async def set_links(one_way_ms: int, jitter_ms: int = 0) -> None:
+    """From now on a packet takes so long, and up to the jitter longer; two zeros take the delay away."""
     await _end()
-    if one_way_ms <= 0:
+    if one_way_ms <= 0 and jitter_ms <= 0:
         return
     program = paths.state() / "delay"
     await run(["gcc", "-O2", "-o", program, SOURCE])
     for region in names.REGIONS.values():
-        await _start(region, str(program), one_way_ms)
+        await _start(region, [str(program), network.SLOW, network.UPLINK, str(one_way_ms), str(jitter_ms)])
+        await network.slow_down(region, world=jitter_ms > 0)
 
 
-async def _start(region: RegionNames, program: str, one_way_ms: int) -> None:
+async def _start(region: RegionNames, program: list[str]) -> None:
     inside = network.inside(region.netns)
     process = await asyncio.create_subprocess_exec(
-        "setsid", "--fork", *inside, program, network.SLOW, network.UPLINK, str(one_way_ms),
+        "setsid", "--fork", *inside, *program,
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     assert process.stdout is not None
@@ -42,7 +44,6 @@ async def _start(region: RegionNames, program: str, one_way_ms: int) -> None:
         raise LabError(f"the delay of region {region.name} did not start within {READY_WITHIN_S:.0f} s") from e
     if said.strip() != b"ready":
         raise LabError(f"the delay of region {region.name} did not start; it needs /dev/net/tun")
-    await network.slow_down(region)
 
 
 async def _end() -> None:

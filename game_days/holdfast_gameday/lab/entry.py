@@ -29,6 +29,8 @@ KINDS = {
 SETTLE_S = 0.05  # a rollout changes several objects at once
 PAUSE_S = 0.3  # between two reloads, so that HAProxy has finished the last one
 RETRY_S = 0.3
+FALTER = "falter-percent"
+"""A file in the entry's folder; what share of requests it is to fail. None without it."""
 WATCH_S = 300
 
 
@@ -101,6 +103,16 @@ async def _listening(socket: Path) -> None:
             await asyncio.sleep(0.02)
 
 
+async def heed(order: Path, cluster: Cluster, listen: entry_config.Listen) -> None:
+    """Whoever runs the lab may have the entry falter; what is to be is in a file, and read again and again."""
+    while True:
+        wanted = float(order.read_text()) if order.exists() else 0.0
+        if wanted != listen.faltering:
+            listen.faltering = wanted
+            cluster.changed.set()
+        await asyncio.sleep(PAUSE_S)
+
+
 async def keep_in_step(
     cluster: Cluster, listen: entry_config.Listen, config: Path, master: asyncio.subprocess.Process
 ) -> None:
@@ -140,6 +152,7 @@ async def serve(home: Path, bind: str) -> None:
         for kind in KINDS:
             tasks.create_task(follow(session, kind, cluster))
         tasks.create_task(keep_in_step(cluster, listen, config, master))
+        tasks.create_task(heed(etc / FALTER, cluster, listen))
         tasks.create_task(_end_with(master))
 
 

@@ -28,13 +28,15 @@ class Route:
         return f"{self.namespace}_{self.service}_{mark}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Listen:
-    """Where the entry listens and where it leaves its files."""
+    """Where the entry listens, where it leaves its files, and how unreliable it is to be."""
 
     bind: str
     certificate: str
     socket: str
+    faltering: float = 0.0
+    """This percentage of all requests is answered 503, by chance."""
 
 
 def routes(ingresses: Iterable[Json], ingress_class: str) -> list[Route]:
@@ -90,6 +92,8 @@ def render(wanted: Iterable[Route], backends: Mapping[str, list[str]], listen: L
     """The whole configuration. A backend without servers answers 503 at once; an unknown path answers 404."""
     wanted = list(wanted)
     lines = [HEAD.format(bind=listen.bind, certificate=listen.certificate, socket=listen.socket, log_format=LOG_FORMAT)]
+    if listen.faltering:
+        lines.append(f"    http-request return status 503 if {{ rand(100000) lt {round(listen.faltering * 1000)} }}")
     lines += [f"    use_backend {route.backend} if {_condition(route)}" for route in wanted]
     lines += ["    default_backend nothing", "", "backend nothing",
               '    http-request return status 404 content-type text/plain string "no such path\\n"']

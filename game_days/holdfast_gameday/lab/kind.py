@@ -92,13 +92,17 @@ class KindBackend:
         for here, there in network.ends(a, b):
             await self._rules(here.name, network.undo(network.cut_rules(there)), check=False)
 
-    async def slow_links(self, one_way_ms: int) -> None:
-        if one_way_ms:
+    async def slow_links(self, one_way_ms: int, jitter_ms: int = 0) -> None:
+        if one_way_ms or jitter_ms:
             raise LabError("slow links need the local backend (LAB_BACKEND=local)")
 
     async def lose(self, percent: float) -> None:
         if percent:
             raise LabError("lost packets need the local backend (LAB_BACKEND=local)")
+
+    async def falter(self, percent: float) -> None:
+        if percent:
+            raise LabError("entries that falter need the local backend (LAB_BACKEND=local)")
 
     async def _create(self, missing: list[RegionNames]) -> None:
         certs.authority()

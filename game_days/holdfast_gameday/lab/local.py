@@ -8,7 +8,7 @@ import asyncio
 import base64
 from pathlib import Path
 
-from holdfast_gameday.lab import access, certs, delay, images, names, network, paths, region, sweep, tools
+from holdfast_gameday.lab import access, certs, delay, entry, images, names, network, paths, region, sweep, tools
 from holdfast_gameday.lab.backend import Kind
 from holdfast_gameday.lab.commands import LabError, run
 from holdfast_gameday.lab.names import RegionNames
@@ -76,8 +76,14 @@ class LocalBackend:
             if await self._is_cut(here, there):
                 await network.apply(here.netns, network.undo(network.cut_rules(there)))
 
-    async def slow_links(self, one_way_ms: int) -> None:
-        await delay.between_regions(one_way_ms)
+    async def slow_links(self, one_way_ms: int, jitter_ms: int = 0) -> None:
+        await delay.set_links(one_way_ms, jitter_ms)
+
+    async def falter(self, percent: float) -> None:
+        for known in names.REGIONS.values():
+            order = paths.region(known.name) / "etc" / entry.FALTER
+            order.with_suffix(".new").write_text(f"{percent}\n")
+            order.with_suffix(".new").replace(order)
 
     async def lose(self, percent: float) -> None:
         for known in names.REGIONS.values():

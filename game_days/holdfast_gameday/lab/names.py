@@ -1,12 +1,15 @@
 """The names and addresses of the lab: one table, so that nobody writes an address twice.
 
-Pure data. It knows neither how an address is plugged in nor who listens on it.
+Data only. It knows neither how an address is plugged in nor who listens on it.
 """
 
+import os
 from dataclasses import dataclass
 from typing import Final
 
-WAN: Final = "hf-wan"  # the network namespace that stands for the public internet
+LAB: Final = os.environ.get("HOLDFAST_LAB", "")
+"""Empty, or a short word: labs of different words stand beside one another on one machine, each in its own networks."""
+WAN: Final = f"hf{LAB}-wan"  # the network namespace that stands for the public internet
 BRIDGE: Final = "hf0"
 GATEWAY: Final = "172.30.0.1"
 PREFIX: Final = 24
@@ -28,7 +31,7 @@ class RegionNames:
 
     @property
     def netns(self) -> str:
-        return f"hf-{self.name}"
+        return f"hf{LAB}-{self.name}"
 
     @property
     def host(self) -> str:

@@ -101,12 +101,13 @@ async def flush_cluster_rules(region: names.RegionNames) -> None:
     await run([*inside(region.netns), "conntrack", "-F"], check=False)
 
 
-async def slow_down(region: names.RegionNames) -> None:
-    """Routes to the peers lead into the slow link, which is there already.
+async def slow_down(region: names.RegionNames, *, world: bool) -> None:
+    """Routes to the peers, and to the world if that is meant, lead into the slow link, which is there already.
 
     What comes out of its other end leaves by the uplink and was tracked when it went in; answers come in by the uplink.
     """
     peers = [each.ip for each in names.REGIONS.values() if each is not region]
+    peers += names.WORLD_ADDRESSES if world else ()
     await _ip_batch(region.netns, [
         f"link set {SLOW} up", *(f"route replace {peer}/32 dev {SLOW} src {region.ip}" for peer in peers),
     ])
@@ -169,6 +170,12 @@ def loss_in(rules: list[str]) -> float:
     """The percentage in the rules in force; 0 without any."""
     found = [rule.split("--probability ")[1].split()[0] for rule in rules if "--comment loss" in rule]
     return float(found[0]) * 100 if found else 0.0
+
+
+async def dropped_by_loss(netns: str) -> int:
+    """How many packets the loss in force has taken so far."""
+    told = await run([*inside(netns), "iptables-save", "-c"])
+    return sum(int(rule[1:].partition(":")[0]) for rule in told.splitlines() if "--comment loss" in rule)
 
 
 def ends(a: str, b: str) -> list[tuple[names.RegionNames, str]]:

@@ -6,6 +6,8 @@ It creates no folder; who writes somewhere makes it.
 import os
 from pathlib import Path
 
+from holdfast_gameday.lab import names
+
 PACKAGE = Path(__file__).resolve().parent
 ROOT = PACKAGE.parents[2]
 
@@ -19,7 +21,7 @@ def binaries() -> Path:
 
 
 def state() -> Path:
-    return Path(os.environ.get("HOLDFAST_LAB_STATE") or ROOT / "build" / "lab")
+    return Path(os.environ.get("HOLDFAST_LAB_STATE") or ROOT / "build" / f"lab{names.LAB}")
 
 
 def region(name: str) -> Path:

@@ -15,6 +15,7 @@ from holdfast_gameday.lab.names import RegionNames
 
 HOME: Final = "/run/holdfast"
 ETC: Final = f"{HOME}/etc"
+AUDIT_LOG: Final = "audit.log"
 CONTAINERD_SOCKET: Final = "/run/containerd/containerd.sock"
 USERS: Final[dict[str, tuple[str, str]]] = {  # file name -> (user, group) of its token
     "admin": ("lab-admin", "system:masters"),
@@ -114,6 +115,19 @@ def cni_config(region: RegionNames) -> str:
     }, indent=1)
 
 
+def audit_policy() -> str:
+    """What pods write is recorded: who, what, which object. Leases are left out, for they are renewed all the time."""
+    return json.dumps({
+        "apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived"],
+        "rules": [
+            {"level": "None", "verbs": ["get", "list", "watch"]},
+            {"level": "None", "resources": [{"group": "coordination.k8s.io", "resources": ["leases"]}]},
+            {"level": "Metadata", "userGroups": ["system:serviceaccounts"]},
+            {"level": "None"},
+        ],
+    }, indent=1)
+
+
 def files(region: RegionNames, tokens: Mapping[str, str]) -> dict[str, str]:
     """Everything in the region's `etc` folder that is text of ours, by relative path."""
     local = {"server": "https://127.0.0.1:6443", "ca_file": f"{ETC}/ca.crt"}
@@ -125,6 +139,7 @@ def files(region: RegionNames, tokens: Mapping[str, str]) -> dict[str, str]:
     texts["kubelet.json"] = kubelet_config(region)
     texts["containerd.toml"] = containerd_config()
     texts["cni/10-holdfast.conflist"] = cni_config(region)
+    texts["audit.json"] = audit_policy()
     texts["resolv.conf"] = f"nameserver {region.ip}\n"
     texts["lab.zone"] = dns.zone(names.HOSTS)
     texts["Corefile"] = dns.corefile(ip=region.ip, kubeconfig=f"{ETC}/dns.kubeconfig", context="dns",
@@ -183,4 +198,5 @@ def _apiserver(region: RegionNames, program: str) -> tuple[str, ...]:
         f"--service-account-signing-key-file={ETC}/accounts.key", f"--service-cluster-ip-range={names.SERVICE_RANGE}",
         f"--kubelet-client-certificate={ETC}/kubelet-client.crt", f"--kubelet-client-key={ETC}/kubelet-client.key",
         "--kubelet-preferred-address-types=InternalIP", "--profiling=false", "--event-ttl=2h",
+        f"--audit-policy-file={ETC}/audit.json", f"--audit-log-path={HOME}/log/{AUDIT_LOG}",
     )

@@ -87,9 +87,16 @@ class Lab:
     async def heal_cut(self, a: str, b: str) -> None:
         await self.backend.heal_cut(a, b)
 
-    async def slow_links(self, one_way_ms: int) -> None:
-        """From now on every packet from region to region takes so long; 0: none does. The world stays near."""
-        await self.backend.slow_links(one_way_ms)
+    async def slow_links(self, one_way_ms: int, jitter_ms: int = 0) -> None:
+        """From now on every packet from region to region takes so long; 0: none does. The world stays near.
+
+        Up to `jitter_ms` more are drawn for each packet, of those to the world, too.
+        """
+        await self.backend.slow_links(one_way_ms, jitter_ms)
+
+    async def falter(self, percent: float) -> None:
+        """Every region's entry answers this share of all requests with 503, by chance; 0: none."""
+        await self.backend.falter(percent)
 
     async def lose(self, percent: float) -> None:
         """This share of all packets over every region's uplink is lost, by chance; 0: none is."""
@@ -109,7 +116,7 @@ class Lab:
 async def _alone(phases: Phases) -> AsyncIterator[None]:
     """One command at a time makes or removes; the next one waits. The kernel frees the lock of the dead."""
     paths.cache().mkdir(parents=True, exist_ok=True)
-    with (paths.cache() / "lab.lock").open("w") as lock:
+    with (paths.cache() / f"lab{names.LAB}.lock").open("w") as lock:
         said = False
         while True:
             try:
