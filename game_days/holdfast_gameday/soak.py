@@ -27,7 +27,8 @@ from holdfast_gameday.lab import names, network, paths, plan
 KEPT = paths.ROOT / "build" / "soak.json"
 LOST_PERCENT = 1.0
 FAILED_PERCENT = 1.0
-JITTER_MS = 200
+JITTER_MS = 100
+"""At most so much more each way: between regions up to 200 ms a round trip."""
 SETTLE_S = 90.0
 LOOK_EVERY_S = 10.0
 ACTED = frozenset({"decided", "overridden", "shed", "preferred"})

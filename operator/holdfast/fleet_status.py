@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,8 +21,9 @@ log = logging.getLogger(__name__)
 
 FIELD_MANAGER = "holdfast-fleet"
 LOOK_EVERY_S = 0.5
-COUNTERS_EVERY_S = 5.0
-COUNTERS = ("activeCalls", "callsByPod", "readyPods")
+UNHURRIED_EVERY_S = 5.0
+COUNTERS = frozenset({"activeCalls", "callsByPod", "readyPods"})
+WORDS = frozenset({"message", "detail"})
 MAX_EVENTS = 200
 
 Target = tuple[kube.Resource, str | None, str]
@@ -107,8 +108,7 @@ class StatusBoard:
         content = self._rendered(shown, wanted)
         if content == shown.written:
             return
-        same_but_counters = _without(content, COUNTERS) == _without(shown.written, COUNTERS)
-        if same_but_counters and self._clock() - shown.at < COUNTERS_EVERY_S:
+        if _gist(content) == _gist(shown.written) and self._clock() - shown.at < UNHURRIED_EVERY_S:
             return
         resource, namespace, name = target
         stored = await self._kube.apply_status(
@@ -157,5 +157,10 @@ def _steady(now: Sequence[Mapping[str, Any]], before: Sequence[Mapping[str, Any]
     return [{**each, "since": told.get((each["observer"], each["verdict"]), each["since"])} for each in now]
 
 
-def _without(content: Mapping[str, Any], names: Iterable[str]) -> Mapping[str, Any]:
-    return {key: value for key, value in content.items() if key not in names}
+def _gist(content: Any) -> Any:
+    """What must be shown at once. How many calls there are may wait, and so may other words for the same reason."""
+    if isinstance(content, Mapping):
+        return {key: _gist(value) for key, value in content.items() if key not in COUNTERS | WORDS}
+    if isinstance(content, list):
+        return [_gist(each) for each in content]
+    return content

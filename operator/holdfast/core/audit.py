@@ -160,7 +160,13 @@ def _last_words(trail: Trail) -> set[tuple[str, ...]]:
 
 
 def _told(entry: Entry, trail: Trail) -> bool:
-    """A refusal is told once between two acts in its zone, or one that flickers would push the acts out of the ring."""
+    """A refusal is told once between two acts in its zone, or one that flickers would push the acts out of the ring.
+
+    A zone always has a fallback while it can have one: the one told last stands until another is told, whoever led
+    meanwhile. An order of attempts also ends without a word, and is told again when it comes back.
+    """
+    if entry.outcome is Outcome.PREFERRED and entry.subject.kind is Kind.ZONE:
+        return _key(entry) in _last_words(trail)
     if entry.outcome in (*ACTS, Outcome.PREFERRED):
         return False
     for record in reversed(trail.records):

@@ -87,6 +87,18 @@ def test_a_preference_is_told_each_time_it_is_taken_up():
     assert audit.news(trail(ORDER), [ORDER], before=()) == (ORDER,)
 
 
+def test_a_fallback_is_not_told_again_by_a_leader_that_was_none_for_a_moment():
+    """Found by `make soak`: in bad weather a leader steps back now and then, and told of the same again."""
+    kept = Entry(
+        Subject(Kind.ZONE, "eu"), "eu", Outcome.PREFERRED, "keep ams as the carriers' own fallback",
+        Reason(reasons.SEPARATE_REGION, "the edge tries fra first"),
+    )  # fmt: skip
+    other = replace(kept, action="keep iad as the carriers' own fallback")
+
+    assert audit.news(trail(kept), [kept], before=()) == ()
+    assert audit.news(trail(kept, other), [kept], before=()) == (kept,)
+
+
 def test_after_a_start_the_last_word_of_the_record_is_taken_to_stand():
     """A restart decides nothing, so it must write nothing."""
     told = trail(SPEC_ORDER, ORDER, BACK, OUT)

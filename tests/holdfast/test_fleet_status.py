@@ -1,0 +1,92 @@
+"""What the fleet writes into statuses, and how soon: news at once, other words for the same now and then."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from fleet_apiserver import FakeApiServer
+
+from holdfast import kube, telemetry
+from holdfast.core import reasons
+from holdfast.core.status import Condition
+from holdfast.core.values import Reason
+from holdfast.fleet_status import StatusBoard, Wanted
+
+FRA = (kube.REGIONS, None, "fra")
+
+
+@dataclass
+class Stand:
+    """A cluster with one region, and what its status shall say."""
+
+    server: FakeApiServer = field(default_factory=lambda: FakeApiServer("fra"))
+    now: float = 100.0
+    verdict: str = "up"
+    detail: str = ""
+    seen_up: bool = True
+    message: str = "2 of 2 observers see fra up"
+    calls: int = 3
+
+    def __post_init__(self) -> None:
+        path = kube.REGIONS.path(None, "fra")
+        self.server.objects[path] = {"metadata": {"name": "fra", "uid": "u", "generation": 1}}
+        self.board = StatusBoard(
+            client=self.server.client(), wanted=self.wanted, record=self.record, clock=lambda: self.now,
+            wall=lambda: "2026-11-21T14:00:00Z", metrics=telemetry.Metrics(),
+        )  # fmt: skip
+
+    def wanted(self) -> dict[kube.Resource, Wanted]:
+        seen = {"observer": "ams", "verdict": self.verdict, "since": "2026-11-21T13:00:00Z", "detail": self.detail}
+        condition = Condition("Reachable", self.seen_up, Reason(reasons.READY, self.message))
+        return {FRA: Wanted("Region", {"activeCalls": self.calls, "observations": [seen]}, [condition])}
+
+    async def record(self, *_: object) -> None:
+        raise AssertionError("nothing is told here")
+
+    async def writes_after(self, seconds: float) -> int:
+        before = len(self.server.writes("status"))
+        self.now += seconds
+        await self.board.write()
+        return len(self.server.writes("status")) - before
+
+
+async def test_what_does_not_change_is_not_written():
+    stand = Stand()
+
+    assert await stand.writes_after(0.5) == 1
+    assert await stand.writes_after(60.0) == 0
+
+
+async def test_a_verdict_or_a_condition_that_turns_is_written_at_once():
+    stand = Stand()
+    await stand.board.write()
+
+    stand.verdict = "down"
+    assert await stand.writes_after(0.5) == 1
+    stand.seen_up = False
+    assert await stand.writes_after(0.5) == 1
+
+
+async def test_counts_and_other_words_for_the_same_are_written_at_most_every_five_seconds():
+    """Found by `make soak`: in bad weather each probe fails in words of its own, and each was written."""
+    stand = Stand(verdict="down", seen_up=False)
+    await stand.board.write()
+    written = 0
+    for half_second in range(40):
+        stand.detail = f"connect: no end within {1000 + half_second} ms"
+        stand.message = f"{half_second % 2} of 2 observers see fra up"
+        stand.calls = half_second
+        written += await stand.writes_after(0.5)
+
+    assert written == 4
+
+
+async def test_the_last_words_are_shown_in_the_end():
+    stand = Stand()
+    await stand.board.write()
+    stand.message = "1 of 2 observers sees fra up"
+    await stand.writes_after(0.5)
+    await stand.writes_after(5.0)
+
+    stored = stand.server.objects[kube.REGIONS.path(None, "fra")]
+    assert stored["status"]["conditions"][0]["message"] == "1 of 2 observers sees fra up"
