@@ -79,9 +79,13 @@ async def test_the_wishes_read_well(stage):
 async def test_doctor_finds_nothing_failed_in_a_sound_fleet(stage):
     """Real API servers, real rights, real clocks: whatever it says here it would say to every owner."""
     told = json.loads(await _holdfast(stage, "doctor", "-o", "json"))
+    outcomes = {claim["code"]: claim["outcome"] for claim in told["claims"]}
 
-    assert [claim["code"] for claim in told["claims"] if claim["outcome"] == "failed"] == [], told
-    assert {"ok"} <= {claim["outcome"] for claim in told["claims"]}
+    assert [code for code, outcome in outcomes.items() if outcome == "failed"] == [], told
+    # The fleet of the lab has one provider, and no name was to be asked from here.
+    assert {code: outcome for code, outcome in outcomes.items() if outcome != "ok"} == {
+        "NotReadyForLoss": "warning", "HostSilent": "skipped",
+    }  # fmt: skip
 
 
 async def test_status_calls_and_latency_tell_of_every_region(stage):
@@ -90,7 +94,8 @@ async def test_status_calls_and_latency_tell_of_every_region(stage):
     for told in (standing, calls, latency):
         assert all(region in told for region in ("fra", "ams"))
         assert "Could not read" not in told
-    assert "eu" in standing
+    assert "unseen" not in standing
+    assert "<unknown>" not in standing
 
 
 async def test_a_fleet_without_calls_writes_nothing(stage):

@@ -113,7 +113,8 @@ def _region(name: str, zones: Sequence[str], fleet: Fleet, *, now: str) -> Regio
     own_beat = own.beat if own is not None and own.beat.fresh else None
     said = own_beat.said if own_beat else None
     others = told if by.beat.fresh else {}
-    observers = {each for zone, _, policy in policies(serves_in, fleet) for each in members(policy) + witnesses(policy)}
+    voters = {each for zone, _, policy in policies(serves_in, fleet) for each in members(policy) + witnesses(policy)}
+    observers = voters - {name} or voters  # as the core counts them
     up = [each for each in told.get("observations") or () if each.get("verdict") == Verdict.UP.value]
     # Of several orders the one that runs longest counts.
     orders = sorted((order for _, order in ordered(name, fleet, now=now)), key=lambda order: at(str(order["until"])))
@@ -125,7 +126,8 @@ def _region(name: str, zones: Sequence[str], fleet: Fleet, *, now: str) -> Regio
         calls=said.active_calls if said else others.get("activeCalls"),
         room=said.room if said else None,
         pods=said.ready_pods if said else others.get("readyPods"),
-        seen_up=len(up) if by.beat.fresh else 0, observers=len(observers - {name}),
+        seen_up=len({str(each.get("observer")) for each in up} & observers) if by.beat.fresh else 0,
+        observers=len(observers),
         well={tier: sum(each.verdict is Verdict.UP for each in seen.values()) for tier, seen in tiers.items()},
         ill={
             tier: tuple(sorted(target for target, each in seen.items() if each.verdict is not Verdict.UP))

@@ -199,14 +199,15 @@ def policies_agree(picture: Picture) -> Iterator[Trouble]:
 # Zones, levers and agents, as the operators' own conditions tell them.
 
 
-def _policies_say(kind: str, bad: str, *, but: tuple[str, ...] = ()) -> Check:
+def _policies_say(kind: str, bad: str, *, but: tuple[str, ...] = (), warn: tuple[str, ...] = ()) -> Check:
     def check(picture: Picture) -> Iterator[Trouble]:
         for each in picture.telling:
             for name, policy in sorted(each.policies.items()):
                 said = condition(policy, kind)
                 reason = said.get("reason", "")
                 if said.get("status") == bad and reason not in but:
-                    yield Trouble(f"zone {name}: {reason}: {said.get('message', '')}")
+                    outcome = Outcome.WARNING if reason in warn else Outcome.FAILED
+                    yield Trouble(f"zone {name}: {reason}: {said.get('message', '')}", outcome)
 
     return check
 
@@ -310,6 +311,9 @@ def _unread(cluster: Cluster, what: str) -> Trouble:
     return skipped(f"{cluster.region}: {what} could not be read: {cluster.unread.get(what, 'no right to')}")
 
 
+# One provider, relay or carrier may be all that somebody wants. A fleet is sound with it, and could bear less.
+CHOSEN = (reasons.NO_OTHER_ATTEMPT, reasons.NO_OTHER_RELAY, reasons.NO_OTHER_CARRIER)
+
 CLAIMS: tuple[Claim, ...] = (
     Claim("ClusterUnread", "clusters", "every region's cluster can be read", clusters_read),
     Claim("CrdOutdated", "clusters", "the CRDs have every field that this plugin uses", crd_fields),
@@ -336,7 +340,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "NotReadyForLoss", "zones", "every zone can bear the loss of any one thing",
-        _policies_say("ReadyForLoss", "False", but=(reasons.ONE_REGION,)),
+        _policies_say("ReadyForLoss", "False", but=(reasons.ONE_REGION,), warn=CHOSEN),
     ),
     Claim("Paused", "zones", "nobody has paused anything", nobody_paused),
     Claim("LeverUnreachable", "levers", "every lever answers", _policies_say("LeverReachable", "False")),
@@ -344,7 +348,7 @@ CLAIMS: tuple[Claim, ...] = (
     Claim("RouteDiffers", "levers", "every lever is as it is wanted", routes_agree),
     Claim(
         "FallbackWrong", "agents", "the carriers' own fallback points at another region",
-        _agents_say("FallbackReady", failed=Outcome.FAILED, unknown=Outcome.WARNING),
+        _agents_say("FallbackReady", failed=Outcome.FAILED, unknown=Outcome.WARNING, but=(reasons.ONE_REGION,)),
     ),
     Claim("AgentRefused", "agents", "every agent is followed", _agents_say("Accepted", failed=Outcome.FAILED)),
     Claim(

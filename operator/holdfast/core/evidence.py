@@ -20,7 +20,7 @@ never keeps a streak from reaching DOWN. What follows cools down for each kind b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from holdfast.core.values import Observation, Probe, Tier, Verdict, Zone
@@ -178,12 +178,22 @@ class Tally:
 
 
 def tallies(observations: Iterable[Observation], zone: Zone) -> dict[str, Tally]:
-    """Every region of the zone, each judged by all voters but itself."""
+    """Every region of the zone, each judged by all voters but itself.
+
+    Where there is no other voter its own word counts, but only for it: nobody could take its calls.
+    """
     by_target: dict[str, list[Observation]] = {name: [] for name in zone.members}
     for seen in observations:
         if seen.tier is Tier.REGION and seen.target in by_target:
             by_target[seen.target].append(seen)
+    if len(zone.voters) == 1:
+        return {name: tally(name, well, [one.observer for one in well]) for name, well in _seen_up(by_target).items()}
     return {name: tally(name, said, zone.observers_of(name)) for name, said in by_target.items()}
+
+
+def _seen_up(said: Mapping[str, Sequence[Observation]]) -> dict[str, list[Observation]]:
+    return {name: [one for one in seen if one.observer == name and one.verdict is Verdict.UP]
+            for name, seen in said.items()}  # fmt: skip
 
 
 def tally(target: str, observations: Iterable[Observation], observers: Sequence[str]) -> Tally:

@@ -33,6 +33,9 @@ def choose(zone: Zone, *, regions: Mapping[str, Region], serving: Collection[str
     if not order:
         return None
     first, others = order[0], order[1:]
+    if len(zone.members) == 1:
+        message = f"the zone has one region: the fallback URL leads to {first}, as the edge does"
+        return Fallback(first, apart=False, reason=Reason(reasons.ONE_REGION, message))
     if not others:
         message = f"only {first} serves, so the fallback URL leads to the same region as the edge"
         return Fallback(first, apart=False, reason=Reason(reasons.NO_OTHER_REGION, message))

@@ -247,6 +247,21 @@ def test_a_zone_that_is_not_ready_for_the_loss_of_its_largest_region(whole):
     assert found(whole) == {"NotReadyForLoss": ("failed", f"zone eu: NotEnoughPods: {said}")}
 
 
+def test_a_zone_with_one_provider_is_sound_and_warned(whole):
+    """Found on real clusters: who wants one provider only would be told at every look that the fleet has failed."""
+    said = "without api.openai.com no other attempt is well for clinic/front-desk in fra"
+    turn(objects(whole, "failoverpolicies", "eu")[0], "ReadyForLoss", "False", "NoOtherAttempt", said)
+
+    assert found(whole) == {"NotReadyForLoss": ("warning", f"zone eu: NoOtherAttempt: {said}")}
+
+
+def test_the_only_region_of_a_zone_is_its_own_fallback_and_not_blamed(whole):
+    said = "the zone has one region: the fallback URL leads to fra, as the edge does"
+    turn(objects(whole, "voiceagents", "front-desk")[0], "FallbackReady", "False", "OneRegion", said)
+
+    assert found(whole) == {}
+
+
 def test_a_cluster_that_cannot_be_read(whole):
     whole.breaks("fra", "hang")
 

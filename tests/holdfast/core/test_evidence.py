@@ -216,7 +216,11 @@ def test_strangers_and_other_targets_are_not_counted():
     assert (len(tally.down), tally.silent) == (1, ("iad",))
 
 
-def test_a_lone_region_can_neither_be_lost_nor_well():
+def test_a_lone_region_is_well_by_its_own_word_and_never_lost():
+    """Nobody else looks at it, and nobody could take its calls; a witness of another zone does not count."""
+    seen = [said("fra", "fra", UP), said("iad", "fra", DOWN)]
+    tally = evidence.tallies(seen, zone(("fra",), ()))["fra"]
+    assert (tally.observers, tally.lost, tally.well, tally.seen_up) == (1, False, True, True)
     tally = evidence.tallies([said("fra", "fra", DOWN)], zone(("fra",), ()))["fra"]
     assert (tally.observers, tally.lost, tally.well, tally.seen_up) == (0, False, False, False)
 

@@ -74,3 +74,8 @@ def test_a_lone_serving_region_is_its_own_fallback_and_is_told():
 
 def test_when_nobody_serves_the_policys_order_holds():
     assert chosen(()) == ("ams", True, reasons.SEPARATE_REGION)
+
+
+def test_a_policy_of_one_region_is_told_so_and_not_blamed_for_a_region_that_is_out():
+    assert chosen(("fra",), of=zone(("fra",), ())) == ("fra", False, reasons.ONE_REGION)
+    assert chosen(("fra",), of=zone(("fra", "ams"), ())) == ("fra", False, reasons.NO_OTHER_REGION)
