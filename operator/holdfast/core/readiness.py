@@ -69,19 +69,20 @@ def gaps(found: Sequence[Loss]) -> tuple[Loss, ...]:
 
 
 def picture(found: Sequence[Loss]) -> list[dict[str, Any]]:
-    """The same as plain data, for whoever shows it."""
-    return [
-        {
-            "tier": loss.tier.value,
-            "target": loss.target,
-            "survived": loss.survived,
-            "instead": list(loss.instead),
-            "reason": loss.reason.code,
-            "message": loss.reason.message,
-            "remedy": remedies.of(loss.reason.code),
-        }
-        for loss in found
-    ]
+    """The same as plain data, for whoever shows it. What is not known is left out: no status takes a null."""
+    return [_pictured(loss) for loss in found]
+
+
+def _pictured(loss: Loss) -> dict[str, Any]:
+    return {
+        "tier": loss.tier.value,
+        "target": loss.target,
+        **({} if loss.survived is None else {"survived": loss.survived}),
+        "instead": list(loss.instead),
+        "reason": loss.reason.code,
+        "message": loss.reason.message,
+        "remedy": remedies.of(loss.reason.code),
+    }
 
 
 def _regions(view: View) -> Iterator[Loss]:

@@ -181,3 +181,9 @@ def test_the_picture_is_plain_data_with_a_remedy_for_each():
         "tier": "region", "target": "fra", "survived": True, "instead": ["ams"], "reason": "EnoughPods",
         "message": "without fra its calls have room in ams", "remedy": remedies.NOTHING,
     }  # fmt: skip
+
+
+def test_what_is_not_known_is_left_out_of_the_picture():
+    """A null is no boolean to the API server: the policy's whole status would be refused, leader and all."""
+    (fra, _) = readiness.picture(readiness.losses(view(loads=CALM, verdicts={"ams": UNKNOWN})))
+    assert "survived" not in fra
