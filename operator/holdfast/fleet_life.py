@@ -146,7 +146,7 @@ class Fleet:
         )  # fmt: skip
         self.board = fleet_status.StatusBoard(
             client=world.own, wanted=self._picture, record=world.record, clock=world.clock, wall=world.wall,
-            metrics=metrics,
+            metrics=metrics, moving=lambda: fleet_picture.moving(self.zone_loops()),
         )  # fmt: skip
         self.audit = fleet_audit.FleetAudit(
             client=world.own, namespace=world.namespace, region=world.region, wall=world.wall, metrics=metrics

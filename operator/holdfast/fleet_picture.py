@@ -15,7 +15,7 @@ from holdfast.desired import Desired
 from holdfast.fleet_status import Target, Wanted
 from holdfast.loop import ZoneLoop
 
-__all__ = ["AgentRef", "Here", "Intent", "ZoneNow", "directive", "standings", "statuses"]
+__all__ = ["AgentRef", "Here", "Intent", "ZoneNow", "directive", "moving", "standings", "statuses"]
 
 LOSSES_SHOWN = 64
 PODS_SHOWN = 200
@@ -58,6 +58,11 @@ def _standing(zone: Zone, loop: ZoneLoop | None) -> directives.Standing:
 def standings(loops: Mapping[str, ZoneLoop]) -> Mapping[str, directives.Standing]:
     """What directives depend on, for telling whether they changed."""
     return {name: _standing(loop.view.zone, loop) for name, loop in loops.items() if loop.view is not None}
+
+
+def moving(loops: Mapping[str, ZoneLoop]) -> bool:
+    """Whether calls of any zone wait for a move."""
+    return any(failover.moving(loop.view) for loop in loops.values() if loop.view is not None)
 
 
 def directive(

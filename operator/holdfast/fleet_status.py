@@ -1,6 +1,7 @@
 """Writes what the fleet knows into the statuses of the own cluster: only on a difference, by its own field manager.
 
 Conditions about specs and pods belong to the handlers; here are only those about leadership, routes and reachability.
+While calls wait for a move, people wait, too: thousands of agents may have something new to show just then.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ UNHURRIED_EVERY_S = 5.0
 COUNTERS = frozenset({"activeCalls", "callsByPod", "readyPods"})
 WORDS = frozenset({"message", "detail"})
 MAX_EVENTS = 200
+HELD_AT_MOST_S = 15.0
+HELD_LOOK_S = 0.1
 
 Target = tuple[kube.Resource, str | None, str]
 Recorder = Callable[[Mapping[str, Any], Reason, bool], Awaitable[None]]
@@ -53,7 +56,10 @@ class _Shown:
 
 
 class StatusBoard:
-    """One writer for all statuses of the fleet. `wanted` is asked for the whole picture each time."""
+    """One writer for all statuses of the fleet. `wanted` is asked for the whole picture each time.
+
+    `moving`: whether calls wait for a move; then nothing is written, but not for ever.
+    """
 
     def __init__(
         self,
@@ -61,10 +67,13 @@ class StatusBoard:
         client: kube.Kube,
         wanted: Callable[[], Mapping[Target, Wanted]],
         record: Recorder,
+        moving: Callable[[], bool],
         clock: Callable[[], float],
         wall: Callable[[], str],
         metrics: Metrics,
     ) -> None:
+        self._moving = moving
+        self._moving_since: float | None = None
         self._kube = client
         self._wanted = wanted
         self._record = record
@@ -92,6 +101,8 @@ class StatusBoard:
     async def write(self) -> None:
         """Bring every status up to date; one that cannot be written does not stop the others."""
         for target, wanted in self._wanted().items():
+            if self._held():
+                return
             try:
                 await self._show(target, wanted)
             except errors.NotFound:
@@ -100,6 +111,14 @@ class StatusBoard:
                 self._shown.pop(target, None)
                 self._metrics.failures.labels("status").inc()
                 log.debug("status not written", extra={"object": target[2], "why": str(e)})
+
+    def _held(self) -> bool:
+        if not self._moving():
+            self._moving_since = None
+            return False
+        if self._moving_since is None:
+            self._moving_since = self._clock()
+        return self._clock() - self._moving_since < HELD_AT_MOST_S
 
     async def _show(self, target: Target, wanted: Wanted) -> None:
         shown = self._shown.get(target)
@@ -144,6 +163,8 @@ class StatusBoard:
     async def _write_events(self) -> None:
         while True:
             (resource, namespace, name), reason, warning = await self._events.get()
+            while self._held():  # noqa: ASYNC110 - the end of a move is seen by looking
+                await asyncio.sleep(HELD_LOOK_S)
             try:
                 about = await self._kube.get(resource, name, namespace=namespace)
             except errors.ClusterError:

@@ -1,4 +1,4 @@
-"""What the fleet writes into statuses, and how soon: news at once, other words for the same now and then."""
+"""What the fleet writes into statuses, and how soon: news at once, other words now and then, nothing while calls wait."""
 
 from __future__ import annotations
 
@@ -6,39 +6,47 @@ from dataclasses import dataclass, field
 
 from fleet_apiserver import FakeApiServer
 
-from holdfast import kube, telemetry
+from holdfast import fleet_status, kube, telemetry
 from holdfast.core import reasons
 from holdfast.core.status import Condition
 from holdfast.core.values import Reason
 from holdfast.fleet_status import StatusBoard, Wanted
 
 FRA = (kube.REGIONS, None, "fra")
+AMS = (kube.REGIONS, None, "ams")
 
 
 @dataclass
 class Stand:
-    """A cluster with one region, and what its status shall say."""
+    """A cluster with two regions: what fra's status shall say changes, and that of ams does not."""
 
-    server: FakeApiServer = field(default_factory=lambda: FakeApiServer("fra"))
+    server: FakeApiServer = field(default_factory=lambda: FakeApiServer("ams"))
     now: float = 100.0
     verdict: str = "up"
     detail: str = ""
     seen_up: bool = True
     message: str = "2 of 2 observers see fra up"
     calls: int = 3
+    moving: bool = False
+    moves_after: int = 1000  # Writes, until calls begin to wait for a move.
 
     def __post_init__(self) -> None:
-        path = kube.REGIONS.path(None, "fra")
-        self.server.objects[path] = {"metadata": {"name": "fra", "uid": "u", "generation": 1}}
+        for resource, _, name in (FRA, AMS):
+            found = {"metadata": {"name": name, "uid": name, "generation": 1}}
+            self.server.objects[resource.path(None, name)] = found
         self.board = StatusBoard(
-            client=self.server.client(), wanted=self.wanted, record=self.record, clock=lambda: self.now,
-            wall=lambda: "2026-11-21T14:00:00Z", metrics=telemetry.Metrics(),
+            client=self.server.client(), wanted=self.wanted, record=self.record, moving=self.is_moving,
+            clock=lambda: self.now, wall=lambda: "2026-11-21T14:00:00Z", metrics=telemetry.Metrics(),
         )  # fmt: skip
 
-    def wanted(self) -> dict[kube.Resource, Wanted]:
+    def is_moving(self) -> bool:
+        return self.moving or len(self.server.writes("status")) >= self.moves_after
+
+    def wanted(self) -> dict[fleet_status.Target, Wanted]:
         seen = {"observer": "ams", "verdict": self.verdict, "since": "2026-11-21T13:00:00Z", "detail": self.detail}
         condition = Condition("Reachable", self.seen_up, Reason(reasons.READY, self.message))
-        return {FRA: Wanted("Region", {"activeCalls": self.calls, "observations": [seen]}, [condition])}
+        fra = Wanted("Region", {"activeCalls": self.calls, "observations": [seen]}, [condition])
+        return {FRA: fra, AMS: Wanted("Region", {"leader": "ams"}, [])}
 
     async def record(self, *_: object) -> None:
         raise AssertionError("nothing is told here")
@@ -53,7 +61,7 @@ class Stand:
 async def test_what_does_not_change_is_not_written():
     stand = Stand()
 
-    assert await stand.writes_after(0.5) == 1
+    assert await stand.writes_after(0.5) == 2
     assert await stand.writes_after(60.0) == 0
 
 
@@ -90,3 +98,24 @@ async def test_the_last_words_are_shown_in_the_end():
 
     stored = stand.server.objects[kube.REGIONS.path(None, "fra")]
     assert stored["status"]["conditions"][0]["message"] == "1 of 2 observers sees fra up"
+
+
+async def test_statuses_wait_for_a_move_and_are_written_after_it():
+    stand = Stand(moving=True)
+    assert await stand.writes_after(0.5) == 0
+
+    stand.moving = False
+    assert await stand.writes_after(0.5) == 2
+
+
+async def test_a_move_that_begins_in_the_middle_of_a_round_ends_the_round():
+    """At a takeover every agent has something new to show, and the round would last as long as there are agents."""
+    stand = Stand(moves_after=1)
+    assert await stand.writes_after(0.5) == 1
+
+
+async def test_a_move_that_cannot_be_done_keeps_people_in_the_dark_for_fifteen_seconds_at_most():
+    stand = Stand(moving=True)
+    assert await stand.writes_after(0.5) == 0
+    assert await stand.writes_after(fleet_status.HELD_AT_MOST_S - 0.1) == 0
+    assert await stand.writes_after(0.1) == 2

@@ -63,6 +63,17 @@ def lost(view: View) -> tuple[str, ...]:
     return tuple(name for name in view.zone.members if name not in serving and view.tally(name).lost)
 
 
+def moving(view: View) -> bool:
+    """Whether calls wait for something to be done: a region that serves is found down, or a leader's lever differs."""
+    if any(view.tally(name).suspected for name in view.serving()):
+        return True
+    return view.fence is not None and not all(
+        writes.as_wanted(region, lever, view, enabled=enabled)
+        for region, lever, enabled in writes.desired(view)
+        if not view.lever(lever).dry_run
+    )
+
+
 def _make_up_mind(view: View) -> tuple[View, tuple[Move, ...], tuple[Refusal, ...], tuple[Overridden, ...]]:
     """Each wish is judged in the light of those granted before it."""
     moves: list[Move] = []

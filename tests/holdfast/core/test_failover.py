@@ -343,6 +343,22 @@ def test_lost_are_those_cordoned_and_still_down():
     assert failover.lost(view(THREE, dict.fromkeys(THREE.members, DOWN), memory=memory)) == ("fra", "ams")
 
 
+def test_calls_wait_from_the_first_sight_of_a_loss_until_every_lever_reads_as_it_is_wanted():
+    out = joined(zone(), fra=cordoned())
+    assert not failover.moving(view())
+    assert failover.moving(view(verdicts=LOST))
+    assert failover.moving(view(verdicts=LOST, memory=out))
+    done = origins(zone(), off=("fra",))
+    assert not failover.moving(view(verdicts=LOST, memory=out, routes=done))
+
+
+def test_a_follower_waits_for_no_lever_and_nobody_waits_for_one_on_trial():
+    out = joined(zone(), fra=cordoned())
+    trial = replace(zone(), levers=(replace(zone().levers[0], dry_run=True),))
+    assert not failover.moving(view(verdicts=LOST, memory=out, fence=None))
+    assert not failover.moving(view(trial, LOST, memory=out))
+
+
 def test_carriers_are_ordered_and_remembered_beside_the_regions():
     account = Carrier("twilio", "twilio", "AC1", "", "secret")
     of = replace(zone(), carriers=(account,))
