@@ -13,7 +13,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 ADMIN_TOKEN = "admin-of-a-throw-away-cluster"
+AUDIT_LOG = "audit.log"
 START_S = 60.0
 
 
@@ -33,14 +34,28 @@ def available() -> bool:
     return all((binaries() / name).is_file() for name in ("kube-apiserver", "etcd", "kubectl"))
 
 
+AUDITED = {
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
+    "omitStages": ["RequestReceived", "ResponseStarted"],
+    "rules": [{"level": "None", "verbs": ["get", "list", "watch"]}, {"level": "Metadata"}],
+}
+
+
 @dataclass(frozen=True, slots=True)
 class ApiServer:
-    """A running one. `token_file` is the admin's."""
+    """A running one. `token_file` is the admin's. `audit` holds a line for each write, where that was asked for."""
 
     url: str
     kubeconfig: Path
     ca_file: Path
     token_file: Path
+    audit: Path
+    processes: Sequence[subprocess.Popen[bytes]]
+
+    def kill(self) -> None:
+        """Nothing answers there any more, from one moment to the next."""
+        _kill(self.processes)
 
     def kubectl(self, *words: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -76,8 +91,8 @@ def _free_ports(count: int) -> list[int]:
 
 
 @contextlib.contextmanager
-def running(folder: Path) -> Iterator[ApiServer]:
-    """From nothing to ready, and back to nothing."""
+def running(folder: Path, *, users: Sequence[str] = (), audited: bool = False) -> Iterator[ApiServer]:
+    """From nothing to ready, and back to nothing. `users` may do what the admin may, each with a token of its name."""
     client, peer, secure = _free_ports(3)
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     signing = folder / "service-accounts.key"
@@ -86,7 +101,8 @@ def running(folder: Path) -> Iterator[ApiServer]:
             serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
         )
     )
-    (folder / "tokens.csv").write_text(f'{ADMIN_TOKEN},admin,admin,"system:masters"\n')
+    tokens = {ADMIN_TOKEN: "admin", **{token_of(user): user for user in users}}
+    (folder / "tokens.csv").write_text("".join(f'{t},{user},{user},"system:masters"\n' for t, user in tokens.items()))
     token_file = folder / "admin.token"
     token_file.write_text(ADMIN_TOKEN)
     etcd = [
@@ -102,7 +118,7 @@ def running(folder: Path) -> Iterator[ApiServer]:
         "--authorization-mode=RBAC", f"--token-auth-file={folder / 'tokens.csv'}",
         "--service-account-issuer=https://holdfast.test", f"--service-account-key-file={signing}",
         f"--service-account-signing-key-file={signing}", "--service-cluster-ip-range=10.0.0.0/24",
-        "--disable-admission-plugins=ServiceAccount", "--v=0",
+        "--disable-admission-plugins=ServiceAccount", "--v=0", *(_audit_to(folder) if audited else ()),
     ]  # fmt: skip
     processes: list[subprocess.Popen[bytes]] = []
     try:
@@ -110,11 +126,24 @@ def running(folder: Path) -> Iterator[ApiServer]:
             processes += (subprocess.Popen(argv, stdout=log, stderr=subprocess.STDOUT) for argv in (etcd, api))
             url = f"https://127.0.0.1:{secure}"
             _wait(url, processes, folder / "log")
-            yield _described(folder, url=url, certs=certs, token_file=token_file)
+            yield _described(folder, url=url, certs=certs, token_file=token_file, processes=processes)
     finally:
-        for process in reversed(processes):
-            process.kill()
-            process.wait(timeout=10)
+        _kill(processes)
+
+
+def token_of(user: str) -> str:
+    return f"token-of-{user}"
+
+
+def _audit_to(folder: Path) -> tuple[str, ...]:
+    (folder / "audit-policy.yaml").write_text(yaml.safe_dump(AUDITED))
+    return (f"--audit-policy-file={folder / 'audit-policy.yaml'}", f"--audit-log-path={folder / AUDIT_LOG}")
+
+
+def _kill(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    for process in reversed(processes):
+        process.kill()
+        process.wait(timeout=10)
 
 
 def _wait(url: str, processes: list[subprocess.Popen[bytes]], log: Path) -> None:
@@ -133,7 +162,9 @@ def _wait(url: str, processes: list[subprocess.Popen[bytes]], log: Path) -> None
     raise RuntimeError(f"kube-apiserver did not become ready:\n{log.read_text(errors='replace')[-2000:]}")
 
 
-def _described(folder: Path, *, url: str, certs: Path, token_file: Path) -> ApiServer:
+def _described(
+    folder: Path, *, url: str, certs: Path, token_file: Path, processes: Sequence[subprocess.Popen[bytes]]
+) -> ApiServer:
     ca_file = folder / "ca.crt"
     ca_file.write_bytes((certs / "apiserver.crt").read_bytes())
     config = {
@@ -144,4 +175,7 @@ def _described(folder: Path, *, url: str, certs: Path, token_file: Path) -> ApiS
     }  # fmt: skip
     kubeconfig = folder / "kubeconfig"
     kubeconfig.write_text(yaml.safe_dump(config))
-    return ApiServer(url=url, kubeconfig=kubeconfig, ca_file=ca_file, token_file=token_file)
+    return ApiServer(
+        url=url, kubeconfig=kubeconfig, ca_file=ca_file, token_file=token_file, audit=folder / AUDIT_LOG,
+        processes=tuple(processes),
+    )  # fmt: skip
