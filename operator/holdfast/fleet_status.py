@@ -100,9 +100,9 @@ class StatusBoard:
 
     async def write(self) -> None:
         """Bring every status up to date; one that cannot be written does not stop the others."""
+        if self._held():
+            return
         for target, wanted in self._wanted().items():
-            if self._held():
-                return
             try:
                 await self._show(target, wanted)
             except errors.NotFound:
@@ -128,6 +128,8 @@ class StatusBoard:
         if content == shown.written:
             return
         if _gist(content) == _gist(shown.written) and self._clock() - shown.at < UNHURRIED_EVERY_S:
+            return
+        if self._held():  # A move began in the middle of a round.
             return
         resource, namespace, name = target
         stored = await self._kube.apply_status(

@@ -1,4 +1,4 @@
-"""What the fleet writes into statuses, and how soon: news at once, other words now and then, nothing while calls wait."""
+"""What the fleet writes into statuses, and how soon: news at once, other words later, nothing while calls wait."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ def running(folder: Path, *, users: Sequence[str] = (), audited: bool = False) -
         "--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", f"--cert-dir={certs}",
         "--authorization-mode=RBAC", f"--token-auth-file={folder / 'tokens.csv'}",
         "--service-account-issuer=https://holdfast.test", f"--service-account-key-file={signing}",
-        f"--service-account-signing-key-file={signing}", "--service-cluster-ip-range=10.0.0.0/24",
+        f"--service-account-signing-key-file={signing}", "--service-cluster-ip-range=10.0.0.0/16",
         "--disable-admission-plugins=ServiceAccount", "--v=0", *(_audit_to(folder) if audited else ()),
     ]  # fmt: skip
     processes: list[subprocess.Popen[bytes]] = []
