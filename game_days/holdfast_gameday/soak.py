@@ -164,7 +164,7 @@ def _failed_by_entry(region: str) -> int:
 
 async def soak(quiet_minutes: float, weather_minutes: float) -> list[Part]:
     """Both parts on one fleet of three regions."""
-    async with ground.standing("three", links_ms=0) as stands:
+    async with ground.standing("three", links_ms=0, dwell=True) as stands:
         print(ground.POLICIES["three"].read_text(), flush=True)
         # What follows an installation is over: copies are made, conditions have turned, nobody scales.
         await asyncio.sleep(SETTLE_S)

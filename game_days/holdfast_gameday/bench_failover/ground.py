@@ -111,8 +111,8 @@ class Ground:
 
 
 @asynccontextmanager
-async def standing(layout: str, *, links_ms: int = ONE_WAY_MS) -> AsyncIterator[Ground]:
-    """The fleet of this name, calm, its links slow."""
+async def standing(layout: str, *, links_ms: int = ONE_WAY_MS, dwell: bool = False) -> AsyncIterator[Ground]:
+    """The fleet of this name, calm, its links slow. `dwell`: regions come back as their policy says, not at once."""
     chosen = LAYOUTS[layout]
     lab = await Lab.choose()
     async with (
@@ -120,9 +120,10 @@ async def standing(layout: str, *, links_ms: int = ONE_WAY_MS) -> AsyncIterator[
         turn_servers(stage.installation.credentials.eu.relay_secret, chosen.relays) as relays,
     ):
         ground = Ground(stage, chosen, relays)
-        with stage.phases.phase("slow links, no dwell, calm"):
+        with stage.phases.phase(f"links, {'the policy’s' if dwell else 'no'} dwell, calm"):
             await lab.slow_links(links_ms)
-            await ground.without_dwell()
+            if not dwell:
+                await ground.without_dwell()
             await ground.calm()
         yield ground
 

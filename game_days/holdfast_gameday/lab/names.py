@@ -71,6 +71,8 @@ WORLD: Final[dict[str, str]] = {
 }
 
 HOSTS: Final[dict[str, str]] = WORLD | {region.host: region.ip for region in REGIONS.values()}
+WORLD_RANGE: Final = "172.30.0.96/27"
+"""Every address of the world, and none of a region's."""
 WORLD_ADDRESSES: Final[tuple[str, ...]] = tuple(sorted(set(WORLD.values())))
 IMAGES: Final[tuple[str, ...]] = tuple(f"localhost/{name}:dev" for name in
                                        ("holdfast-operator", "holdfast-bridge", "holdfast-redis", "pause"))

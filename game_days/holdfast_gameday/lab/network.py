@@ -158,11 +158,14 @@ def cut_rules(address: str) -> list[str]:
 
 
 def loss_rules(percent: float) -> list[str]:
-    """A share of all packets that cross the region's uplink is lost, each by chance, in both directions."""
+    """A share of all packets that cross the region's uplink is lost, each by chance, in both directions.
+
+    What goes to another region is lost there only: each path loses this share once.
+    """
     chance = f"-m statistic --mode random --probability {percent / 100:.6f} -m comment --comment loss -j DROP"
     return [
         "*raw", f"-I {FAULT_CHAIN} -i {UPLINK} {chance}", "COMMIT",
-        "*mangle", f"-I {FAULT_CHAIN} -o {UPLINK} {chance}", "COMMIT",
+        "*mangle", f"-I {FAULT_CHAIN} -o {UPLINK} -d {names.WORLD_RANGE} {chance}", "COMMIT",
     ]
 
 
