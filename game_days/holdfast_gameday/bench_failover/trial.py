@@ -25,6 +25,7 @@ from holdfast_gameday.world.callers import Call
 from holdfast_gameday.world.callers_script import remember_a_code
 
 PER_SECOND = 10.0
+HELD_AT_ONCE = 30
 STEADY_S = 1.0
 PHASE_S = 5.0
 """A whole round of probes: the fault falls anywhere within it."""
@@ -83,14 +84,15 @@ async def _held(ground: Ground, victim: str, count: int) -> list[Call]:
     callers = ground.stage.range.callers
     while len(kept) < count:
         placed = []
-        for number in range(min(10, count - len(kept))):
+        # Of those that are placed at once, more land elsewhere than here.
+        for number in range(min(HELD_AT_ONCE, 2 * (count - len(kept)))):
             placed.append(callers.place(NUMBERS[ZONE], remember_a_code(f"{4000 + number}")))
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.04)
         async with asyncio.timeout(20):
             while any(call.host is None and not call.over.is_set() for call in placed):
                 await asyncio.sleep(0.05)
         for call in placed:
-            if call.host == host(victim):
+            if call.host == host(victim) and len(kept) < count:
                 kept.append(call)
             elif not call.over.is_set():
                 call.hang_up()
