@@ -79,7 +79,7 @@ class Ground:
             if not self.pool_on(region):
                 return f"{region} is off at the edge ({await self._held_back(region)})"
             if not await self.stage.range.answers(region, AGENT):
-                return f"the bridges of {region} do not answer"
+                return f"the bridges of {region} do not answer: {await self._bridges(region)}"
         try:
             for region in self.stage.installation.regions:
                 policy = await self.stage.installation.regions[region].read("fop", ZONE, deadline_s=5)
@@ -90,6 +90,22 @@ class Ground:
         except (LabError, TimeoutError) as error:
             return str(error) or "a region does not see all others up"
         return ""
+
+    async def _bridges(self, region: str) -> str:
+        """What the region's cluster says of the agent's pods."""
+        namespace = AGENT.partition("/")[0]
+        try:
+            found = await self.stage.installation.regions[region].read("pods", "-n", namespace, deadline_s=5)
+        except LabError as error:
+            return str(error)
+        said = []
+        for pod in (found or {}).get("items", []):
+            of = pod["status"].get("containerStatuses", [])
+            restarts = sum(each["restartCount"] for each in of)
+            ready = condition(pod, "Ready")
+            words = f"{ready['status']} {ready.get('message', '')}" if ready else pod["status"].get("phase", "")
+            said.append(f"{pod['metadata']['name']} ready {words}, {restarts} restarts")
+        return "; ".join(said) or "no pods"
 
     async def _held_back(self, region: str) -> str:
         """What keeps it there, in the words of the regions that answer."""
