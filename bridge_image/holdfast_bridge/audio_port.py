@@ -82,7 +82,7 @@ class AudioPort:
     async def run(self, host: str = "0.0.0.0", port: int = PORT) -> None:  # noqa: S104 - the pod's own network
         """Serve until cancelled; calls in progress end with it, without being hung up."""
         async with aiohttp.ClientSession(trust_env=False) as http, asyncio.TaskGroup() as group:
-            self._group, self._tools = group, ToolRunner(http)
+            self._group, self._tools = group, ToolRunner(http, on_result=self.services.tool_result)
             server = await ws_create_server(
                 self._upgrade,
                 host,
@@ -153,9 +153,7 @@ class AudioPort:
     def _carry(self, socket: CarrierSocket, claim: Claim) -> Session:
         assert self._group is not None
         assert self._tools is not None
-        session = Session(
-            self.services, claim=claim, leg=socket.leg, wire=socket, tools=self._tools, dial=self._dial
-        )
+        session = Session(self.services, claim=claim, leg=socket.leg, wire=socket, tools=self._tools, dial=self._dial)
         self._group.create_task(self._run(session, socket))
         return session
 

@@ -34,11 +34,13 @@ from holdfast_bridge.journal_desk import JournalDesk
 from holdfast_bridge.journal_fetch import ZoneFetch
 from holdfast_bridge.journal_link import BuddyLink, Peer
 from holdfast_bridge.journal_store import MemoryStore
-from holdfast_bridge.poll import Directives, Poller, ProviderResults, Seen
+from holdfast_bridge.poll import Directives, Poller, Seen
 from holdfast_bridge.provider_probe import Prober
 from holdfast_bridge.rescue import Rescue
 from holdfast_bridge.seams import Services
 from holdfast_bridge.settings import Settings, SettingsFile
+from holdfast_bridge.tallies import ProviderResults, Tallies
+from holdfast_bridge.tools import ToolFailure
 
 CONTROL_PORT = 8080
 AUDIO_PORT = 8081
@@ -92,6 +94,7 @@ class Bridge:
             settings=self._files, memory=self.memory, redis=self.redis, full=lambda: self.health.full
         )
         self.results = ProviderResults(on_news=self._news_at_once)
+        self.tool_results: Tallies[ToolFailure] = Tallies("tool", on_news=self._news)
         self.prober = Prober(
             settings=self._settings_in_order,
             trials=lambda: self.directives().trials,
@@ -104,6 +107,7 @@ class Bridge:
             seen=Seen(
                 records=self.calls.records,
                 providers=self.results.report,
+                tools=self.tool_results.report,
                 ready=lambda: not self.health.reasons(),
                 draining=lambda: self.health.draining,
                 buddy_up=lambda: self.link.up,
@@ -227,6 +231,7 @@ class Bridge:
             accepting=self.health.accepting,
             provider_result=self._provider_result,
             provider_spoke=self.results.spoke,
+            tool_result=self._tool_result,
         )
 
     def _settings_in_order(self) -> Settings:
@@ -238,6 +243,13 @@ class Bridge:
     def _provider_result(self, attempt: str, ok: bool, error: str, retry_after_s: float) -> None:
         self.metrics.provider(attempt, ok=ok, error=error)
         self.results.add(attempt, ok, error, retry_after_s)
+
+    def _tool_result(self, tool: str, failure: ToolFailure | None) -> None:
+        self.metrics.tool(tool, failure.value if failure else "ok")
+        if failure is None:
+            self.tool_results.well(tool)
+        else:
+            self.tool_results.failed(tool, failure)
 
     def _peer(self) -> Peer:
         scheme = "ws" if self._ports.peer_scheme == "http" else "wss"

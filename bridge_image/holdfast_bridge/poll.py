@@ -11,14 +11,13 @@ import logging
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import aiohttp
 import msgspec
 
-from holdfast_bridge.core import directive, failures
+from holdfast_bridge.core import directive
 from holdfast_bridge.core.directive import Directive
-from holdfast_bridge.core.failures import Failure
 from holdfast_bridge.core.journal import CallRecord
 from holdfast_bridge.settings import Settings
 
@@ -28,8 +27,6 @@ BETWEEN_S = 0.2
 BETWEEN_REPORTS_S = 1.0
 BACK_OFF_S = (0.5, 1.0, 2.0, 5.0)
 MAX_ANSWER = 256 * 1024
-MAX_ERROR_CHARS = 64
-MAX_TALLIES = 32
 
 log = logging.getLogger(__name__)
 
@@ -78,95 +75,13 @@ class Directives:
             self._on_change()
 
 
-@dataclass(slots=True)
-class _Failed:
-    count: int = 0
-    at: float = 0.0
-    retry_after_s: float = 0.0
-
-
-@dataclass(slots=True)
-class _Tally:
-    ok: int = 0
-    well_at: float | None = None
-    failed: dict[Failure, _Failed] = field(default_factory=dict)
-    last_error: str = ""
-
-
-class ProviderResults:
-    """Outcomes by attempt, as running totals since the pod began: a report that is lost loses nothing.
-
-    Each kind of failure is counted by itself with the age of its last one, so that an operator that was not there
-    learns what happened lately. `on_news`: something that should go up at once.
-    """
-
-    def __init__(
-        self, *, on_news: Callable[[], None] = lambda: None, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._tallies: dict[str, _Tally] = {}
-        self._on_news = on_news
-        self._clock = clock
-
-    def add(self, attempt: str, ok: bool, error: str, retry_after_s: float = 0.0) -> None:
-        tally = self._tally(attempt)
-        if ok:
-            tally.ok += 1
-            tally.well_at = self._clock()
-            return
-        kind = failures.kind(error)
-        if kind is None:
-            return
-        failed = tally.failed.setdefault(kind, _Failed())
-        failed.count, failed.at, failed.retry_after_s = failed.count + 1, self._clock(), retry_after_s
-        tally.last_error = error[:MAX_ERROR_CHARS]
-        self._on_news()
-
-    def spoke(self, attempt: str) -> None:
-        """It did for a call what it is there for."""
-        self._tally(attempt).well_at = self._clock()
-
-    def well_within(self, attempt: str, seconds: float) -> bool:
-        """Whether a call or a probe proved it well as lately as that."""
-        tally = self._tallies.get(attempt)
-        return tally is not None and tally.well_at is not None and self._clock() - tally.well_at < seconds
-
-    def report(self) -> list[dict[str, object]]:
-        now = self._clock()
-        return [
-            {
-                "attempt": name,
-                "ok": tally.ok,
-                "okAgo": None if tally.well_at is None else round(now - tally.well_at, 2),
-                "failed": [
-                    {
-                        "kind": kind.value,
-                        "count": failed.count,
-                        "ago": round(now - failed.at, 2),
-                        "retryAfter": failed.retry_after_s,
-                    }
-                    for kind, failed in tally.failed.items()
-                ],
-                "lastError": tally.last_error,
-            }
-            for name, tally in self._tallies.items()
-        ]
-
-    def _tally(self, attempt: str) -> _Tally:
-        """Attempts that an edit took away make room, the eldest first."""
-        tally = self._tallies.get(attempt)
-        if tally is None:
-            while len(self._tallies) >= MAX_TALLIES:
-                del self._tallies[next(iter(self._tallies))]
-            tally = self._tallies[attempt] = _Tally()
-        return tally
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
     """What goes up: read at the moment a poll is sent."""
 
     records: Callable[[], list[CallRecord]]
     providers: Callable[[], list[dict[str, object]]]
+    tools: Callable[[], list[dict[str, object]]]
     ready: Callable[[], bool]
     draining: Callable[[], bool]
     buddy_up: Callable[[], bool]
@@ -211,6 +126,7 @@ class Poller:
                 for r in self._seen.records()
             ],
             "providers": self._seen.providers(),
+            "tools": self._seen.tools(),
             "missingKeys": list(settings.missing_keys),
             "buddyLink": "up" if self._seen.buddy_up() else "down",
         }

@@ -21,10 +21,10 @@ import msgspec
 from holdfast_bridge import provider_link
 from holdfast_bridge.core import failures
 from holdfast_bridge.core.directive import Trial
-from holdfast_bridge.poll import ProviderResults
 from holdfast_bridge.provider_link import OnLost, OnMessage, ProviderUnreachable
 from holdfast_bridge.providing import address
 from holdfast_bridge.settings import Attempt, Settings
+from holdfast_bridge.tallies import ProviderResults
 
 ANSWER_WITHIN_S = 2.0
 SILENCE_S = 60.0
@@ -101,9 +101,7 @@ def _first(message: bytes, row: Probe) -> str:
         return "unreadable"
     if said.type == row.awaits:
         return ""
-    named = failures.error_event(
-        str(said.error.get("type") or ""), str(said.error.get("code") or ""), configured=False
-    )
+    named = failures.error_event(str(said.error.get("type") or ""), str(said.error.get("code") or ""), configured=False)
     return named[0] if named is not None and said.type == "error" else "unreadable"
 
 
@@ -114,9 +112,7 @@ async def _request(attempt: Attempt, settings: Settings, row: Probe) -> tuple[st
     asked = urlunsplit(parts._replace(scheme=scheme, path=row.path, query=""))
     async with (
         aiohttp.ClientSession() as http,
-        http.request(
-            row.method, asked, headers=headers, ssl=provider_link.tls(), allow_redirects=False
-        ) as answer,
+        http.request(row.method, asked, headers=headers, ssl=provider_link.tls(), allow_redirects=False) as answer,
     ):
         if answer.status in row.expected:
             return "", 0.0

@@ -14,6 +14,7 @@ from holdfast_bridge.core.journal import CallRecord
 from holdfast_bridge.core.rescue import Answer
 from holdfast_bridge.core.token import Claim, Refusal
 from holdfast_bridge.settings import Settings
+from holdfast_bridge.tools import ToolFailure
 
 
 class LiveCall(Protocol):
@@ -124,3 +125,5 @@ class Services:
     """(attempt, ok, error class, seconds it asks us to wait) for the operator's passive evidence."""
     provider_spoke: Callable[[str], None]
     """A response of this attempt came to its end: it is well, and need not be asked."""
+    tool_result: Callable[[str, ToolFailure | None], None]
+    """How a tool's webhook answered; None: well."""

@@ -61,6 +61,9 @@ class Metrics:
         self._providers = Counter(
             "holdfast_bridge_provider_results", "Outcomes by attempt.", ["attempt", "result"], registry=self.registry
         )
+        self._tools = Counter(
+            "holdfast_bridge_tool_results", "Answers of tools' webhooks.", ["tool", "result"], registry=self.registry
+        )
         self._handovers = Counter(
             "holdfast_bridge_handovers", "Calls pushed elsewhere.", ["cause", "result"], registry=self.registry
         )
@@ -73,6 +76,9 @@ class Metrics:
 
     def provider(self, attempt: str, *, ok: bool, error: str) -> None:
         self._providers.labels(attempt=attempt, result="ok" if ok else error[:LABEL_CHARS] or "error").inc()
+
+    def tool(self, tool: str, result: str) -> None:
+        self._tools.labels(tool=tool, result=result).inc()
 
     def handed_over(self, cause: str, *, ok: bool) -> None:
         self._handovers.labels(cause=cause, result="ok" if ok else "failed").inc()

@@ -17,13 +17,15 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from enum import Enum
+from typing import Any, Protocol, TypeVar
 
 from aiohttp import web
 
 from holdfast.core.capacity import PodLoad
 from holdfast.core.providers import Failure
-from holdfast.core.results import Failed, Tally
+from holdfast.core.reports import Failed, Report, Tally
+from holdfast.core.tools import ToolFailure
 from holdfast.core.values import AgentRef
 from holdfast.desired import Desired, PodReport
 from holdfast.errors import FleetError
@@ -40,10 +42,12 @@ SHUTDOWN_S = 0.2  # held polls are better asked again at the next active pod
 MAX_KEYS = 50
 FULL_AT = 0.9  # of its calls, a pod asks for no more and calls itself not ready
 
-MAX_ATTEMPTS = 32
+MAX_TALLIES = 64
+MAX_NAME = 253
 MAX_COUNT = 10**12
 NEVER_AGO_S = 1e9
 
+Kind = TypeVar("Kind", bound=Enum)
 Directive = Mapping[str, Any]
 Keys = Callable[[AgentRef], Awaitable[Sequence[bytes]]]
 
@@ -67,9 +71,17 @@ class Bell:
 class ProviderDesk(Protocol):
     """Whoever makes something of what pods count of their providers, and says what they should try."""
 
-    def hear(self, agent: AgentRef, pod: str, *, began: int, draining: bool, tallies: Mapping[str, Tally]) -> None: ...
+    def hear(self, agent: AgentRef, pod: str, report: Report[Failure], *, draining: bool) -> None: ...
 
     def to_try(self, agent: AgentRef, pod: str) -> Sequence[Trial]: ...
+
+    def forget(self, agent: AgentRef, pod: str) -> None: ...
+
+
+class ToolDesk(Protocol):
+    """Whoever makes something of what pods count of their tools' webhooks."""
+
+    def hear(self, agent: AgentRef, pod: str, report: Report[ToolFailure]) -> None: ...
 
     def forget(self, agent: AgentRef, pod: str) -> None: ...
 
@@ -99,6 +111,7 @@ class Bridges:
         desired: Desired,
         compose: Callable[[AgentRef], Directive],
         providers: ProviderDesk,
+        tools: ToolDesk,
         keys: Keys,
         clock: Callable[[], float],
         metrics: Metrics,
@@ -106,6 +119,7 @@ class Bridges:
         self._desired = desired
         self._compose = compose
         self._providers = providers
+        self._tools = tools
         self._keys = keys
         self._clock = clock
         self._metrics = metrics
@@ -169,6 +183,7 @@ class Bridges:
                 self._versions.pop((agent, name), None)
                 self._desired.forget_pod(agent, name)
                 self._providers.forget(agent, name)
+                self._tools.forget(agent, name)
                 self.bell.ring()
         self._metrics.active_calls.set(self.active_calls())
 
@@ -211,9 +226,8 @@ class Bridges:
             self.bell.ring()
         self._desired.report(said.agent, said.pod, said.report)
         # Before the answer is composed: the poll that brings the last failure is answered with the new order.
-        self._providers.hear(
-            said.agent, said.pod, began=said.began, draining=said.report.draining, tallies=said.tallies
-        )
+        self._providers.hear(said.agent, said.pod, said.attempts, draining=said.report.draining)
+        self._tools.hear(said.agent, said.pod, said.tools)
         load = PodLoad(pod.calls, ready=pod.ready, draining=pod.draining, heard_at=pod.heard_at)
         self._desired.note_load(said.agent, said.pod, load)
         self._metrics.active_calls.set(self.active_calls())
@@ -259,12 +273,13 @@ class _Said:
     version: int
     calls: int
     report: PodReport
-    began: int
-    tallies: Mapping[str, Tally]
+    attempts: Report[Failure]
+    tools: Report[ToolFailure]
 
 
 def _parsed(raw: Mapping[str, Any]) -> _Said:
     namespace, name = str(raw["agent"]).split("/")
+    began = int(raw.get("began") or 0)
     return _Said(
         agent=AgentRef(namespace, name),
         pod=str(raw["pod"])[:253],
@@ -276,27 +291,32 @@ def _parsed(raw: Mapping[str, Any]) -> _Said:
             missing_keys=tuple(str(key)[:500] for key in (raw.get("missingKeys") or ())[:MAX_KEYS]),
             buddy_link_up=raw.get("buddyLink", "up") == "up",
         ),
-        began=int(raw.get("began") or 0),
-        tallies={str(each["attempt"]): _tally(each) for each in (raw.get("providers") or ())[:MAX_ATTEMPTS]},
+        attempts=Report(began, _tallies(raw.get("providers"), "attempt", _ATTEMPT_KINDS)),
+        tools=Report(began, _tallies(raw.get("tools"), "tool", _TOOL_KINDS)),
     )
 
 
-def _tally(raw: Mapping[str, Any]) -> Tally:
-    """What a pod counted of one attempt. A kind of failure that we do not know counts nothing."""
+def _tallies(raw: Any, named: str, kinds: Mapping[str, Kind]) -> dict[str, Tally[Kind]]:
+    return {str(each[named])[:MAX_NAME]: _tally(each, kinds) for each in (raw or ())[:MAX_TALLIES]}
+
+
+def _tally(raw: Mapping[str, Any], kinds: Mapping[str, Kind]) -> Tally[Kind]:
+    """What a pod counted of one name. A kind of failure that we do not know counts nothing."""
     entries = raw.get("failed")
     ok_ago = raw.get("okAgo")
     return Tally(
         ok=_count(raw.get("ok")),
         ok_ago_s=None if ok_ago is None else _ago(ok_ago),
         failed={
-            _KINDS[each["kind"]]: Failed(_count(each["count"]), _ago(each["ago"]), _ago(each.get("retryAfter") or 0))
-            for each in (entries if isinstance(entries, list) else [])[: len(_KINDS)]
-            if each["kind"] in _KINDS
+            kinds[each["kind"]]: Failed(_count(each["count"]), _ago(each["ago"]), _ago(each.get("retryAfter") or 0))
+            for each in (entries if isinstance(entries, list) else [])[: len(kinds)]
+            if each["kind"] in kinds
         },
     )
 
 
-_KINDS = {failure.value: failure for failure in Failure}
+_ATTEMPT_KINDS = {failure.value: failure for failure in Failure}
+_TOOL_KINDS = {failure.value: failure for failure in ToolFailure}
 
 
 def _count(value: Any) -> int:

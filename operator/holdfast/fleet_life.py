@@ -290,8 +290,7 @@ class Fleet:
             seq=self._seq,
             region=self._world.region,
             observations={
-                seen.target: heart.Seen(seen.verdict, seen.held_s, seen.detail)
-                for seen in self.observer.observations()
+                seen.target: heart.Seen(seen.verdict, seen.held_s, seen.detail) for seen in self.observer.observations()
             },
             self_doubt=self.observer.self_doubt(),
             active_calls=self.bridges.active_calls(),
@@ -364,6 +363,7 @@ class Fleet:
             },
             calls=self.bridges.calls_by_pod(),
             orders=self.pods.providers.order,
+            tools=self.pods.tools.condition,
             losses=self.pods.losses,
             notes=self.copies.notes(),
             wall_s=self._world.wall_s(),

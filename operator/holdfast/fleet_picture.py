@@ -50,9 +50,7 @@ def _standing(zone: Zone, loop: ZoneLoop | None) -> directives.Standing:
     """Until the first look, every region of the zone counts as serving: fail static, not empty."""
     if loop is None or loop.view is None:
         return directives.Standing(serving=zone.members)
-    return directives.Standing(
-        serving=loop.view.serving(), lost=failover.lost(loop.view), weights=loop.plan.weights
-    )
+    return directives.Standing(serving=loop.view.serving(), lost=failover.lost(loop.view), weights=loop.plan.weights)
 
 
 def standings(loops: Mapping[str, ZoneLoop]) -> Mapping[str, directives.Standing]:
@@ -100,6 +98,7 @@ def statuses(
     fallbacks: Mapping[AgentRef, status.Condition],
     calls: Mapping[AgentRef, Mapping[str, int]],
     orders: Callable[[AgentRef], providers.Order | None],
+    tools: Callable[[AgentRef], status.Condition | None],
     losses: Callable[[View, Sequence[str]], Sequence[readiness.Loss]],
     notes: Mapping[copies.Key, Reason],
     wall_s: float,
@@ -116,6 +115,8 @@ def statuses(
         said = [fallbacks[ref]] if ref in fallbacks else []
         if (order := orders(ref)) is not None:
             said.append(status.attempts_well(order))
+        if (answering := tools(ref)) is not None:
+            said.append(answering)
         said += _note(notes, copies.Key("VoiceAgent", ref.namespace, ref.name))
         wanted[kube.AGENTS, ref.namespace, ref.name] = Wanted("VoiceAgent", _counted(calls.get(ref, {})), said)
     return wanted

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from holdfast import bridges, fleet_picture, fleet_providers, fleet_withdrawals, heart
+from holdfast import bridges, fleet_picture, fleet_providers, fleet_tools, fleet_withdrawals, heart
 from holdfast.core import readiness
 from holdfast.core.plans import View
 from holdfast.core.readiness import Loss
@@ -46,7 +46,7 @@ class Around:
 
 
 class FleetPods:
-    """`bridges` answers the pods, `providers` knows what their calls meet, `own_region` what the region asks for."""
+    """`bridges` answers the pods; `providers` and `tools` know what calls meet, `own_region` what the region wants."""
 
     def __init__(self, around: Around) -> None:
         self._around = around
@@ -57,12 +57,14 @@ class FleetPods:
             clock=around.clock,
             on_change=self._order_moved,
         )
+        self.tools = fleet_tools.FleetTools(desired=around.desired, clock=around.clock)
         self._lists: dict[str, tuple[readiness.Providers, float]] = {}
         self._here = fleet_picture.Here(order=self.providers.order, ice=around.ice, shifts=around.shifts)
         self.bridges = bridges.Bridges(
             desired=around.desired,
             compose=self.directive,
             providers=self.providers,
+            tools=self.tools,
             keys=around.keys,
             clock=around.clock,
             metrics=around.metrics,
@@ -81,6 +83,7 @@ class FleetPods:
         """While this pod is its region's active one."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.providers.run())
+            group.create_task(self.tools.run())
             group.create_task(self.own_region.run())
 
     def directive(self, agent: AgentRef) -> Mapping[str, Any]:

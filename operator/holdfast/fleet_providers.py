@@ -12,12 +12,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
-from holdfast.core import providers, results, trials
+from holdfast.core import providers, reports, results, trials
 from holdfast.core.means import CanaryKey
 from holdfast.core.providers import AttemptLine, Attempts, Breaker, Failure, Order
 from holdfast.core.readiness import Providers
+from holdfast.core.reports import Report
 from holdfast.core.results import Outcome, Tally
 from holdfast.core.values import AgentRef, Verdict, Zone
 from holdfast.desired import AgentEntry, Desired
@@ -35,12 +36,11 @@ Probe = Callable[[CanaryKey], Awaitable[tuple[Outcome, str]]]
 
 @dataclass(slots=True)
 class _Pod:
-    """The last totals of one pod. `began` tells one life of it from the next."""
+    """The last report of one pod."""
 
-    began: int
+    report: Report[Failure]
     heard_at: float
     draining: bool = False
-    tallies: Mapping[str, Tally] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -104,20 +104,17 @@ class FleetProviders:
 
     # What pods say.
 
-    def hear(self, agent: AgentRef, pod: str, *, began: int, draining: bool, tallies: Mapping[str, Tally]) -> None:
+    def hear(self, agent: AgentRef, pod: str, report: Report[Failure], *, draining: bool) -> None:
         """One report. What is new in it counts for everybody who uses the same provider here."""
         pods = self._pods.setdefault(agent, {})
         known = pods.get(pod)
-        pods[pod] = _Pod(began, self._clock(), draining, tallies)
+        pods[pod] = _Pod(report, self._clock(), draining)
         attempts = self.attempts(agent)
         for line in attempts.lines if attempts else ():
-            tally = tallies.get(line.name)
+            tally = report.tallies.get(line.name)
             if tally is None:
                 continue
-            before = None if known is None else known.tallies.get(line.name, results.NOTHING)
-            if known is not None and known.began != began:
-                before = results.NOTHING
-            found = results.outcomes(before, tally)
+            found = reports.news(None if known is None else known.report, report, line.name)
             self._note(line, tally, found)
             if found and (trial := self._granted.get((agent, pod))) and trial.attempt == line.name:
                 self._pair(line).failed = found[-1].failure is not None

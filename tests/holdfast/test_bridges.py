@@ -15,6 +15,7 @@ from holdfast.core.capacity import PodLoad
 from holdfast.core.values import AgentRef
 from holdfast.desired import Desired
 from holdfast.fleet_providers import FleetProviders
+from holdfast.fleet_tools import FleetTools
 
 AGENT = AgentRef("clinic", "front-desk")
 TOKEN = bridges.operator_token(b"zone-key", AGENT).decode()
@@ -41,6 +42,7 @@ class Desk:
             desired=self.desired,
             compose=lambda _: self.directive,
             providers=self.providers,
+            tools=FleetTools(desired=self.desired, clock=self.clock),
             keys=self.keys,
             clock=self.clock,
             metrics=telemetry.Metrics(),

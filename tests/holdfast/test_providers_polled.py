@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
 from control_parts import until
-from provider_parts import DESK, OPENAI_NAME, SHOP, ZONE_KEY, PollingPod, RegionDesk, desired, entry
+from provider_parts import DESK, OPENAI_NAME, SHOP, ZONE_KEY, PollingPod, RegionDesk, desired, entry, polling
 
 from holdfast import bridges
 from holdfast.core import reasons
-from holdfast_bridge.poll import ProviderResults
-
-
-@asynccontextmanager
-async def polling(*pods: PollingPod) -> AsyncIterator[None]:
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(pod.poller.run()) for pod in pods]
-        try:
-            yield
-        finally:
-            for task in tasks:
-                task.cancel()
+from holdfast_bridge.tallies import ProviderResults
 
 
 async def ask(url: str, version: int, failed: int, pod: str = "p-1") -> dict[str, Any]:
@@ -46,15 +33,13 @@ async def test_the_poll_that_brings_the_second_failure_is_answered_with_the_new_
         first = await ask(url, 0, 0)
         assert (first["attempts"], first["reasons"]) == (["openai", "azure"], [])
         waiting = asyncio.create_task(ask(url, first["version"], 1))
-        await until(lambda: desk.providers._pods[DESK]["p-1"].tallies != {})
+        await until(lambda: desk.providers._pods[DESK]["p-1"].report.tallies != {})
         assert not waiting.done(), "one failure changes nothing"
         waiting.cancel()
         second = await ask(url, first["version"], 2)
         assert second["attempts"] == ["azure", "openai"]
         assert second["barred"] == []
-        assert second["reasons"] == [
-            {"code": reasons.ATTEMPT_ILL, "message": "openai is ill in fra and tried last"}
-        ]
+        assert second["reasons"] == [{"code": reasons.ATTEMPT_ILL, "message": "openai is ill in fra and tried last"}]
 
 
 async def test_what_one_pods_calls_meet_turns_the_order_of_every_pod_and_agent_that_uses_the_provider() -> None:

@@ -15,6 +15,7 @@ from holdfast import bridges, clock, fleet_picture, fleet_secrets, main, telemet
 from holdfast.core.values import AgentRef
 from holdfast.desired import Desired
 from holdfast.fleet_providers import FleetProviders
+from holdfast.fleet_tools import FleetTools
 from holdfast.handlers.intake import AGENT as VOICE_AGENT
 from holdfast.handlers.intake import POLICY as FAILOVER_POLICY
 from holdfast.handlers.intake import REGION, Intake
@@ -48,6 +49,7 @@ async def answered(desired: Desired, *, key: bytes) -> tuple[int, dict[str, obje
         desired=desired,
         compose=lambda agent: fleet_picture.directive(agent, "fra", desired, {}, fleet_picture.Here(known.order)),
         providers=known,
+        tools=FleetTools(desired=desired, clock=clock.now),
         keys=main._Keys(desired, fleet_secrets.Secrets(cluster.client(), NS), Path("no-probe-key")),
         clock=clock.now,
         metrics=telemetry.Metrics(),

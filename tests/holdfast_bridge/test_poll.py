@@ -14,7 +14,8 @@ from control_parts import until
 from control_ports import free_ports
 
 from holdfast_bridge.core.directive import Directive, DrainOrder
-from holdfast_bridge.poll import Directives, Poller, ProviderResults, Seen
+from holdfast_bridge.poll import Directives, Poller, Seen
+from holdfast_bridge.tallies import ProviderResults
 
 
 class Operator:
@@ -61,6 +62,7 @@ async def polled(
         seen=Seen(
             records=lambda: [record()],
             providers=(results or ProviderResults()).report,
+            tools=list,
             ready=lambda: True,
             draining=lambda: False,
             buddy_up=lambda: False,
@@ -92,6 +94,7 @@ async def test_a_report_says_what_the_contract_says() -> None:
         "draining": False,
         "calls": [{"call": CALL, "epoch": 1, "startedAt": 1000.0, "lastHeardAt": 1005.0}],
         "providers": [],
+        "tools": [],
         "missingKeys": [],
         "buddyLink": "down",
     }

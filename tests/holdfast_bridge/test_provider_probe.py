@@ -13,9 +13,9 @@ from control_parts import until
 
 from holdfast_bridge.core.directive import Trial
 from holdfast_bridge.core.failures import Failure, kind
-from holdfast_bridge.poll import ProviderResults
 from holdfast_bridge.provider_probe import PROBES, Probe, Prober, probe
 from holdfast_bridge.settings import Settings
+from holdfast_bridge.tallies import ProviderResults
 from holdfast_gameday.world.openai_realtime import Fault, OpenAIRealtime
 
 KEY = "sk-test"

@@ -18,6 +18,7 @@ from holdfast_bridge.core.token import Claim, Refusal, Refused
 from holdfast_bridge.providing import dial
 from holdfast_bridge.seams import LiveCall, Services
 from holdfast_bridge.settings import FleetSecrets, Settings, decode_agent
+from holdfast_bridge.tools import ToolFailure
 
 HOST = "fra.voice.example.com"
 PATH = "/a/clinic/front-desk/media"
@@ -141,6 +142,7 @@ class Bridge:
         self.counted: list[str] = []
         self.results: list[tuple[str, bool, str]] = []
         self.spoke: list[str] = []
+        self.tool_results: list[tuple[str, ToolFailure | None]] = []
         self.accepting = True
         self.port = AudioPort(
             Services(
@@ -152,6 +154,7 @@ class Bridge:
                 accepting=lambda: self.accepting,
                 provider_result=lambda attempt, ok, error, _wait_s: self.results.append((attempt, ok, error)),
                 provider_spoke=self.spoke.append,
+                tool_result=lambda tool, failure: self.tool_results.append((tool, failure)),
             ),
             count=self.counted.append,
             dial=dial,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,11 +14,15 @@ from holdfast import bridges, fleet_picture, telemetry
 from holdfast.core.agents import AgentSpec, Attempt, KeyRef, Persona
 from holdfast.core.means import CanaryKey, ProviderRule, Tenant
 from holdfast.core.providers import Failure
-from holdfast.core.results import Failed, Outcome, Tally
+from holdfast.core.reports import Failed, Report
+from holdfast.core.results import Outcome, Tally
 from holdfast.core.values import AgentRef, Region, Zone, ZoneRegion
 from holdfast.desired import AgentEntry, Desired
 from holdfast.fleet_providers import FleetProviders
-from holdfast_bridge.poll import Directives, Poller, ProviderResults, Seen
+from holdfast.fleet_tools import FleetTools
+from holdfast_bridge.poll import Directives, Poller, Seen
+from holdfast_bridge.tallies import ProviderResults, Tallies
+from holdfast_bridge.tools import ToolFailure
 
 DESK, SHOP = AgentRef("clinic", "front-desk"), AgentRef("shop", "sales")
 OPENAI, AZURE = "wss://eu.api.openai.com/v1/realtime", "wss://eu.azure.com/openai/v1/realtime"
@@ -51,9 +56,7 @@ def entry(ref: AgentRef = DESK, *attempts: Attempt, min_pods: int = 2) -> AgentE
     return AgentEntry(ref, "u", 1, "eu", spec(*attempts, min_pods=min_pods))
 
 
-def zone(
-    rule: ProviderRule = RULE, hosts: tuple[str, ...] = HOSTS, canary_keys: tuple[CanaryKey, ...] = ()
-) -> Zone:
+def zone(rule: ProviderRule = RULE, hosts: tuple[str, ...] = HOSTS, canary_keys: tuple[CanaryKey, ...] = ()) -> Zone:
     return Zone(
         name="eu", uid="z", generation=1, residency="eu", host="eu.voice.example.com",
         regions=(ZoneRegion("fra", 50), ZoneRegion("ams", 50)), witnesses=("iad",), provider=rule,
@@ -91,11 +94,13 @@ class RegionDesk:
         self.providers = FleetProviders(
             region="fra", desired=self.desired, probe=self.probe, clock=self.clock, on_change=self.changed
         )
+        self.tools = FleetTools(desired=self.desired, clock=self.clock)
         self.here = fleet_picture.Here(self.providers.order)
         self.bridges = bridges.Bridges(
             desired=self.desired,
             compose=lambda agent: fleet_picture.directive(agent, "fra", self.desired, {}, self.here),
             providers=self.providers,
+            tools=self.tools,
             keys=self.keys,
             clock=self.clock,
             metrics=telemetry.Metrics(),
@@ -113,7 +118,7 @@ class RegionDesk:
         self.bridges.bell.ring()
 
     def hear(self, agent: AgentRef = DESK, pod: str = "p-1", *, began: int = 1, **tallies: Tally) -> None:
-        self.providers.hear(agent, pod, began=began, draining=False, tallies=tallies)
+        self.providers.hear(agent, pod, Report(began, tallies), draining=False)
 
     def well(self, agent: AgentRef = DESK, pod: str = "p-1") -> None:
         """A pod that has nothing to tell yet."""
@@ -137,34 +142,44 @@ class RegionDesk:
 class PollingPod:
     """A bridge pod as far as its poll goes: what it counts, and what it was told."""
 
-    def __init__(
-        self, name: str, url: str, ref: AgentRef = DESK, *, results: ProviderResults | None = None
-    ) -> None:
+    def __init__(self, name: str, url: str, ref: AgentRef = DESK, *, results: ProviderResults | None = None) -> None:
         attempts = [
             {"name": each.name, "kind": "openai", "baseUrl": each.base_url, "model": each.model}
             for each in spec().attempts
         ]
         settings = built(operatorUrl=url, namespace=ref.namespace, agent=ref.name, attempts=attempts)
-        fleet = dataclasses.replace(
-            settings.fleet, operator_token=bridges.operator_token(ZONE_KEY, ref).decode()
-        )
+        fleet = dataclasses.replace(settings.fleet, operator_token=bridges.operator_token(ZONE_KEY, ref).decode())
         self.settings = dataclasses.replace(settings, fleet=fleet, pod=name)
         self.directives = Directives(lambda: self.settings)
         self.results = results or ProviderResults(on_news=lambda: self.poller.news(at_once=True))
+        self.tools: Tallies[ToolFailure] = Tallies("tool", on_news=self._news)
         self.poller = Poller(
             settings=lambda: self.settings,
             directives=self.directives,
             seen=Seen(
                 records=list,
                 providers=self.results.report,
+                tools=self.tools.report,
                 ready=lambda: True,
                 draining=lambda: False,
                 buddy_up=lambda: True,
             ),
         )
 
+    def _news(self) -> None:
+        self.poller.news()
+
     @property
     def order(self) -> tuple[str, ...]:
         return self.directives().attempts
 
 
+@asynccontextmanager
+async def polling(*pods: PollingPod) -> AsyncIterator[None]:
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(pod.poller.run()) for pod in pods]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()

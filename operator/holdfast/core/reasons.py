@@ -90,6 +90,12 @@ ATTEMPT_NOT_COMPLIANT = "AttemptNotCompliant"
 HOST_NOT_GRANTED = "HostNotGranted"
 ATTEMPTS_AS_WISHED = "AttemptsAsWished"
 
+# What may be said of an agent's tools in a region.
+TOOLS_ANSWER = "ToolsAnswer"
+TOOL_ILL = "ToolIll"
+TOOL_REFUSES = "ToolRefuses"
+TOOL_UNHEARD = "ToolUnheard"
+
 # What may be said of a region's ICE servers.
 RELAYS_WELL = "RelaysWell"
 RELAY_ILL = "RelayIll"

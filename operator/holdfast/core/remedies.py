@@ -91,6 +91,11 @@ REMEDIES: Mapping[str, str] = MappingProxyType({
     reasons.ATTEMPT_NOT_COMPLIANT: "The attempt declares what the agent's compliance asks for.",
     reasons.ATTEMPTS_AS_WISHED: NOTHING,
     reasons.HOST_NOT_GRANTED: "The policy's tenants grant the host to the agent's namespace.",
+    # An agent's tools in a region.
+    reasons.TOOLS_ANSWER: NOTHING,
+    reasons.TOOL_ILL: "The tool's webhook answers two calls in a row; look at its own logs and at the way to it.",
+    reasons.TOOL_REFUSES: "The webhook takes what the spec sends it: mend its address there, or what it asks for.",
+    reasons.TOOL_UNHEARD: "Callers have the agent use the tool twice in this region; nobody tries one without need.",
     # A region's ICE servers.
     reasons.RELAYS_WELL: NOTHING,
     reasons.RELAY_ILL: "The relay answers its probe again; until then the others come first.",

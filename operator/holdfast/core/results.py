@@ -1,7 +1,6 @@
-"""From what pods count of their calls to what each breaker is told: totals to outcomes, outcomes to who is to blame.
+"""From the outcomes of calls and probes to what each breaker is told: who is to blame.
 
-A pod reports running totals, so that a report that is lost loses nothing; what is new is their difference. A failure
-is told to what it lies with, and to nothing else:
+A failure is told to what it lies with, and to nothing else:
 
     outcome               the provider's breaker   the key's    the attempt's own
     well                  well                     well         well
@@ -17,79 +16,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from typing import TypeAlias
 from urllib.parse import urlsplit
 
-from holdfast.core import providers
+from holdfast.core import providers, reports
 from holdfast.core.agents import AgentSpec, Attempt
 from holdfast.core.means import ProviderRule
 from holdfast.core.providers import AttemptLine, Attempts, Breaker, Failure, Rule
 from holdfast.core.values import AgentRef, Zone
 
-FRESH_S = 30.0
-"""Of a pod that was never heard before, what is older than this is history."""
-MOST_AT_ONCE = 16
 NAME_CHARS = 100
 
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """One kind of failure: how often since the pod began, and how long ago lately."""
-
-    count: int
-    ago_s: float = 0.0
-    retry_after_s: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """What one pod counted of one attempt. `ok_ago_s` None: it was never well."""
-
-    ok: int = 0
-    ok_ago_s: float | None = None
-    failed: Mapping[Failure, Failed] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """One call or probe; `failure` None: it went well."""
-
-    failure: Failure | None = None
-    retry_after_s: float = 0.0
-
-
-NOTHING = Tally()
+Tally: TypeAlias = reports.Tally[Failure]
+Outcome: TypeAlias = reports.Outcome[Failure]
 UNHEARD = Breaker()
-
-
-def outcomes(before: Tally | None, after: Tally) -> tuple[Outcome, ...]:
-    """What happened between two reports, the eldest first.
-
-    `before` None: the pod was not heard before, and only the latest of each kind is news. Totals that fell are those
-    of a pod that began anew.
-    """
-    if before is not None and _fell(before, after):
-        before = NOTHING
-    found: list[tuple[float, Outcome]] = []
-    if after.ok_ago_s is not None and _new(None if before is None else before.ok, after.ok, after.ok_ago_s):
-        found.append((after.ok_ago_s, Outcome()))
-    for failure, failed in after.failed.items():
-        known = None if before is None else before.failed.get(failure, Failed(0)).count
-        new = _new(known, failed.count, failed.ago_s)
-        found += [(failed.ago_s, Outcome(failure, failed.retry_after_s))] * min(new, MOST_AT_ONCE)
-    return tuple(outcome for _, outcome in sorted(found, key=lambda each: -each[0]))
-
-
-def _new(before: int | None, after: int, ago_s: float) -> int:
-    if before is None:
-        return int(after > 0 and ago_s <= FRESH_S)
-    return after - before
-
-
-def _fell(before: Tally, after: Tally) -> bool:
-    return after.ok < before.ok or any(
-        failed.count > after.failed.get(failure, Failed(0)).count for failure, failed in before.failed.items()
-    )
 
 
 def told(line: AttemptLine, failure: Failure | None) -> Iterator[tuple[str, Failure | None]]:

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from holdfast.core import readiness, reasons, remedies, writes
+from holdfast.core.evidence import History
 from holdfast.core.fallback import Fallback
 from holdfast.core.plans import Plan, View
 from holdfast.core.providers import Order
 from holdfast.core.readiness import Loss
-from holdfast.core.values import Reason, Tier, Zone
+from holdfast.core.values import Reason, Tier, Verdict, Zone
 
 READY = "Ready"
 REACHABLE = "Reachable"
@@ -23,6 +24,7 @@ QUORUM_HELD = "QuorumHeld"
 READY_FOR_LOSS = "ReadyForLoss"
 LEVERS_AS_KEPT = "LeversAsKept"
 ATTEMPTS_WELL = "AttemptsWell"
+TOOLS_WELL = "ToolsWell"
 ROUTE_IN_SYNC = "RouteInSync"
 LEVER_REACHABLE = "LeverReachable"
 FALLBACK_READY = "FallbackReady"
@@ -102,6 +104,23 @@ def attempts_well(order: Order) -> Condition:
     return Condition(ATTEMPTS_WELL, False, Reason(order.reasons[0].code, told))
 
 
+def tools_well(tools: Mapping[str, History]) -> Condition:
+    """Whether an agent's tools answer in this region, the worst first. `tools`: all of its spec, by name."""
+    ill = {name: each for name, each in tools.items() if each.verdict in (Verdict.DOWN, Verdict.DEGRADED)}
+    if ill:
+        told = "; ".join(f"{name}: {each.verdict.value} ({each.detail})" for name, each in sorted(ill.items()))
+        return Condition(TOOLS_WELL, False, Reason(reasons.TOOL_ILL, told))
+    refusing = sorted(name for name, each in tools.items() if each.verdict is Verdict.UNKNOWN and each.detail)
+    if refusing:
+        words = f"{', '.join(refusing)} refuses our calls: its address or what it asks for is not as in the spec"
+        return Condition(TOOLS_WELL, False, Reason(reasons.TOOL_REFUSES, words))
+    unheard = sorted(name for name, each in tools.items() if each.verdict is Verdict.UNKNOWN)
+    if unheard:
+        words = f"not called often enough here: {', '.join(unheard)}"
+        return Condition(TOOLS_WELL, None, Reason(reasons.TOOL_UNHEARD, words))
+    return Condition(TOOLS_WELL, True, Reason(reasons.TOOLS_ANSWER, f"well: {', '.join(sorted(tools))}"))
+
+
 def levers_as_kept(drift: Mapping[str, Sequence[str]]) -> Condition:
     """Whether everything else at the levers is as we keep it; what others changed is told lever by lever."""
     if not drift:
@@ -153,9 +172,9 @@ def _reachable(name: str, view: View) -> Condition:
     if tally.lost:
         return Condition(REACHABLE, False, Reason(reasons.REGION_LOST, tally.describe()))
     message = f"{len(tally.up)} of {tally.observers} observers see {name} up"
-    return Condition(REACHABLE, True if tally.up else None, Reason(
-        reasons.READY if tally.up else reasons.NOT_CONFIRMED, message
-    ))
+    return Condition(
+        REACHABLE, True if tally.up else None, Reason(reasons.READY if tally.up else reasons.NOT_CONFIRMED, message)
+    )
 
 
 def _in_sync(name: str, view: View) -> Condition:

@@ -1,4 +1,4 @@
-"""From totals to outcomes, and from outcomes to who is to blame."""
+"""From outcomes to who is to blame."""
 
 from __future__ import annotations
 
@@ -11,44 +11,10 @@ from holdfast.core import providers, results
 from holdfast.core.agents import AgentSpec, Attempt, KeyRef, Persona
 from holdfast.core.means import ProviderRule, Tenant
 from holdfast.core.providers import AttemptLine, Breaker, Failure, Rule
-from holdfast.core.results import Failed, Outcome, Tally
+from holdfast.core.results import Outcome
 from holdfast.core.values import AgentRef, Zone, ZoneRegion
 
 LINE = AttemptLine("openai", "api/model", key="Secret a/b key c", own="VoiceAgent a/d attempt openai")
-
-
-def tally(ok: int = 0, ok_ago_s: float | None = None, **failed: int) -> Tally:
-    return Tally(ok, ok_ago_s, {Failure[name.upper()]: Failed(count) for name, count in failed.items()})
-
-
-def test_what_is_new_is_the_difference_of_two_totals():
-    assert results.outcomes(tally(error=3), tally(error=5, stall=1)) == (
-        Outcome(Failure.ERROR), Outcome(Failure.ERROR), Outcome(Failure.STALL),
-    )  # fmt: skip
-    assert results.outcomes(tally(error=3), tally(error=3)) == ()
-
-
-def test_outcomes_come_in_the_order_in_which_they_happened():
-    after = Tally(1, 1.0, {Failure.ERROR: Failed(1, ago_s=4.0)})
-    assert results.outcomes(Tally(), after) == (Outcome(Failure.ERROR), Outcome())
-    after = Tally(1, 4.0, {Failure.ERROR: Failed(1, ago_s=1.0)})
-    assert results.outcomes(Tally(), after) == (Outcome(), Outcome(Failure.ERROR))
-
-
-def test_totals_that_fell_are_those_of_a_pod_that_began_anew():
-    assert results.outcomes(tally(ok=9, ok_ago_s=0.0, error=7), tally(error=1)) == (Outcome(Failure.ERROR),)
-    assert results.outcomes(tally(error=7), tally(stall=1)) == (Outcome(Failure.STALL),)
-
-
-@pytest.mark.parametrize(("ago_s", "count"), [(30.0, 1), (30.1, 0)])
-def test_of_a_pod_that_was_never_heard_only_the_latest_counts(ago_s: float, count: int):
-    after = Tally(0, None, {Failure.ERROR: Failed(800, ago_s)})
-    assert len(results.outcomes(None, after)) == count
-
-
-def test_what_the_provider_asks_us_to_wait_comes_along():
-    after = Tally(0, None, {Failure.RATE_LIMITED: Failed(1, 0.0, 20.0)})
-    assert results.outcomes(Tally(), after) == (Outcome(Failure.RATE_LIMITED, 20.0),)
 
 
 @pytest.mark.parametrize(
@@ -80,26 +46,6 @@ def test_no_trouble_of_ours_ever_makes_a_provider_ill(drawn: list[tuple[Failure 
             now += wait_s
             breakers |= results.fold(breakers, LINE, Outcome(failure), now=now, rule=Rule())
     assert breakers.get(LINE.provider, Breaker()).closed
-
-
-@given(OUTCOMES, OUTCOMES)
-def test_totals_tell_the_same_however_often_they_are_read(
-    first: list[tuple[Failure | None, float]], then: list[tuple[Failure | None, float]]
-):
-    def counted(drawn: list[tuple[Failure | None, float]]) -> Tally:
-        failures = [failure for failure, _ in drawn if failure is not None]
-        failed = {each: Failed(failures.count(each)) for each in Failure if each in failures}
-        return Tally(len(drawn) - len(failures), 0.0, failed)
-
-    middle, end = counted(first), counted([*first, *then])
-    once = [each.failure for each in results.outcomes(Tally(), end) if each.failure]
-    twice = [
-        each.failure
-        for each in (*results.outcomes(Tally(), middle), *results.outcomes(middle, end))
-        if each.failure
-    ]
-    for failure in Failure:
-        assert min(twice.count(failure), results.MOST_AT_ONCE) == once.count(failure)
 
 
 def test_a_policys_words_become_the_rule():

@@ -8,11 +8,12 @@ import pytest
 from core_builders import DEGRADED, DOWN, UNKNOWN, cordoned, joined, origins, regions, said, view, zone
 
 from holdfast.core import failover, fallback, reasons, status
+from holdfast.core.evidence import History
 from holdfast.core.plans import CarrierMove, Plan, Refusal, Turn, View
 from holdfast.core.providers import Order
 from holdfast.core.readiness import Loss
 from holdfast.core.status import Condition
-from holdfast.core.values import OriginState, Reason, RegionMemory, Tier
+from holdfast.core.values import OriginState, Reason, RegionMemory, Tier, Verdict
 
 CORDONED = joined(zone(), fra=cordoned(ago_s=9.0, reason="2 of 2 observers see fra down"))
 
@@ -264,3 +265,29 @@ def test_an_agents_attempts_are_well_or_the_reasons_are_told_one_by_one():
     assert said_of(status.attempts_well(Order(("azure", "openai"), (ill, barred)))) == (
         False, reasons.ATTEMPT_ILL, f"{ill.message}; {barred.message}"
     )
+
+
+WELL = History(0.0, Verdict.UP)
+UNHEARD = History(0.0)
+
+
+def test_tools_are_well_when_each_was_seen_to_answer_and_unknown_before():
+    assert said_of(status.tools_well({"lookup": WELL, "book": WELL})) == (
+        True, reasons.TOOLS_ANSWER, "well: book, lookup",
+    )  # fmt: skip
+    assert said_of(status.tools_well({"lookup": WELL, "book": UNHEARD})) == (
+        None, reasons.TOOL_UNHEARD, "not called often enough here: book",
+    )  # fmt: skip
+
+
+def test_of_several_tools_the_worst_is_told():
+    refusing = History(0.0, Verdict.UNKNOWN, detail="refused")
+    assert said_of(status.tools_well({"lookup": refusing, "book": UNHEARD})) == (
+        False, reasons.TOOL_REFUSES,
+        "lookup refuses our calls: its address or what it asks for is not as in the spec",
+    )  # fmt: skip
+    down = History(0.0, Verdict.DOWN, detail="timeout")
+    slow = History(0.0, Verdict.DEGRADED, detail="3 of the last 9 answers were bad")
+    assert said_of(status.tools_well({"lookup": refusing, "book": down, "cancel": slow, "ask": WELL})) == (
+        False, reasons.TOOL_ILL, "book: down (timeout); cancel: degraded (3 of the last 9 answers were bad)",
+    )  # fmt: skip

@@ -1,0 +1,125 @@
+"""Outcomes counted by name, for the report to the operator: running totals since the pod began.
+
+Each kind of failure is counted by itself with the age of its last one, so that a report that is lost loses nothing,
+and an operator that was not there learns what happened lately. What an outcome means is not known here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Generic, TypeVar
+
+from holdfast_bridge.core import failures
+from holdfast_bridge.core.failures import Failure
+
+MAX_ERROR_CHARS = 64
+MAX_TALLIES = 64
+
+Kind = TypeVar("Kind", bound=Enum)
+
+
+@dataclass(slots=True)
+class _Failed:
+    count: int = 0
+    at: float = 0.0
+    retry_after_s: float = 0.0
+
+
+@dataclass(slots=True)
+class _Tally(Generic[Kind]):
+    ok: int = 0
+    well_at: float | None = None
+    failed: dict[Kind, _Failed] = field(default_factory=dict)
+    last_error: str = ""
+
+
+class Tallies(Generic[Kind]):
+    """`named`: what a name is called in the report. `on_news`: something that should go up at once."""
+
+    def __init__(
+        self,
+        named: str,
+        *,
+        on_news: Callable[[], None] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._named = named
+        self._tallies: dict[str, _Tally[Kind]] = {}
+        self._on_news = on_news
+        self._clock = clock
+
+    def well(self, name: str) -> None:
+        """One more success."""
+        tally = self._tally(name)
+        tally.ok += 1
+        tally.well_at = self._clock()
+
+    def failed(self, name: str, kind: Kind, *, error: str = "", retry_after_s: float = 0.0) -> None:
+        """One more failure. `error`: a short word for people."""
+        tally = self._tally(name)
+        failed = tally.failed.setdefault(kind, _Failed())
+        failed.count, failed.at, failed.retry_after_s = failed.count + 1, self._clock(), retry_after_s
+        tally.last_error = error[:MAX_ERROR_CHARS]
+        self._on_news()
+
+    def proved(self, name: str) -> None:
+        """It did what it is there for, which is no outcome of its own."""
+        self._tally(name).well_at = self._clock()
+
+    def well_within(self, name: str, seconds: float) -> bool:
+        """Whether it was proved well as lately as that."""
+        tally = self._tallies.get(name)
+        return tally is not None and tally.well_at is not None and self._clock() - tally.well_at < seconds
+
+    def report(self) -> list[dict[str, object]]:
+        """One object a name, in the words of the poll."""
+        now = self._clock()
+        return [
+            {
+                self._named: name,
+                "ok": tally.ok,
+                "okAgo": None if tally.well_at is None else round(now - tally.well_at, 2),
+                "failed": [
+                    {
+                        "kind": kind.value,
+                        "count": failed.count,
+                        "ago": round(now - failed.at, 2),
+                        "retryAfter": failed.retry_after_s,
+                    }
+                    for kind, failed in tally.failed.items()
+                ],
+                "lastError": tally.last_error,
+            }
+            for name, tally in self._tallies.items()
+        ]
+
+    def _tally(self, name: str) -> _Tally[Kind]:
+        """Names that an edit took away make room, the eldest first."""
+        tally = self._tallies.get(name)
+        if tally is None:
+            while len(self._tallies) >= MAX_TALLIES:
+                del self._tallies[next(iter(self._tallies))]
+            tally = self._tallies[name] = _Tally()
+        return tally
+
+
+class ProviderResults:
+    """What calls and probes met at each attempt, from the words of links and codecs."""
+
+    def __init__(
+        self, *, on_news: Callable[[], None] = lambda: None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._tallies: Tallies[Failure] = Tallies("attempt", on_news=on_news, clock=clock)
+        self.spoke = self._tallies.proved
+        self.well_within = self._tallies.well_within
+        self.report = self._tallies.report
+
+    def add(self, attempt: str, ok: bool, error: str, retry_after_s: float = 0.0) -> None:
+        """A word that speaks against nobody counts nothing."""
+        if ok:
+            self._tallies.well(attempt)
+        elif (kind := failures.kind(error)) is not None:
+            self._tallies.failed(attempt, kind, error=error, retry_after_s=retry_after_s)
