@@ -3,6 +3,7 @@
 Both set a state, so a repeated request does no harm and each is tried twice. A call that the carrier no longer knows,
 or that is over, needs neither: that is success. The canary has no carrier, so nothing is asked.
 A push is asked once and its outcome told, because who rescues many calls paces them by what the carrier says.
+How the API behaved is told to `on_result`: live calls meet it before any probe does.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable
+from enum import Enum
 
 import aiohttp
 import msgspec
@@ -33,12 +35,30 @@ class _Problem(msgspec.Struct):
     code: int | None = None
 
 
-class TwilioRest:
-    """Implements `seams.CarrierPort` and `seams.PushPort`."""
+class CarrierFailure(Enum):
+    """How the API failed: the words of the report to the operator. What concerns one call or our key is no failure."""
 
-    def __init__(self, http: aiohttp.ClientSession, settings: Callable[[], Settings]) -> None:
+    ERROR = "5xx"
+    TIMEOUT = "timeout"
+    UNREACHABLE = "unreachable"
+
+
+OnResult = Callable[[str, CarrierFailure | None], None]
+
+
+class TwilioRest:
+    """Implements `seams.CarrierPort` and `seams.PushPort`. `on_result`: told the carrier's name, and None when well."""
+
+    def __init__(
+        self,
+        http: aiohttp.ClientSession,
+        settings: Callable[[], Settings],
+        *,
+        on_result: OnResult = lambda _carrier, _failure: None,
+    ) -> None:
         self._http = http
         self._settings = settings
+        self._on_result = on_result
 
     async def hang_up(self, call: str) -> None:
         """End the call. A failure is logged, not raised: the recorded end makes `next` hang up what is left."""
@@ -97,6 +117,21 @@ class TwilioRest:
         self, settings: Settings, call: str, fields: dict[str, str]
     ) -> tuple[int, int | None, float | None]:
         """One POST: its status, the carrier's own code, and how long it asks us to wait. TimeoutError is an OSError."""
+        carrier = settings.agent.carrier.name
+        try:
+            answer = await self._post(settings, call, fields)
+        except TimeoutError:
+            self._on_result(carrier, CarrierFailure.TIMEOUT)
+            raise
+        except (aiohttp.ClientError, OSError):
+            self._on_result(carrier, CarrierFailure.UNREACHABLE)
+            raise
+        self._on_result(carrier, CarrierFailure.ERROR if answer[0] >= 500 else None)
+        return answer
+
+    async def _post(
+        self, settings: Settings, call: str, fields: dict[str, str]
+    ) -> tuple[int, int | None, float | None]:
         carrier = settings.agent.carrier
         url = f"{carrier.api_url.rstrip('/')}/2010-04-01/Accounts/{carrier.account_sid}/Calls/{call}.json"
         auth = aiohttp.encode_basic_auth(settings.fleet.carrier_api_key, settings.fleet.carrier_api_secret)

@@ -23,7 +23,7 @@ from aiohttp import web
 from holdfast_bridge import journal_store, settings, telemetry
 from holdfast_bridge.audio_port import AudioPort
 from holdfast_bridge.calls import Calls, TokenDesk
-from holdfast_bridge.carrier import TwilioRest
+from holdfast_bridge.carrier import CarrierFailure, TwilioRest
 from holdfast_bridge.control_port import ControlPort, Surroundings
 from holdfast_bridge.core import directive
 from holdfast_bridge.drain import Drain
@@ -95,6 +95,7 @@ class Bridge:
         )
         self.results = ProviderResults(on_news=self._news_at_once)
         self.tool_results: Tallies[ToolFailure] = Tallies("tool", on_news=self._news)
+        self.carrier_results: Tallies[CarrierFailure] = Tallies("carrier", on_news=self._news)
         self.prober = Prober(
             settings=self._settings_in_order,
             trials=lambda: self.directives().trials,
@@ -108,6 +109,7 @@ class Bridge:
                 records=self.calls.records,
                 providers=self.results.report,
                 tools=self.tool_results.report,
+                carriers=self.carrier_results.report,
                 ready=lambda: not self.health.reasons(),
                 draining=lambda: self.health.draining,
                 buddy_up=lambda: self.link.up,
@@ -123,7 +125,7 @@ class Bridge:
             http = await stack.enter_async_context(aiohttp.ClientSession())
             if self.redis is not None:
                 stack.push_async_callback(self.redis.aclose)
-            carrier = TwilioRest(http, self._files)
+            carrier = TwilioRest(http, self._files, on_result=self._carrier_result)
             drain = Drain(
                 settings=self._files,
                 directive=self.directives,
@@ -246,10 +248,11 @@ class Bridge:
 
     def _tool_result(self, tool: str, failure: ToolFailure | None) -> None:
         self.metrics.tool(tool, failure.value if failure else "ok")
-        if failure is None:
-            self.tool_results.well(tool)
-        else:
-            self.tool_results.failed(tool, failure)
+        self.tool_results.add(tool, failure)
+
+    def _carrier_result(self, carrier: str, failure: CarrierFailure | None) -> None:
+        self.metrics.carrier(failure.value if failure else "ok")
+        self.carrier_results.add(carrier, failure)
 
     def _peer(self) -> Peer:
         scheme = "ws" if self._ports.peer_scheme == "http" else "wss"

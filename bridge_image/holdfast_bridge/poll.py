@@ -82,6 +82,7 @@ class Seen:
     records: Callable[[], list[CallRecord]]
     providers: Callable[[], list[dict[str, object]]]
     tools: Callable[[], list[dict[str, object]]]
+    carriers: Callable[[], list[dict[str, object]]]
     ready: Callable[[], bool]
     draining: Callable[[], bool]
     buddy_up: Callable[[], bool]
@@ -127,6 +128,7 @@ class Poller:
             ],
             "providers": self._seen.providers(),
             "tools": self._seen.tools(),
+            "carriers": self._seen.carriers(),
             "missingKeys": list(settings.missing_keys),
             "buddyLink": "up" if self._seen.buddy_up() else "down",
         }

@@ -51,6 +51,13 @@ class Tallies(Generic[Kind]):
         self._on_news = on_news
         self._clock = clock
 
+    def add(self, name: str, failure: Kind | None) -> None:
+        """One outcome; None: a success."""
+        if failure is None:
+            self.well(name)
+        else:
+            self.failed(name, failure)
+
     def well(self, name: str) -> None:
         """One more success."""
         tally = self._tally(name)

@@ -64,6 +64,9 @@ class Metrics:
         self._tools = Counter(
             "holdfast_bridge_tool_results", "Answers of tools' webhooks.", ["tool", "result"], registry=self.registry
         )
+        self._carrier = Counter(
+            "holdfast_bridge_carrier_results", "Answers of the carrier's API.", ["result"], registry=self.registry
+        )
         self._handovers = Counter(
             "holdfast_bridge_handovers", "Calls pushed elsewhere.", ["cause", "result"], registry=self.registry
         )
@@ -79,6 +82,9 @@ class Metrics:
 
     def tool(self, tool: str, result: str) -> None:
         self._tools.labels(tool=tool, result=result).inc()
+
+    def carrier(self, result: str) -> None:
+        self._carrier.labels(result=result).inc()
 
     def handed_over(self, cause: str, *, ok: bool) -> None:
         self._handovers.labels(cause=cause, result="ok" if ok else "failed").inc()

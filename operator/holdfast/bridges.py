@@ -23,6 +23,7 @@ from typing import Any, Protocol, TypeVar
 from aiohttp import web
 
 from holdfast.core.capacity import PodLoad
+from holdfast.core.carriers import CarrierFailure
 from holdfast.core.providers import Failure
 from holdfast.core.reports import Failed, Report, Tally
 from holdfast.core.tools import ToolFailure
@@ -86,6 +87,14 @@ class ToolDesk(Protocol):
     def forget(self, agent: AgentRef, pod: str) -> None: ...
 
 
+class CarrierDesk(Protocol):
+    """Whoever makes something of what pods count of their requests to carriers."""
+
+    def hear(self, agent: AgentRef, pod: str, report: Report[CarrierFailure]) -> None: ...
+
+    def forget(self, agent: AgentRef, pod: str) -> None: ...
+
+
 @dataclass(slots=True)
 class _Pod:
     """The last thing one pod said, and when."""
@@ -112,6 +121,7 @@ class Bridges:
         compose: Callable[[AgentRef], Directive],
         providers: ProviderDesk,
         tools: ToolDesk,
+        carriers: CarrierDesk,
         keys: Keys,
         clock: Callable[[], float],
         metrics: Metrics,
@@ -120,6 +130,7 @@ class Bridges:
         self._compose = compose
         self._providers = providers
         self._tools = tools
+        self._carriers = carriers
         self._keys = keys
         self._clock = clock
         self._metrics = metrics
@@ -184,6 +195,7 @@ class Bridges:
                 self._desired.forget_pod(agent, name)
                 self._providers.forget(agent, name)
                 self._tools.forget(agent, name)
+                self._carriers.forget(agent, name)
                 self.bell.ring()
         self._metrics.active_calls.set(self.active_calls())
 
@@ -228,6 +240,7 @@ class Bridges:
         # Before the answer is composed: the poll that brings the last failure is answered with the new order.
         self._providers.hear(said.agent, said.pod, said.attempts, draining=said.report.draining)
         self._tools.hear(said.agent, said.pod, said.tools)
+        self._carriers.hear(said.agent, said.pod, said.carriers)
         load = PodLoad(pod.calls, ready=pod.ready, draining=pod.draining, heard_at=pod.heard_at)
         self._desired.note_load(said.agent, said.pod, load)
         self._metrics.active_calls.set(self.active_calls())
@@ -275,6 +288,7 @@ class _Said:
     report: PodReport
     attempts: Report[Failure]
     tools: Report[ToolFailure]
+    carriers: Report[CarrierFailure]
 
 
 def _parsed(raw: Mapping[str, Any]) -> _Said:
@@ -293,6 +307,7 @@ def _parsed(raw: Mapping[str, Any]) -> _Said:
         ),
         attempts=Report(began, _tallies(raw.get("providers"), "attempt", _ATTEMPT_KINDS)),
         tools=Report(began, _tallies(raw.get("tools"), "tool", _TOOL_KINDS)),
+        carriers=Report(began, _tallies(raw.get("carriers"), "carrier", _CARRIER_KINDS)),
     )
 
 
@@ -317,6 +332,7 @@ def _tally(raw: Mapping[str, Any], kinds: Mapping[str, Kind]) -> Tally[Kind]:
 
 _ATTEMPT_KINDS = {failure.value: failure for failure in Failure}
 _TOOL_KINDS = {failure.value: failure for failure in ToolFailure}
+_CARRIER_KINDS = {failure.value: failure for failure in CarrierFailure}
 
 
 def _count(value: Any) -> int:

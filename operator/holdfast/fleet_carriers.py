@@ -1,6 +1,7 @@
-"""This region's sight of the carriers: their APIs, and their SIP addresses where a policy names them.
+"""This region's sight of the carriers: their APIs, their SIP addresses where a policy names them, and what calls meet.
 
-One probe per account, however many zones and agents use it. What a verdict leads to is decided in `core.carriers`.
+One probe per account, however many zones and agents use it. Where a live call's own request to the API failed, it is
+probed at once. What a verdict leads to is decided in `core.carriers`.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ import ssl
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from holdfast.core import carriers, evidence
+from holdfast.core import carriers, evidence, reports
+from holdfast.core.carriers import CarrierFailure
 from holdfast.core.means import Carrier
-from holdfast.core.values import Observation, Probe, Tier, Verdict
+from holdfast.core.reports import Report
+from holdfast.core.values import AgentRef, Observation, Probe, Tier, Verdict
 from holdfast.desired import Desired
 from holdfast.fleet_accounts import Accounts
 from holdfast.gather import carrier_telnyx, carrier_twilio
@@ -89,6 +92,10 @@ class FleetCarriers:
             for name, history in self._watches.histories().items()
         ]
 
+    def suspect(self, carrier: str, why: str) -> None:
+        """A live call's request to this carrier's API failed."""
+        self._watches.suspect(carrier, evidence.Result(Verdict.DOWN, f"a call's request: {why}"))
+
     def _targets(self) -> Mapping[str, Carrier]:
         """Of the zones whose calls this region carries: a witness holds no carrier's keys."""
         return {
@@ -128,6 +135,32 @@ class FleetCarriers:
             evidence.Result(carriers.verdict(outcome.api_status), f"sip {outcome.detail}" if outcome.detail else ""),
             outcome.elapsed_s,
         )
+
+
+class CarrierReports:
+    """What pods count of their requests to carriers' APIs. `failed` is told of a carrier and how.
+
+    Successes tell nothing: a pod that speaks well of a carrier must not outweigh what the operator sees itself.
+    """
+
+    def __init__(self, *, desired: Desired, failed: Callable[[str, str], None]) -> None:
+        self._desired = desired
+        self._failed = failed
+        self._reports: dict[tuple[AgentRef, str], Report[CarrierFailure]] = {}
+
+    def hear(self, agent: AgentRef, pod: str, report: Report[CarrierFailure]) -> None:
+        """One report of one pod. A pod may speak of the carriers of its own zone only."""
+        known = self._reports.get((agent, pod))
+        self._reports[agent, pod] = report
+        zone = self._desired.zone_of(agent)
+        for carrier in zone.carriers if zone else ():
+            failures = [each.failure for each in reports.news(known, report, carrier.name) if each.failure]
+            if failures:
+                self._failed(carrier.name, failures[-1].value)
+
+    def forget(self, agent: AgentRef, pod: str) -> None:
+        """A pod fell silent; what it told before stays true."""
+        self._reports.pop((agent, pod), None)
 
 
 _WORSE = {Verdict.UP: 0, Verdict.UNKNOWN: 1, Verdict.DEGRADED: 2, Verdict.DOWN: 3}

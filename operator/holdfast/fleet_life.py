@@ -86,6 +86,10 @@ class Watching(Protocol):
         """What it says of them now."""
         ...
 
+    def suspect_carrier(self, carrier: str, why: str) -> None:
+        """A live call's request to its API failed: look now."""
+        ...
+
     def ice_list(self, zone: Zone) -> IceList | None:
         """What callers of the zone are offered here."""
         ...
@@ -136,7 +140,7 @@ class Fleet:
             fleet_pods.Around(
                 region=world.region, desired=desired, keys=world.keys, probe=world.probe_provider,
                 loops=self.zone_loops, heard=self._heard, renew=self.region_vote.renew, clock=world.clock,
-                metrics=metrics, ice=self._ice, shifts=lambda: self._told().shifts,
+                metrics=metrics, ice=self._ice, shifts=lambda: self._told().shifts, carrier_failed=self._carrier_failed,
             )
         )  # fmt: skip
         self.bridges = self.pods.bridges
@@ -266,6 +270,10 @@ class Fleet:
 
     def _ice(self, zone: Zone) -> IceList | None:
         return self.watching.ice_list(zone) if self.watching else None
+
+    def _carrier_failed(self, carrier: str, why: str) -> None:
+        if self.watching:
+            self.watching.suspect_carrier(carrier, why)
 
     def _beat(self) -> Mapping[str, str]:
         self._seq += 1

@@ -17,6 +17,7 @@ from holdfast.core.readiness import Loss
 from holdfast.core.relays import IceList
 from holdfast.core.values import AgentRef, Shift, Tier, Zone
 from holdfast.desired import Desired
+from holdfast.fleet_carriers import CarrierReports
 from holdfast.loop import ZoneLoop
 from holdfast.telemetry import Metrics
 
@@ -29,7 +30,7 @@ class Around:
     """What these parts need of the fleet around them.
 
     `heard`: the peers' last beats. `renew`: called when there is news to tell them. `ice`: what callers of a zone are
-    offered here. `shifts`: what people ordered, wherever.
+    offered here. `shifts`: what people ordered, wherever. `carrier_failed`: told how a live call's request failed.
     """
 
     region: str
@@ -43,6 +44,7 @@ class Around:
     metrics: Metrics
     ice: Callable[[Zone], IceList | None] = lambda _zone: None
     shifts: Callable[[], Iterable[Shift]] = tuple
+    carrier_failed: Callable[[str, str], None] = lambda _carrier, _why: None
 
 
 class FleetPods:
@@ -65,6 +67,7 @@ class FleetPods:
             compose=self.directive,
             providers=self.providers,
             tools=self.tools,
+            carriers=CarrierReports(desired=around.desired, failed=around.carrier_failed),
             keys=around.keys,
             clock=around.clock,
             metrics=around.metrics,

@@ -30,6 +30,10 @@ class FleetWatching:
         of_relays = [replace(seen, self_doubt=self_doubt) for seen in self.relays.observations()]
         return [*self.carriers.observations(self_doubt=self_doubt), *of_relays]
 
+    def suspect_carrier(self, carrier: str, why: str) -> None:
+        """A live call's request to its API failed: look now."""
+        self.carriers.suspect(carrier, why)
+
     def ice_list(self, zone: Zone) -> IceList | None:
         """What callers of the zone are offered here."""
         return self.relays.ice_list(zone)

@@ -14,6 +14,7 @@ from holdfast import bridges, telemetry
 from holdfast.core.capacity import PodLoad
 from holdfast.core.values import AgentRef
 from holdfast.desired import Desired
+from holdfast.fleet_carriers import CarrierReports
 from holdfast.fleet_providers import FleetProviders
 from holdfast.fleet_tools import FleetTools
 
@@ -43,6 +44,7 @@ class Desk:
             compose=lambda _: self.directive,
             providers=self.providers,
             tools=FleetTools(desired=self.desired, clock=self.clock),
+            carriers=CarrierReports(desired=self.desired, failed=lambda _carrier, _why: None),
             keys=self.keys,
             clock=self.clock,
             metrics=telemetry.Metrics(),

@@ -14,6 +14,7 @@ from fleet_range import no_probe
 from holdfast import bridges, clock, fleet_picture, fleet_secrets, main, telemetry
 from holdfast.core.values import AgentRef
 from holdfast.desired import Desired
+from holdfast.fleet_carriers import CarrierReports
 from holdfast.fleet_providers import FleetProviders
 from holdfast.fleet_tools import FleetTools
 from holdfast.handlers.intake import AGENT as VOICE_AGENT
@@ -50,6 +51,7 @@ async def answered(desired: Desired, *, key: bytes) -> tuple[int, dict[str, obje
         compose=lambda agent: fleet_picture.directive(agent, "fra", desired, {}, fleet_picture.Here(known.order)),
         providers=known,
         tools=FleetTools(desired=desired, clock=clock.now),
+        carriers=CarrierReports(desired=desired, failed=lambda _carrier, _why: None),
         keys=main._Keys(desired, fleet_secrets.Secrets(cluster.client(), NS), Path("no-probe-key")),
         clock=clock.now,
         metrics=telemetry.Metrics(),

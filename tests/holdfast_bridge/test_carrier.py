@@ -12,16 +12,19 @@ from aiohttp import web
 from control_builders import CALL, built
 from control_ports import free_ports
 
-from holdfast_bridge.carrier import TwilioRest
+from holdfast_bridge.carrier import CarrierFailure, TwilioRest
 from holdfast_bridge.core.rescue import Said
 from holdfast_bridge.errors import CarrierError
 
 Answers = list[tuple[int, dict[str, Any]]]
+Met = list[tuple[str, CarrierFailure | None]]
 
 
 @asynccontextmanager
-async def rest(answers: Answers, **changes: Any) -> AsyncIterator[tuple[TwilioRest, list[dict[str, str]]]]:
-    """A carrier that gives these answers in turn, and what it was asked."""
+async def rest(
+    answers: Answers, met: Met | None = None, **changes: Any
+) -> AsyncIterator[tuple[TwilioRest, list[dict[str, str]]]]:
+    """A carrier that gives these answers in turn, and what it was asked. `met` gets what is told of each."""
     asked: list[dict[str, str]] = []
 
     async def update(request: web.Request) -> web.Response:
@@ -39,7 +42,8 @@ async def rest(answers: Answers, **changes: Any) -> AsyncIterator[tuple[TwilioRe
     carrier = {"name": "t", "kind": "twilio", "accountSid": "AC1", "apiUrl": f"http://127.0.0.1:{port}"} | changes
     settings = built(carrier=carrier)
     async with aiohttp.ClientSession() as http:
-        yield TwilioRest(http, lambda: settings), asked
+        told: Met = [] if met is None else met
+        yield TwilioRest(http, lambda: settings, on_result=lambda *each: told.append(each)), asked
     await runner.cleanup()
 
 
@@ -122,3 +126,23 @@ async def test_nothing_is_pushed_for_the_canary() -> None:
     async with rest([], kind="canary") as (carrier, asked):
         assert (await carrier.push(CALL, "https://x")).said is Said.REFUSED
     assert asked == []
+
+
+async def test_each_answer_is_told_and_what_concerns_a_call_or_our_key_is_no_failure_of_the_carrier() -> None:
+    met: Met = []
+    answers: Answers = [(503, {}), (200, {}), (404, {}), (401, {"code": 20003}), (429, {}), (500, {})]
+    async with rest(answers, met) as (carrier, _):
+        await carrier.redirect(CALL, "https://x")
+        await carrier.hang_up(CALL)
+        for _ in range(3):
+            await carrier.push(CALL, "https://x/next")
+    assert met == [
+        ("t", CarrierFailure.ERROR), ("t", None), ("t", None), ("t", None), ("t", None), ("t", CarrierFailure.ERROR),
+    ]  # fmt: skip
+
+
+async def test_a_carrier_that_cannot_be_reached_is_told_each_time() -> None:
+    met: Met = []
+    async with rest([], met, apiUrl=f"http://127.0.0.1:{free_ports(1)[0]}") as (carrier, _):
+        await carrier.hang_up(CALL)
+    assert met == [("t", CarrierFailure.UNREACHABLE)] * 2

@@ -63,6 +63,7 @@ async def polled(
             records=lambda: [record()],
             providers=(results or ProviderResults()).report,
             tools=list,
+            carriers=list,
             ready=lambda: True,
             draining=lambda: False,
             buddy_up=lambda: False,
@@ -95,6 +96,7 @@ async def test_a_report_says_what_the_contract_says() -> None:
         "calls": [{"call": CALL, "epoch": 1, "startedAt": 1000.0, "lastHeardAt": 1005.0}],
         "providers": [],
         "tools": [],
+        "carriers": [],
         "missingKeys": [],
         "buddyLink": "down",
     }

@@ -18,8 +18,10 @@ from holdfast.core.reports import Failed, Report
 from holdfast.core.results import Outcome, Tally
 from holdfast.core.values import AgentRef, Region, Zone, ZoneRegion
 from holdfast.desired import AgentEntry, Desired
+from holdfast.fleet_carriers import CarrierReports
 from holdfast.fleet_providers import FleetProviders
 from holdfast.fleet_tools import FleetTools
+from holdfast_bridge.carrier import CarrierFailure
 from holdfast_bridge.poll import Directives, Poller, Seen
 from holdfast_bridge.tallies import ProviderResults, Tallies
 from holdfast_bridge.tools import ToolFailure
@@ -95,12 +97,15 @@ class RegionDesk:
             region="fra", desired=self.desired, probe=self.probe, clock=self.clock, on_change=self.changed
         )
         self.tools = FleetTools(desired=self.desired, clock=self.clock)
+        self.carriers = CarrierReports(desired=self.desired, failed=lambda *met: self.met.append(met))
+        self.met: list[tuple[str, str]] = []
         self.here = fleet_picture.Here(self.providers.order)
         self.bridges = bridges.Bridges(
             desired=self.desired,
             compose=lambda agent: fleet_picture.directive(agent, "fra", self.desired, {}, self.here),
             providers=self.providers,
             tools=self.tools,
+            carriers=self.carriers,
             keys=self.keys,
             clock=self.clock,
             metrics=telemetry.Metrics(),
@@ -153,6 +158,7 @@ class PollingPod:
         self.directives = Directives(lambda: self.settings)
         self.results = results or ProviderResults(on_news=lambda: self.poller.news(at_once=True))
         self.tools: Tallies[ToolFailure] = Tallies("tool", on_news=self._news)
+        self.carriers: Tallies[CarrierFailure] = Tallies("carrier", on_news=self._news)
         self.poller = Poller(
             settings=lambda: self.settings,
             directives=self.directives,
@@ -160,6 +166,7 @@ class PollingPod:
                 records=list,
                 providers=self.results.report,
                 tools=self.tools.report,
+                carriers=self.carriers.report,
                 ready=lambda: True,
                 draining=lambda: False,
                 buddy_up=lambda: True,

@@ -16,12 +16,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from enum import Enum
 
 from holdfast.core import dwells, evidence, guards, reasons
 from holdfast.core.plans import CarrierMove, Refusal, Turn, View
 from holdfast.core.values import NEVER_S, Cordon, Reason, Tier, Verdict
 
 OUR_FAULTS = frozenset({400, 401, 403, 404, 429})
+
+
+class CarrierFailure(Enum):
+    """How a carrier's API failed a live call: the words of a pod's report."""
+
+    ERROR = "5xx"
+    TIMEOUT = "timeout"
+    UNREACHABLE = "unreachable"
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,6 +106,13 @@ class Watches(Generic[K, T, A]):
             watch.due = self._clock()
             watch.stirred.set()
 
+    def suspect(self, key: K, result: evidence.Result) -> None:
+        """Somebody else failed there just now. It begins a streak at most: what a verdict needs, we ask ourselves."""
+        watch = self._watches.get(key)
+        if watch is not None and watch.history.streak is not result.verdict:
+            self._fold(watch, result)
+        self.stir(key)
+
     def histories(self) -> Mapping[K, evidence.History]:
         """The verdict on each target with how long it has stood."""
         return {key: watch.history for key, watch in self._watches.items()}
@@ -161,13 +168,17 @@ class Watches(Generic[K, T, A]):
     async def _one(self, key: K, watch: _Watch[T], number: int) -> None:
         answer = await self._asked(watch, number)
         launched_at = watch.in_flight.pop(number)
-        before, now, result = watch.history, self._clock(), self._manner.result(answer)
-        watch.history, confirm_at = evidence.observe(before, result, now=now, probe=watch.probe)
+        settled = self._fold(watch, self._manner.result(answer))
+        if settled:
+            watch.settled_at = max(watch.settled_at, launched_at)
         if self._on_answer is not None:
             self._on_answer(key, answer, watch.history)
-        if confirm_at is None:
-            watch.settled_at = max(watch.settled_at, launched_at)
-        else:
+
+    def _fold(self, watch: _Watch[T], result: evidence.Result) -> bool:
+        """Whether it bore the verdict out; if not, it is asked again out of turn."""
+        before = watch.history
+        watch.history, confirm_at = evidence.observe(before, result, now=self._clock(), probe=watch.probe)
+        if confirm_at is not None:
             watch.due = min(watch.due, confirm_at)
         turned = watch.history.verdict is not before.verdict
         if turned:
@@ -177,6 +188,7 @@ class Watches(Generic[K, T, A]):
         if turned or confirm_at is not None:
             self._on_change()
         watch.stirred.set()
+        return confirm_at is None
 
     async def _asked(self, watch: _Watch[T], number: int) -> A:
         """The answer. The time spent waiting for a place is not the target's."""
