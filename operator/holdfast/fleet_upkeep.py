@@ -98,15 +98,15 @@ class Upkeep:
         origins = {name: region.origins.get(lever.name, "") for name, region in view.regions.items()}
         pools = {name: origins.get(name, "") for name in view.zone.members}
         found = await driver.read_balancer()
-        wanted = edge.wanted(view.zone, view.regions, pools, found)
+        steering = lever.settings.get("steering", edge.OFF)
+        wanted = edge.wanted(view.zone, view.regions, pools, found, steering=steering)
         fence = view.fence
         if wanted is not None and wanted != found.balancer and _repairs(lever) and fence and await self._may_write():
             await driver.apply_balancer(wanted, found=found.balancer, epoch=fence.epoch)
             log.info("load balancer written", extra={"lever": lever.name})
             found = await driver.read_balancer()
-        return tuple(
-            f"{reason.code}: {reason.message}" for reason in edge.problems(view.zone, view.regions, pools, found)
-        )
+        problems = edge.problems(view.zone, view.regions, pools, found, steering=steering)
+        return tuple(f"{reason.code}: {reason.message}" for reason in problems)
 
 
 def _repairs(lever: Lever) -> bool:

@@ -19,9 +19,10 @@ EDGE = replace(zone().levers[0], settings={"zoneId": "z", "loadBalancerId": "b"}
 class Desk:
     """A zone that we lead, whose edge is the simulated one."""
 
-    def __init__(self, vendor: LoadBalancerVendor, *, enforce: bool = True) -> None:
+    def __init__(self, vendor: LoadBalancerVendor, *, enforce: bool = True, steering: str = "off") -> None:
         self.vendor = vendor
-        self.zone: Zone = replace(zone(), levers=(replace(EDGE, enforce=enforce),))
+        settings = {**EDGE.settings, "steering": steering}
+        self.zone: Zone = replace(zone(), levers=(replace(EDGE, enforce=enforce, settings=settings),))
         self.now, self.leads, self.may = 0.0, True, True
         self.regions: dict[str, Region] = {
             name: replace(region(name), origins={"edge": vendor.pools[name]}) for name in ("fra", "ams")
@@ -58,6 +59,25 @@ async def test_a_list_that_would_be_empty_after_a_loss_is_completed():
         await desk.look()
         assert vendor.state.get("load_balancer", vendor.balancer)["country_pools"] == {"DE": [fra, ams]}
         assert desk.upkeep.found() == {}
+
+
+async def test_a_policy_may_have_the_balancer_go_by_its_lists_for_parts_of_the_world():
+    async with balanced() as vendor:
+        desk, (fra, ams) = Desk(vendor, steering="geo"), vendor.pools.values()
+        vendor.change_balancer(steering_policy="geo", country_pools={"NL": [ams, fra]}, region_pools={"WEU": [ams]})
+        await desk.look()
+        said = vendor.state.get("load_balancer", vendor.balancer)
+        assert (said["steering_policy"], said["country_pools"]) == ("geo", {"NL": [ams, fra]})
+        assert said["region_pools"] == {"WEU": [ams, fra]}
+        assert desk.upkeep.found() == {}
+
+
+async def test_steering_that_the_policy_does_not_ask_for_is_taken_back():
+    async with balanced() as vendor:
+        desk = Desk(vendor)
+        vendor.change_balancer(steering_policy="geo")
+        await desk.look()
+        assert vendor.state.get("load_balancer", vendor.balancer)["steering_policy"] == "off"
 
 
 async def test_where_the_policy_only_reports_it_is_told_and_left():

@@ -95,6 +95,11 @@ PAIRS = {
         POLICY, "spec.levers.0.cloudflareLoadBalancer", {**EDGE, "zoneId": "a1", "loadBalancerId": "b2"},
         {**EDGE, "zoneId": "a1"}, "zoneId and loadBalancerId are given together",
     ),
+    "steering is written into a balancer that is named": (
+        POLICY, "spec.levers.0.cloudflareLoadBalancer",
+        {**EDGE, "steering": "geo", "zoneId": "a1", "loadBalancerId": "b2"},
+        {**EDGE, "steering": "geo"}, "steering is written into the balancer",
+    ),
     "a lever of a carrier names one of the policy": (
         POLICY, "spec.levers.0", {"name": "numbers", "twilioNumber": {"carrier": "twilio-eu"}},
         {"name": "numbers", "twilioNumber": {"carrier": "twilio-us"}}, "must name a carrier of this policy",

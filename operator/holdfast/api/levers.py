@@ -39,13 +39,20 @@ class CloudflareLoadBalancer(Model):
             cel(
                 "(self.zoneId == '') == (self.loadBalancerId == '')",
                 "zoneId and loadBalancerId are given together: the balancer's own lists are kept right by both",
-            )
+            ),
+            cel(
+                "self.steering == 'off' || self.loadBalancerId != ''",
+                "steering is written into the balancer: give zoneId and loadBalancerId, too",
+            ),
         )
     )
     account_id: AccountId
     zone_id: CloudflareId = ""
     load_balancer_id: CloudflareId = ""
     shares: bool = Field(default=False, description="Give a returning region its share by load shedding of its pool.")
+    steering: Literal["off", "geo"] = Field(
+        default="off", description="geo: the balancer's lists for regions and countries say which pool is first."
+    )
     api_url: schema.HttpsUrl = "https://api.cloudflare.com/client/v4"
     credentials: SecretRef
 
