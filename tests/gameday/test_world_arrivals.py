@@ -33,6 +33,7 @@ async def test_every_caller_is_answered_and_hangs_up_at_the_first_sound():
     assert len(arrivals.calls) >= 5
     assert {call.host for call in arrivals.calls} == {fra.host}
     assert all(call.set_up_s is not None and call.set_up_s >= 0 for call in arrivals.calls)
+    assert all(call.placed_at < call.opened_at <= call.heard_at for call in arrivals.calls)
 
 
 async def test_a_caller_who_is_not_answered_says_why():

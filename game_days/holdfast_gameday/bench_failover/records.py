@@ -24,6 +24,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     decided: float | None = None
     effective: float | None = None
     cut_over: float | None = None
+    heard_after: float | None = None
     placed: int = 0
     lost: int = 0
     set_up: float | None = None

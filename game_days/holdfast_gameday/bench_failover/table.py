@@ -11,8 +11,8 @@ from holdfast_gameday.bench_failover.kinds import BY_NAME, KINDS, Kind
 from holdfast_gameday.bench_failover.records import Record
 
 HEAD = (
-    "kind", "trials", "detect", "decide", "effective", "cut-over", "calls lost", "resumed", "gap", "false moves",
-    "promise",
+    "kind", "trials", "detect", "decide", "effective", "cut-over", "… heard", "calls lost", "resumed", "gap",
+    "false moves", "promise",
 )  # fmt: skip
 GAP_P95_S = 12.0
 CUT_OVER_P95_S = 1.0
@@ -73,6 +73,7 @@ def rows(records: Sequence[Record]) -> list[tuple[str, ...]]:
             spread(record.decided for record in own),
             spread(record.effective for record in own),
             spread(record.cut_over for record in own),
+            spread(record.heard_after for record in own),
             f"{lost} of {placed}",
             f"{resumed} of {held}" if held else "–",
             spread(gap for record in own for gap in record.gaps),

@@ -191,6 +191,7 @@ def _record(
     reports = [call.report() for call in seen.held]
     resumed = [report for report in reports if report.heard_elsewhere_at(
         since=seen.fault.monotonic, lost_host=host(seen.victim)) is not None]  # fmt: skip
+    cut_over, heard_after = _cut_over(ground, seen, arrivals)
     set_ups = [call.set_up_s for call in arrivals if call.set_up_s is not None]
     unanswered = [call for call in arrivals if not call.answered]
     return Record(
@@ -203,7 +204,8 @@ def _record(
         detected=_rounded(seen.times.detected),
         decided=_rounded(seen.times.decided),
         effective=_rounded(seen.times.read_back),
-        cut_over=_rounded(_cut_over(ground, seen, arrivals)),
+        cut_over=_rounded(cut_over),
+        heard_after=_rounded(heard_after),
         placed=len(arrivals),
         lost=len(unanswered),
         set_up=_rounded(max(set_ups, default=None)),
@@ -215,8 +217,13 @@ def _record(
     )
 
 
-def _cut_over(ground: Ground, seen: Seen, arrivals: Sequence[Arrival]) -> float | None:
-    """From the write that the edge accepted to the first caller, ringing after it, who is answered elsewhere."""
+def _cut_over(
+    ground: Ground, seen: Seen, arrivals: Sequence[Arrival]
+) -> tuple[float, float] | tuple[None, None]:
+    """From the write that the edge accepted to the first call elsewhere of those that rang after it.
+
+    The first figure ends when that call's stream is open there, the second when its caller hears the agent.
+    """
     pool = ground.stage.range.pools[seen.victim]
     written = [
         write.monotonic
@@ -224,13 +231,15 @@ def _cut_over(ground: Ground, seen: Seen, arrivals: Sequence[Arrival]) -> float 
         if write.id == pool and write.monotonic > seen.fault.monotonic and write.after.get("enabled") is False
     ]
     if not written:
-        return None
-    answered = [
-        call.heard_at
+        return None, None
+    elsewhere = [
+        (call.opened_at, call.heard_at)
         for call in arrivals
         if call.placed_at >= written[0] and call.heard_at is not None and call.host != host(seen.victim)
     ]
-    return min(answered) - written[0] if answered else None
+    if not elsewhere:
+        return None, None
+    return min(opened for opened, _ in elsewhere) - written[0], min(heard for _, heard in elsewhere) - written[0]
 
 
 def _false_moves(trial: Trial, ground: Ground, seen: Seen) -> tuple[str, ...]:

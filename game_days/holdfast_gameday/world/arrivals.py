@@ -17,11 +17,12 @@ PATIENCE_S = 20.0
 
 @dataclass(slots=True)
 class Arrival:
-    """One caller. `host`: whose stream was open when the agent was first heard."""
+    """One caller. `host`: whose stream was open when the agent was first heard, and `opened_at` since when."""
 
     placed_at: float
     heard_at: float | None = None
     host: str | None = None
+    opened_at: float = 0.0
     ended_at: float | None = None
     why: str = ""
     carrier: CarrierCall | None = field(default=None, repr=False)
@@ -42,7 +43,9 @@ class Arrival:
     def hear(self, sound: bytes, now: float) -> None:
         if sound and self.heard_at is None:
             self.heard_at = now
-            self.host = self.carrier.host if self.carrier else None
+            if self.carrier is not None:
+                self.host = self.carrier.host
+                self.opened_at = self.carrier.visits[-1].opened_at or now
             self._hang_up()
 
     def carrier_said(self, text: str, now: float) -> None:  # noqa: ARG002 - the carrier's signature
