@@ -12,10 +12,12 @@ This module does not know what was probed, nor what a verdict leads to.
     DEGRADED     1 + confirmations DEGRADED in a row, or             for UP, when at most 1 of the last 12 is bad,
                  3 bad among the last 12                             and there are 8 of them at least
 
-The two counts lie apart, so that a target at the edge of either does not swing. A failing one is counted once for
-each kind of failure: DOWN empties the count, so that a loss that is over is not taken for unreliability, and a count
-never keeps a streak from reaching DOWN. What follows cools down for each kind by itself: a region for each cause
-(`dwells.dwell_s`), a provider for each kind of failure (`providers.Breaker`), a carrier by itself (`carriers.dwell`).
+The two counts lie apart, so that a target at the edge of either does not swing. Of results that come within two seconds
+only the first is counted: those asked for in a hurry share the hiccup of the one that they confirm. A failing one is
+counted once for each kind of failure: DOWN empties the count, so that a loss that is over is not taken for
+unreliability, and a count never keeps a streak from reaching DOWN. What follows cools down for each kind by itself: a
+region for each cause (`dwells.dwell_s`), a provider for each kind of failure (`providers.Breaker`), a carrier by itself
+(`carriers.dwell`).
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from holdfast.core.values import Observation, Probe, Tier, Verdict, Zone
 
 SUCCESSES_TO_RECOVER = 2
 COUNTED = 12
+COUNTED_APART_S = 2.0
 BAD_TO_DEGRADE = 3
 BAD_TO_RECOVER = 1
 COUNTED_TO_RECOVER = 8
@@ -38,7 +41,8 @@ REFERENCES_TO_DOUBT = 3
 class History:
     """What one observer has seen of one target. `since` is on the observer's own clock.
 
-    `recent`: of each of the last results that count, whether it was bad; UNKNOWN does not count.
+    `recent`: of each of the last results that count, whether it was bad; UNKNOWN does not count. `counted_at`: when the
+    last of them came.
     """
 
     since: float
@@ -47,6 +51,7 @@ class History:
     length: int = 0
     detail: str = ""
     recent: tuple[bool, ...] = ()
+    counted_at: float = float("-inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +66,9 @@ def observe(history: History, result: Result, *, now: float, probe: Probe) -> tu
     """Fold one result in. The second value is when to probe again, out of turn, to confirm; None: in turn."""
     before, seen = history.verdict, result.verdict
     length = history.length + 1 if seen is history.streak else 1
-    recent = history.recent if seen is Verdict.UNKNOWN else (*history.recent, seen is not Verdict.UP)[-COUNTED:]
+    recent, counted_at = history.recent, history.counted_at
+    if seen is not Verdict.UNKNOWN and now - counted_at >= COUNTED_APART_S:
+        recent, counted_at = (*recent, seen is not Verdict.UP)[-COUNTED:], now
     verdict = _verdict(before, seen, in_a_row=length >= _needed(seen, probe), recent=recent)
     if verdict is Verdict.DOWN and seen is Verdict.DOWN:
         recent = ()
@@ -73,7 +80,8 @@ def observe(history: History, result: Result, *, now: float, probe: Probe) -> tu
     since = history.since if verdict is before else now
     # An unreliable target is watched in turn: hurried successes would only thin out the count.
     settled = verdict is seen or (verdict is Verdict.DEGRADED and seen is Verdict.UP)
-    return History(since, verdict, seen, length, detail, recent), None if settled else now + probe.confirm_every_s
+    after = History(since, verdict, seen, length, detail, recent, counted_at)
+    return after, None if settled else now + probe.confirm_every_s
 
 
 def _verdict(before: Verdict, seen: Verdict, *, in_a_row: bool, recent: Sequence[bool]) -> Verdict:

@@ -15,11 +15,12 @@ DEGRADED = Verdict.DEGRADED
 PROBE = Probe(interval_s=5.0, timeout_s=1.5, confirmations=2, confirm_every_s=0.4)
 
 
-def fold(*verdicts: Verdict, start: Verdict = UP) -> tuple[History, float | None]:
-    """One result a second, beginning at 10.0."""
+def fold(*verdicts: Verdict, start: Verdict = UP, every_s: float = 5.0) -> tuple[History, float | None]:
+    """One result each in its turn, beginning at 10.0."""
     history, again = History(since=0.0, verdict=start, streak=start, length=5), None
     for number, verdict in enumerate(verdicts):
-        history, again = evidence.observe(history, Result(verdict, verdict.value), now=10.0 + number, probe=PROBE)
+        result, now = Result(verdict, verdict.value), 10.0 + every_s * number
+        history, again = evidence.observe(history, result, now=now, probe=PROBE)
     return history, again
 
 
@@ -30,8 +31,8 @@ def test_the_first_failure_changes_nothing_and_starts_confirmations():
 
 
 def test_down_after_the_failure_was_confirmed_twice():
-    history, again = fold(DOWN, DOWN, DOWN)
-    assert history == History(since=12.0, verdict=DOWN, streak=DOWN, length=3, detail="down")
+    history, again = fold(DOWN, DOWN, DOWN, every_s=0.4)
+    assert history == History(since=10.8, verdict=DOWN, streak=DOWN, length=3, detail="down", counted_at=10.0)
     assert again is None
 
 
@@ -44,7 +45,7 @@ def test_a_success_in_between_starts_the_count_anew():
 def test_up_again_after_two_successes_which_is_another_threshold_than_down():
     assert fold(UP, start=DOWN)[0].verdict is DOWN
     history, again = fold(UP, UP, start=DOWN)
-    assert (history.verdict, history.since, again) == (UP, 11.0, None)
+    assert (history.verdict, history.since, again) == (UP, 15.0, None)
 
 
 def test_a_result_that_agrees_keeps_the_verdicts_age_and_renews_its_detail():
@@ -64,8 +65,17 @@ def test_what_cannot_be_told_becomes_unknown_and_never_down():
 def test_unreliable_after_three_bad_answers_among_the_last_twelve():
     """Three failures in a row would be down; these are never even two in a row."""
     history, again = fold(DOWN, UP, DOWN, UP, UP, UP, DOWN, UP)
-    assert (history.verdict, history.since, again) == (DEGRADED, 17.0, None)
+    assert (history.verdict, history.since, again) == (DEGRADED, 45.0, None)
     assert history.detail == "3 of the last 8 answers were bad"
+
+
+def test_what_is_asked_in_a_hurry_shares_one_hiccup_and_is_counted_once():
+    """Found by `make soak`: a second of silence met three calls that overlapped, and a region was called unreliable."""
+    hiccup = (DOWN, DOWN, UP, DOWN, UP)
+    assert fold(*hiccup, every_s=0.4)[0].recent == (True,)
+    assert fold(*hiccup, every_s=0.4)[0].verdict is UP
+    assert fold(*hiccup, every_s=2.0)[0].recent == (True, True, False, True, False)
+    assert fold(*hiccup, every_s=2.0)[0].verdict is DEGRADED
 
 
 def test_a_bad_answer_is_forgotten_after_twelve_others():
@@ -75,9 +85,9 @@ def test_a_bad_answer_is_forgotten_after_twelve_others():
 
 def test_answers_that_are_bad_without_failing_are_confirmed_like_failures():
     """Mute half of the time, or too slow: the probe itself calls it degraded."""
-    assert fold(DEGRADED) == (History(0.0, UP, DEGRADED, 1, "", (True,)), 10.4)
+    assert fold(DEGRADED) == (History(0.0, UP, DEGRADED, 1, "", (True,), counted_at=10.0), 10.4)
     history, again = fold(DEGRADED, DEGRADED, DEGRADED)
-    assert (history.verdict, history.since, history.detail, again) == (DEGRADED, 12.0, "degraded", None)
+    assert (history.verdict, history.since, history.detail, again) == (DEGRADED, 20.0, "degraded", None)
 
 
 def test_failures_in_a_row_are_on_their_way_to_down_and_not_called_unreliable():
@@ -98,7 +108,7 @@ def test_reliable_again_when_at_most_one_of_the_last_twelve_is_bad():
     flaky = (DOWN, UP, DOWN, UP, DOWN, UP)
     assert fold(*flaky, *[UP] * 8)[0].verdict is DEGRADED
     history, again = fold(*flaky, *[UP] * 9)
-    assert (history.verdict, history.since, history.detail, again) == (UP, 24.0, "up", None)
+    assert (history.verdict, history.since, history.detail, again) == (UP, 80.0, "up", None)
 
 
 def test_an_unreliable_target_is_not_hurried_to_recover():

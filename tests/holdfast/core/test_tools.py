@@ -16,8 +16,8 @@ WELL, TIMEOUT = None, ToolFailure.TIMEOUT
 
 def after(*met: ToolFailure | None) -> History:
     history = History(since=0.0)
-    for second, failure in enumerate(met):
-        history = tools.observe(history, Outcome(failure), now=float(second))
+    for number, failure in enumerate(met):
+        history = tools.observe(history, Outcome(failure), now=30.0 * number)
     return history
 
 
