@@ -96,11 +96,22 @@ def seen_up(region: dict[str, Any]) -> bool:
 
 
 async def rerouted(fleet: Fleet, *, to: str) -> float:
-    """Callers call until one of them is answered in this region; when that was, on the wall clock."""
-    async with asyncio.timeout(60):
-        while await fleet.world.call("clinic/a-0000") != to:  # noqa: ASYNC110 - callers call again, too
+    """Callers call one after another until one is answered in this region; when the first of those rang, wall clock.
+
+    None waits for the one before, for a call to a region that is gone may last.
+    """
+    answered: list[float] = []
+
+    async def call() -> None:
+        rang_at = time.time()
+        if await fleet.world.call("clinic/a-0000") == to:
+            answered.append(rang_at)
+
+    async with asyncio.timeout(60), asyncio.TaskGroup() as calls:
+        while not answered:
+            calls.create_task(call())
             await asyncio.sleep(0.05)
-        return time.time()
+    return min(answered)
 
 
 def counted(fleet: Fleet, *survivors: str, since: float, until: float) -> int:

@@ -9,6 +9,7 @@ from provider_parts import DESK, HOSTS, OPENAI_NAME, entry, tally
 
 from holdfast import heart, peers
 from holdfast.core.means import Tenant
+from holdfast.core.reports import Report
 from holdfast.core.values import Tier, Verdict, Zone
 
 
@@ -26,9 +27,9 @@ async def test_an_outage_is_in_the_heartbeat_and_in_the_directive_and_in_a_peers
             return heart.decode((lease["metadata"].get("annotations") or {}).get(heart.HEARTBEAT_ANNOTATION, ""))
 
         await until(lambda: (told := beat()) is not None and told.orders_known)
-        fra.pods.providers.hear(DESK, "p-1", began=1, draining=False, tallies={"openai": tally()})
+        fra.pods.providers.hear(DESK, "p-1", Report(1, {"openai": tally()}), draining=False)
         assert fra.pods.directive(DESK)["attempts"] == ["openai", "azure"]
-        fra.pods.providers.hear(DESK, "p-1", began=1, draining=False, tallies={"openai": tally(error=2)})
+        fra.pods.providers.hear(DESK, "p-1", Report(1, {"openai": tally(error=2)}), draining=False)
         assert fra.pods.directive(DESK)["attempts"] == ["azure", "openai"]
         await until(lambda: (told := beat()) is not None and OPENAI_NAME in told.others.get(Tier.PROVIDER, {}))
         told = beat()

@@ -8,6 +8,7 @@ ever. It knows addresses, not clusters; kill, silence and cuts work on top of it
 
 import asyncio
 import contextlib
+import os
 
 from holdfast_gameday.lab import names, network, paths
 from holdfast_gameday.lab.commands import LabError, run
@@ -30,18 +31,24 @@ async def set_links(one_way_ms: int, jitter_ms: int = 0) -> None:
 
 
 async def _start(region: RegionNames, program: list[str]) -> None:
-    inside = network.inside(region.netns)
-    process = await asyncio.create_subprocess_exec(
-        "setsid", "--fork", *inside, *program,
-        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
-    assert process.stdout is not None
+    """It goes on by itself and keeps its end of the pipe: with a pipe of asyncio's, `wait` would wait for that end."""
+    ours, its = os.pipe()
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(ours, "rb"))
     try:
+        with os.fdopen(its, "wb") as output:
+            process = await asyncio.create_subprocess_exec(
+                "setsid", "--fork", *network.inside(region.netns), *program,
+                stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=asyncio.subprocess.DEVNULL,
+            )  # fmt: skip
         async with asyncio.timeout(READY_WITHIN_S):
-            said = await process.stdout.readline()
+            said = await reader.readline()
             await process.wait()
     except TimeoutError as e:
         raise LabError(f"the delay of region {region.name} did not start within {READY_WITHIN_S:.0f} s") from e
+    finally:
+        transport.close()
     if said.strip() != b"ready":
         raise LabError(f"the delay of region {region.name} did not start; it needs /dev/net/tun")
 
