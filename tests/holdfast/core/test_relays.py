@@ -129,11 +129,11 @@ PROBE = Probe(confirmations=2, confirm_every_s=0.4)
 
 
 def after(*found: Sight) -> Sight:
-    """The sight that stands when a relay was found so, one probe after the other."""
+    """The sight that stands when a relay was found so, one probe after the other, each in its turn."""
     stands = Standing(History(since=0.0))
-    for second, sight in enumerate(found):
+    for number, sight in enumerate(found):
         result = Result(sight.verdict, sight.value)
-        folded, _ = evidence.observe(stands.history, result, now=float(second), probe=PROBE)
+        folded, _ = evidence.observe(stands.history, result, now=5.0 * number, probe=PROBE)
         stands = relays.standing(stands, sight, after=folded)
     return stands.sight
 
