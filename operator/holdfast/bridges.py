@@ -79,18 +79,10 @@ class ProviderDesk(Protocol):
     def forget(self, agent: AgentRef, pod: str) -> None: ...
 
 
-class ToolDesk(Protocol):
-    """Whoever makes something of what pods count of their tools' webhooks."""
+class Desk(Protocol[Kind]):
+    """Whoever makes something of what pods count of their tools' webhooks, or of their requests to carriers."""
 
-    def hear(self, agent: AgentRef, pod: str, report: Report[ToolFailure]) -> None: ...
-
-    def forget(self, agent: AgentRef, pod: str) -> None: ...
-
-
-class CarrierDesk(Protocol):
-    """Whoever makes something of what pods count of their requests to carriers."""
-
-    def hear(self, agent: AgentRef, pod: str, report: Report[CarrierFailure]) -> None: ...
+    def hear(self, agent: AgentRef, pod: str, report: Report[Kind]) -> None: ...
 
     def forget(self, agent: AgentRef, pod: str) -> None: ...
 
@@ -120,8 +112,8 @@ class Bridges:
         desired: Desired,
         compose: Callable[[AgentRef], Directive],
         providers: ProviderDesk,
-        tools: ToolDesk,
-        carriers: CarrierDesk,
+        tools: Desk[ToolFailure],
+        carriers: Desk[CarrierFailure],
         keys: Keys,
         clock: Callable[[], float],
         metrics: Metrics,
@@ -296,7 +288,7 @@ def _parsed(raw: Mapping[str, Any]) -> _Said:
     began = int(raw.get("began") or 0)
     return _Said(
         agent=AgentRef(namespace, name),
-        pod=str(raw["pod"])[:253],
+        pod=str(raw["pod"])[:MAX_NAME],
         version=int(raw.get("version") or 0),
         calls=len(raw.get("calls") or ()),
         report=PodReport(

@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import json
 import os
-import socket
 import ssl
 import subprocess
 import time
@@ -18,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
+from control_ports import free_ports
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
@@ -82,18 +82,10 @@ async def until(seen: Callable[[], object], *, within_s: float = 20) -> None:
             await asyncio.sleep(0.05)
 
 
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-
-
 @contextlib.contextmanager
 def running(folder: Path, *, users: Sequence[str] = (), audited: bool = False) -> Iterator[ApiServer]:
     """From nothing to ready, and back to nothing. `users` may do what the admin may, each with a token of its name."""
-    client, peer, secure = _free_ports(3)
+    client, peer, secure = free_ports(3)
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     signing = folder / "service-accounts.key"
     signing.write_bytes(

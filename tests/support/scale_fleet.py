@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import apiserver
+from control_ports import free_ports
 from scale_audit import AuditLog, Written
 from scale_objects import NS, SECRETS, ZONE_KEY, region_spec
 from scale_world import Pod, World, host_of
@@ -106,7 +107,7 @@ class Fleet:
     async def start(self, region: str, *, pod: int = 0) -> Operator:
         """`python -m holdfast` for one pod of a region's operator, but for its name service."""
         name = f"{region}-{pod}"
-        poll, metrics = apiserver._free_ports(2)
+        poll, metrics = free_ports(2)
         (self.folder / f"{name}.json").write_text(json.dumps(self._settings(region, poll=poll, metrics=metrics)))
         environment = os.environ | {
             "FLEET_NAMES": json.dumps({host_of(each): entry.port for each, entry in self.world.entries.items()}),
