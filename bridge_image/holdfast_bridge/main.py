@@ -113,6 +113,7 @@ class Bridge:
                 ready=lambda: not self.health.reasons(),
                 draining=lambda: self.health.draining,
                 buddy_up=lambda: self.link.up,
+                holds=self._files.proof,
             ),
         )
 

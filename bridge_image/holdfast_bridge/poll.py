@@ -86,6 +86,7 @@ class Seen:
     ready: Callable[[], bool]
     draining: Callable[[], bool]
     buddy_up: Callable[[], bool]
+    holds: Callable[[], str]
 
 
 class Poller:
@@ -131,6 +132,7 @@ class Poller:
             "carriers": self._seen.carriers(),
             "missingKeys": list(settings.missing_keys),
             "buddyLink": "up" if self._seen.buddy_up() else "down",
+            "holds": self._seen.holds(),
         }
 
     async def run(self) -> None:

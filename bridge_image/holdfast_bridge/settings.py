@@ -7,7 +7,11 @@ Keys are text; white space around them is not part of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,6 +23,16 @@ from holdfast_bridge.errors import SettingsError
 
 DIRECTORY = Path("/etc/holdfast")
 SUPPORTED_VERSION = 1
+FLEET_KEYS = (
+    "zone-key",
+    "zone-key-previous",
+    "carrier-token",
+    "carrier-token-previous",
+    "carrier-api-key",
+    "carrier-api-secret",
+    "operator-token",
+)
+"""The files of `fleet/`, in the order in which the proof of them names them."""
 
 Name = Annotated[str, Meta(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
 Host = Annotated[str, Meta(max_length=253, pattern=r"^[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?(:[0-9]{1,5})?$")]
@@ -132,6 +146,8 @@ class FleetSecrets:
     carrier_api_key: str = field(default="", repr=False)
     carrier_api_secret: str = field(default="", repr=False)
     operator_token: str = field(default="", repr=False)
+    proof: str = field(default="", repr=False)
+    """Shows the operator, who may not read its own Secret back, that this pod holds what was written; tells no key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,8 +226,9 @@ def _check(config: AgentConfig, *, source: str) -> None:
 
 def read_fleet(directory: Path) -> FleetSecrets:
     """Without a REST key calls still come and go; only the push of a drain and the clean hang-up are lost."""
-    zone_keys = _present(_text(directory / "zone-key"), _text(directory / "zone-key-previous"))
-    tokens = _present(_text(directory / "carrier-token"), _text(directory / "carrier-token-previous"))
+    held = {name: _text(directory / name) or "" for name in FLEET_KEYS}
+    zone_keys = _present(held["zone-key"], held["zone-key-previous"])
+    tokens = _present(held["carrier-token"], held["carrier-token-previous"])
     if not zone_keys:
         raise SettingsError(f"{directory / 'zone-key'}: is missing or empty")
     if not tokens:
@@ -219,10 +236,16 @@ def read_fleet(directory: Path) -> FleetSecrets:
     return FleetSecrets(
         zone_keys=tuple(key.encode() for key in zone_keys),
         carrier_tokens=tokens,
-        carrier_api_key=_text(directory / "carrier-api-key") or "",
-        carrier_api_secret=_text(directory / "carrier-api-secret") or "",
-        operator_token=_text(directory / "operator-token") or "",
+        carrier_api_key=held["carrier-api-key"],
+        carrier_api_secret=held["carrier-api-secret"],
+        operator_token=held["operator-token"],
+        proof=_proof([held[name] for name in FLEET_KEYS]),
     )
+
+
+def _proof(held: Sequence[str]) -> str:
+    mac = hmac.new(held[0].encode(), f"fleet {json.dumps(held)}".encode(), hashlib.sha256).digest()
+    return base64.urlsafe_b64encode(mac).rstrip(b"=").decode()
 
 
 def _text(path: Path) -> str | None:
@@ -234,7 +257,7 @@ def _text(path: Path) -> str | None:
         raise SettingsError(f"{path}: cannot be read as text") from error
 
 
-def _present(*values: str | None) -> tuple[str, ...]:
+def _present(*values: str) -> tuple[str, ...]:
     return tuple(value for value in values if value)
 
 
@@ -249,6 +272,10 @@ class SettingsFile:
 
     def __call__(self) -> Settings:
         return self._current
+
+    def proof(self) -> str:
+        """Of the newest files: empty while they cannot be taken over, though the old ones stay in force."""
+        return "" if self.problem else self._current.fleet.proof
 
     def refresh(self) -> bool:
         """True when new settings are in force.

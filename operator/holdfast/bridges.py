@@ -8,8 +8,6 @@ adds how many siblings the pod has and numbers it, so it refuses to know about r
 from __future__ import annotations
 
 import asyncio
-import base64
-import hashlib
 import hmac
 import json
 import logging
@@ -24,6 +22,7 @@ from aiohttp import web
 
 from holdfast.core.capacity import PodLoad
 from holdfast.core.carriers import CarrierFailure
+from holdfast.core.place import operator_token
 from holdfast.core.providers import Failure
 from holdfast.core.reports import Failed, Report, Tally
 from holdfast.core.tools import ToolFailure
@@ -212,7 +211,7 @@ class Bridges:
         except FleetError:
             return False
         # Every key is compared, whatever the first comparisons said: the time taken must not tell.
-        matches = [hmac.compare_digest(offered, operator_token(key, agent)) for key in keys]
+        matches = [hmac.compare_digest(offered, operator_token(key, agent).encode()) for key in keys]
         return any(matches)
 
     def _note(self, said: _Said) -> None:
@@ -296,6 +295,7 @@ def _parsed(raw: Mapping[str, Any]) -> _Said:
             draining=raw.get("draining") is True,
             missing_keys=tuple(str(key)[:500] for key in (raw.get("missingKeys") or ())[:MAX_KEYS]),
             buddy_link_up=raw.get("buddyLink", "up") == "up",
+            holds=str(raw.get("holds") or "")[:MAX_NAME],
         ),
         attempts=Report(began, _tallies(raw.get("providers"), "attempt", _ATTEMPT_KINDS)),
         tools=Report(began, _tallies(raw.get("tools"), "tool", _TOOL_KINDS)),
@@ -335,12 +335,6 @@ def _ago(value: Any) -> float:
     """Bounded, and a number whatever was written."""
     seconds = float(value)
     return min(seconds, NEVER_AGO_S) if seconds > 0 else 0.0
-
-
-def operator_token(key: bytes, agent: AgentRef) -> bytes:
-    """What a pod of this agent shows: proof of the zone key, useless for another agent."""
-    mac = hmac.new(key, f"poll {agent}".encode(), hashlib.sha256).digest()
-    return base64.urlsafe_b64encode(mac).rstrip(b"=")
 
 
 def poll_app(bridges: Bridges) -> web.Application:

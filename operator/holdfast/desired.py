@@ -45,6 +45,7 @@ class PodReport:
     draining: bool = False
     missing_keys: tuple[str, ...] = ()  # "Secret clinic/openai key api-key"
     buddy_link_up: bool = True
+    holds: str = field(default="", repr=False)  # proof of the Secret that it mounts; empty: it cannot read it
 
 
 @dataclass(slots=True)
@@ -130,6 +131,10 @@ class Desired:
     def missing_keys(self, ref: AgentRef) -> tuple[str, ...]:
         pods = self.reports.get(ref, {}).values()
         return tuple(sorted({key for said in pods for key in said.missing_keys}))
+
+    def all_hold(self, ref: AgentRef, proof: str) -> bool:
+        """Whether pods of the agent poll here and each of them shows this proof of the Secret that it mounts."""
+        return {said.holds for said in self.reports.get(ref, {}).values()} == {proof}
 
     def zone_of(self, ref: AgentRef) -> Zone | None:
         """The zone that pods of this agent belong to, whether or not its newest edit is followed."""

@@ -12,6 +12,7 @@ from fleet_range import no_probe
 
 from holdfast import bridges, telemetry
 from holdfast.core.capacity import PodLoad
+from holdfast.core.place import operator_token
 from holdfast.core.values import AgentRef
 from holdfast.desired import Desired
 from holdfast.fleet_carriers import CarrierReports
@@ -19,7 +20,7 @@ from holdfast.fleet_providers import FleetProviders
 from holdfast.fleet_tools import FleetTools
 
 AGENT = AgentRef("clinic", "front-desk")
-TOKEN = bridges.operator_token(b"zone-key", AGENT).decode()
+TOKEN = operator_token(b"zone-key", AGENT)
 
 
 class Clock:
@@ -108,7 +109,7 @@ async def test_a_ring_without_news_wakes_nobody(desk: tuple[Desk, TestClient[Any
 
 async def test_another_agents_token_is_refused(desk: tuple[Desk, TestClient[Any, Any]]) -> None:
     behind, client = desk
-    other = bridges.operator_token(b"zone-key", AgentRef("clinic", "other")).decode()
+    other = operator_token(b"zone-key", AgentRef("clinic", "other"))
     assert (await poll(client, said(), token=other))[0] == 401
     assert behind.bridges.active_calls() == 0
 
@@ -119,13 +120,23 @@ async def test_a_malformed_poll_is_refused(desk: tuple[Desk, TestClient[Any, Any
     assert (await poll(client, body))[0] == 400
 
 
+async def test_what_a_pod_mounts_is_known_and_never_shown(desk: tuple[Desk, TestClient[Any, Any]]) -> None:
+    behind, client = desk
+    await poll(client, said(holds="a-proof"))
+    assert behind.desired.all_hold(AGENT, "a-proof")
+    assert not behind.desired.all_hold(AGENT, "another")
+    assert "a-proof" not in repr(behind.desired)
+    await poll(client, said(holds=None) | {"pod": "p-2"})
+    assert not behind.desired.all_hold(AGENT, "a-proof"), "a pod that shows nothing proves nothing"
+
+
 async def test_what_a_pod_reports_is_known_until_it_falls_silent(desk: tuple[Desk, TestClient[Any, Any]]) -> None:
     behind, client = desk
     key = "Secret clinic/openai key api-key"
     await poll(client, said(ready=True, calls=[{"call": "CA1"}, {"call": "CA2"}], missingKeys=[key]))
     # Our own probes hold a call at the canary now and then: counted, they would make a status flicker for ever.
     probes = said(agent="holdfast-system/canary", ready=True, calls=[{"call": "CA9", "epoch": 1}])
-    canary = bridges.operator_token(b"zone-key", AgentRef("holdfast-system", "canary")).decode()
+    canary = operator_token(b"zone-key", AgentRef("holdfast-system", "canary"))
     assert (await poll(client, probes, token=canary))[0] == 200
     assert (behind.bridges.active_calls(), behind.bridges.ready_pods()) == (2, 1)
     assert behind.desired.missing_keys(AGENT) == (key,)

@@ -13,6 +13,7 @@ from provider_parts import DESK, OPENAI_NAME, SHOP, ZONE_KEY, RegionDesk, attemp
 
 from holdfast import bridges, heart
 from holdfast.core import reasons
+from holdfast.core.place import operator_token
 from holdfast.core.values import AgentRef, Cause, Tier, Verdict
 from holdfast.fleet_withdrawals import OwnRegion
 
@@ -42,7 +43,7 @@ class Scene:
             "agent": str(agent), "pod": pod, "version": 0, "ready": ready, "began": 1,
             "calls": [{"call": f"CA{number}"} for number in range(calls)],
         }  # fmt: skip
-        token = bridges.operator_token(ZONE_KEY, agent).decode()
+        token = operator_token(ZONE_KEY, agent)
         headers = {"Authorization": f"Bearer {token}"}
         async with self.client.post("/v1/poll", json=body, headers=headers) as answer:
             assert answer.status == 200

@@ -17,7 +17,8 @@ import aiohttp
 import apiserver
 import pytest
 
-from holdfast import bridges, main
+from holdfast import main
+from holdfast.core.place import operator_token
 
 pytestmark = pytest.mark.cluster
 
@@ -91,7 +92,7 @@ def label(cluster: apiserver.ApiServer) -> str:
 @asynccontextmanager
 async def held_poll(port: int) -> AsyncIterator[None]:
     """A pod of the canary that waits for news: it may not hold up the end."""
-    headers = {"Authorization": "Bearer " + bridges.operator_token(b"probe-key", main.CANARY).decode()}
+    headers = {"Authorization": "Bearer " + operator_token(b"probe-key", main.CANARY)}
     said = {"pod": "p-1", "podUid": "u", "agent": str(main.CANARY), "region": "fra", "ready": True}
     url = f"http://127.0.0.1:{port}/v1/poll"
     async with aiohttp.ClientSession(headers=headers) as session:

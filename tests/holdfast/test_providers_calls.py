@@ -15,7 +15,7 @@ from control_parts import until
 from provider_parts import DESK, RegionDesk, attempt, desired, entry, zone
 from provider_parts import ZONE_KEY as POLL_KEY
 
-from holdfast import bridges
+from holdfast.core.place import operator_token
 from holdfast_bridge import settings
 from holdfast_bridge.core import token
 from holdfast_bridge.core.token import Claim
@@ -87,7 +87,7 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
                 carrier={"name": "t", "kind": "twilio", "accountSid": ACCOUNT, "apiUrl": "http://127.0.0.1:1"},
                 drainSeconds=1,
             )  # fmt: skip
-            (directory / "fleet" / "operator-token").write_text(bridges.operator_token(POLL_KEY, DESK).decode())
+            (directory / "fleet" / "operator-token").write_text(operator_token(POLL_KEY, DESK))
             pods.append(
                 Bridge(
                     lambda directory=directory, name=name: settings.load(directory, pod=name),

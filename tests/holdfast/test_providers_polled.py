@@ -9,8 +9,8 @@ import aiohttp
 from control_parts import until
 from provider_parts import DESK, OPENAI_NAME, SHOP, ZONE_KEY, PollingPod, RegionDesk, desired, entry, polling
 
-from holdfast import bridges
 from holdfast.core import reasons
+from holdfast.core.place import operator_token
 from holdfast_bridge.tallies import ProviderResults
 
 
@@ -22,7 +22,7 @@ async def ask(url: str, version: int, failed: int, pod: str = "p-1") -> dict[str
             {"attempt": "openai", "ok": 0, "failed": [{"kind": "5xx", "count": failed, "ago": 0.0}]}
         ] if failed else [],
     }  # fmt: skip
-    headers = {"Authorization": f"Bearer {bridges.operator_token(ZONE_KEY, DESK).decode()}"}
+    headers = {"Authorization": f"Bearer {operator_token(ZONE_KEY, DESK)}"}
     async with aiohttp.ClientSession() as http, http.post(f"{url}/v1/poll", json=body, headers=headers) as answer:
         return await answer.json()
 

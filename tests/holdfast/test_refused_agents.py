@@ -12,6 +12,7 @@ from fleet_apiserver import FakeApiServer
 from fleet_range import no_probe
 
 from holdfast import bridges, clock, fleet_picture, fleet_secrets, main, telemetry
+from holdfast.core.place import operator_token
 from holdfast.core.values import AgentRef
 from holdfast.desired import Desired
 from holdfast.fleet_carriers import CarrierReports
@@ -57,7 +58,7 @@ async def answered(desired: Desired, *, key: bytes) -> tuple[int, dict[str, obje
         metrics=telemetry.Metrics(),
     )
     said = {"pod": "p-1", "podUid": "u", "agent": str(REF), "region": "fra", "version": 0, "ready": True}
-    token = bridges.operator_token(key, REF).decode()
+    token = operator_token(key, REF)
     headers = {"Authorization": f"Bearer {token}"}
     async with (
         TestClient(TestServer(bridges.poll_app(desk))) as client,

@@ -67,6 +67,7 @@ async def polled(
             ready=lambda: True,
             draining=lambda: False,
             buddy_up=lambda: False,
+            holds=lambda: "a proof",
         ),
     )
     try:
@@ -99,6 +100,7 @@ async def test_a_report_says_what_the_contract_says() -> None:
         "carriers": [],
         "missingKeys": [],
         "buddyLink": "down",
+        "holds": "a proof",
     }
 
 

@@ -114,3 +114,27 @@ def test_a_changed_file_takes_effect_and_a_bad_one_does_not(tmp_path: Path) -> N
     mounted(tmp_path, generation=5)
     assert current.refresh()
     assert current.problem == ""
+
+
+def test_what_is_held_is_proved_only_while_it_can_be_read(tmp_path: Path) -> None:
+    mounted(tmp_path)
+    current = settings.SettingsFile(lambda: settings.load(tmp_path))
+    shown = current.proof()
+    assert shown
+    (tmp_path / "fleet" / "zone-key").unlink()
+    current.refresh()
+    assert current.proof() == ""
+    assert current().fleet.zone_keys == (ZONE_KEY.encode(),), "calls go on with the key that was there"
+    mounted(tmp_path)
+    current.refresh()
+    assert current.proof() == shown
+
+
+def test_a_proof_tells_no_key_and_differs_for_each_file(tmp_path: Path) -> None:
+    mounted(tmp_path)
+    shown = [settings.load(tmp_path).fleet.proof]
+    for name in settings.FLEET_KEYS:
+        (tmp_path / "fleet" / name).write_text("another")
+        shown.append(settings.load(tmp_path).fleet.proof)
+    assert len(set(shown)) == 8
+    assert all(secret not in "".join(shown) for secret in (ZONE_KEY, CARRIER_TOKEN, "api-secret", "another"))

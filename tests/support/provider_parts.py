@@ -13,6 +13,7 @@ from control_ports import free_ports
 from holdfast import bridges, fleet_picture, telemetry
 from holdfast.core.agents import AgentSpec, Attempt, KeyRef, Persona
 from holdfast.core.means import CanaryKey, ProviderRule, Tenant
+from holdfast.core.place import operator_token
 from holdfast.core.providers import Failure
 from holdfast.core.reports import Failed, Report
 from holdfast.core.results import Outcome, Tally
@@ -153,7 +154,7 @@ class PollingPod:
             for each in spec().attempts
         ]
         settings = built(operatorUrl=url, namespace=ref.namespace, agent=ref.name, attempts=attempts)
-        fleet = dataclasses.replace(settings.fleet, operator_token=bridges.operator_token(ZONE_KEY, ref).decode())
+        fleet = dataclasses.replace(settings.fleet, operator_token=operator_token(ZONE_KEY, ref))
         self.settings = dataclasses.replace(settings, fleet=fleet, pod=name)
         self.directives = Directives(lambda: self.settings)
         self.results = results or ProviderResults(on_news=lambda: self.poller.news(at_once=True))
@@ -170,6 +171,7 @@ class PollingPod:
                 ready=lambda: True,
                 draining=lambda: False,
                 buddy_up=lambda: True,
+                holds=lambda: "",
             ),
         )
 

@@ -18,7 +18,7 @@ import aiohttp
 import world_vendors_tls
 from aiohttp import web
 
-from holdfast import bridges
+from holdfast.core.place import operator_token
 from holdfast.core.values import AgentRef
 from holdfast_gameday.world.cloudflare import CloudflareApi, Token
 from holdfast_gameday.world.cloudflare_state import CloudflareState
@@ -165,7 +165,7 @@ class Pod:
 
     async def poll(self, session: aiohttp.ClientSession, port: int, key: bytes) -> None:
         """Until cancelled."""
-        url, token = f"http://127.0.0.1:{port}/v1/poll", bridges.operator_token(key, self.agent).decode()
+        url, token = f"http://127.0.0.1:{port}/v1/poll", operator_token(key, self.agent)
         while True:
             said = {
                 "agent": str(self.agent), "pod": self.name, "ready": True, "version": self.told.get("version", 0),

@@ -35,11 +35,14 @@ STATUS = "/apis/holdfast.dev/v1alpha1/namespaces/clinic/voiceagents/front-desk"
 FULL = 45
 
 
+@dataclass
 class Hold:
     """Every Secret that is asked for is there."""
 
+    zone_key: Callable[[], bytes]
+
     async def read(self, _name: str) -> Mapping[str, bytes]:
-        return {"current": b"zone-key", "authToken": b"token"}
+        return {"current": self.zone_key(), "authToken": b"token"}
 
 
 class Server(FakeApiServer):
@@ -69,6 +72,7 @@ class Cluster:
     removed: list[tuple[str, int]] = field(default_factory=list)
     now: float = 1000.0
     active: bool = True
+    key: bytes = b"zone-key"
     born: int = 0
     seen: View | None = field(default_factory=view)
     plan: Plan = field(default_factory=lambda: Plan(weights={"fra": 50, "ams": 50}))
@@ -93,7 +97,7 @@ class Cluster:
         """The operator that acts begins anew and remembers nothing."""
         self.desired.loads.clear()
         self.context = handlers.Context(
-            kube=self.client, secrets=Hold(), desired=self.desired,
+            kube=self.client, secrets=Hold(lambda: self.key), desired=self.desired,
             release=Release(region="fra", namespace="holdfast-system", bridge_image="bridge:1"),
             active=lambda: self.active, wall=lambda: "2026-11-21T08:00:00Z", clock=lambda: self.now,
             events=handlers.Recorder(self.client, pod="operator-1", wall=lambda: "2026-11-21T08:00:00Z"),

@@ -8,6 +8,8 @@ never in the pod template: only a change of the template replaces pods.
 from __future__ import annotations
 
 import base64
+import hashlib
+import hmac
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -21,6 +23,16 @@ Manifest = dict[str, Any]
 CONTROL_PORT = 8080
 AUDIO_PORT = 8081
 USER = 65532
+FLEET_KEYS = (
+    "zone-key",
+    "zone-key-previous",
+    "carrier-token",
+    "carrier-token-previous",
+    "carrier-api-key",
+    "carrier-api-secret",
+    "operator-token",
+)
+"""What our Secret beside an agent may hold, in the order in which its proof names them."""
 # A pod may finish what its drain left over before the kubelet ends it.
 
 
@@ -92,6 +104,14 @@ def secret(place: Place) -> Manifest:
     }
     data = {name: base64.b64encode(value).decode() for name, value in held.items() if value is not None}
     return {**_object(place, "v1", "Secret"), "type": "Opaque", "data": data}
+
+
+def proof(secret: Manifest) -> str:
+    """What a pod shows that mounts this Secret as it is, without telling what is in it: see the bridge's settings."""
+    text = {name: base64.b64decode(value).decode(errors="replace").strip() for name, value in secret["data"].items()}
+    held = [text.get(name, "") for name in FLEET_KEYS]
+    mac = hmac.new(held[0].encode(), f"fleet {json.dumps(held)}".encode(), hashlib.sha256).digest()
+    return base64.urlsafe_b64encode(mac).rstrip(b"=").decode()
 
 
 def deployment(place: Place) -> Manifest:
@@ -188,18 +208,7 @@ def _sources(place: Place) -> list[dict[str, Any]]:
     if place.release.extra_ca:
         files.append({"key": "ca.crt", "path": "ca/ca.crt"})
     # Optional per key: which of them exist may change without the template, and thus the pods, changing.
-    fleet = [
-        {"key": key, "path": f"fleet/{key}"}
-        for key in (
-            "zone-key",
-            "zone-key-previous",
-            "carrier-token",
-            "carrier-token-previous",
-            "carrier-api-key",
-            "carrier-api-secret",
-            "operator-token",
-        )
-    ]
+    fleet = [{"key": key, "path": f"fleet/{key}"} for key in FLEET_KEYS]
     return [
         {"configMap": {"name": place.name, "items": files}},
         {"secret": {"name": place.name, "items": fleet, "optional": True}},

@@ -1,20 +1,22 @@
 """Makes one object of ours be as its manifest says, and writes nothing when it already is.
 
 Read first, compare the fields that we own, apply only on a difference. Fields that we stopped owning do not show in
-such a comparison, so an annotation carries a digest of the whole manifest. Tenants' Secrets are never read, our own
-included: for those this process remembers what it applied, and repeats it now and then.
+such a comparison, so an annotation carries a digest of the whole manifest. Secrets in tenants' namespaces are never
+read, our own included: pods prove in their polls that theirs is what we applied. While they do not, it is repeated now
+and then.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from holdfast import errors, kube
+from holdfast.core import placement
 from holdfast.core.placement import Manifest
+from holdfast.core.values import AgentRef
 from holdfast.handlers.context import Context
 
 APPLIED = "holdfast.dev/applied"
@@ -70,14 +72,19 @@ class Children:
 
     async def _ensure_secret(self, manifest: Manifest) -> bool:
         resource, namespace, name = _address(manifest)
-        applied, now = digest(manifest), time.monotonic()
+        applied, now = digest(manifest), self._context.clock()
         known, at = self._secrets.get((namespace, name), ("", 0.0))
-        if known == applied and now - at < SECRET_AGAIN_S:
+        if known == applied and (now - at < SECRET_AGAIN_S or self._proven(manifest)):
             return False
         self._context.ensure_active()
         await self._context.kube.apply(resource, manifest, namespace=namespace)
         self._secrets[namespace, name] = (applied, now)
         return known != applied
+
+    def _proven(self, manifest: Manifest) -> bool:
+        metadata = manifest["metadata"]
+        ref = AgentRef(str(metadata["namespace"]), str(metadata["labels"]["holdfast.dev/agent"]))
+        return self._context.desired.all_hold(ref, placement.proof(manifest))
 
     async def remove(self, manifests: Sequence[Manifest]) -> None:
         """Take an agent out of this cluster, last things first. Its Secret is emptied: we may not delete Secrets."""
