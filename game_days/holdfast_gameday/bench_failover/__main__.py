@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import datetime as dt
 import itertools
 import random
@@ -14,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 
+import uvloop
 from rich.console import Console
 
 from holdfast_gameday.bench_failover import ground, kinds, records, table, trial
@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--markdown", action="store_true", help="the same for a page of docs/")
     chosen = parser.parse_args(arguments)
     if not chosen.table and not chosen.markdown:
-        asyncio.run(_play(chosen))
+        uvloop.run(_play(chosen))
     found = records.read(chosen.log)
     return _tell(found, as_markdown=chosen.markdown)
 

@@ -30,6 +30,7 @@ STEADY_S = 1.0
 PHASE_S = 5.0
 """A whole round of probes: the fault falls anywhere within it."""
 PATIENCE_S = 25.0
+LOOK_EVERY_S = 1.0
 AFTER_S = 2.0
 RESUMED_WITHIN_S = 25.0
 UPLINK_LOST_FOR_S = 12.0
@@ -135,7 +136,8 @@ async def _await_cordon(ground: Ground, seen: Seen) -> None:
                     seen.times = cordon_times(policy, region=seen.victim, fault=seen.fault)
                     if seen.times.read_back is not None:
                         break
-                await asyncio.sleep(0.3)
+                # The record tells when; how often it is read changes no figure, and each reading costs the machine.
+                await asyncio.sleep(LOOK_EVERY_S)
 
 
 async def _await_resumed(seen: Seen) -> None:
