@@ -2,7 +2,7 @@
 
 import base64
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 from api_objects import AGENT, POLICY, REGIONS, changed, stored
@@ -317,3 +317,17 @@ def test_the_port_of_a_gateway_and_of_a_carrier_is_open_beside_443():
     zone = replace(here.zone, carriers=(replace(here.zone.carriers[0], api_url="https://carrier.example.com:9443"),))
     opened = egress(replace(here, zone=zone, spec=replace(here.spec, attempts=(gateway,))))[-1]["ports"]
     assert [each["port"] for each in opened] == [443, 8443, 9443]
+
+
+def test_the_proof_of_the_secret_follows_every_key_of_it_and_tells_none():
+    full = Keys(zone_key=b"z", zone_key_previous=b"y", carrier_token=b"t", carrier_token_previous=b"s",
+                carrier_api_key=b"k", carrier_api_secret=b"hush")  # fmt: skip
+    others = [replace(full, **{each.name: b"another"}) for each in fields(Keys)]
+    others.append(replace(full, carrier_api_secret=None))
+
+    proofs = [placement.proof(placement.secret(site(keys=keys))) for keys in (full, *others)]
+
+    assert len(set(proofs)) == len(proofs)
+    assert proofs[0] == placement.proof(placement.secret(site(keys=full)))
+    assert "hush" not in proofs[0]
+    assert len(proofs[0]) == 43
