@@ -76,18 +76,21 @@ class Buddy:
         ws = web.WebSocketResponse()
         await ws.prepare(request)
         claim: Claim | None = None
-        async for message in ws:
-            if message.type is WSMsgType.TEXT and claim is None:
-                said = msgspec.json.decode(message.data)
-                if said["event"] != "start":
-                    continue
-                found = self._desk.claim(said["start"]["customParameters"]["token"])
-                if not isinstance(found, Claim):
-                    break
-                claim = found
-                await self._carried(claim)
-        if claim is not None:
-            self.open[claim.call].remove(claim.epoch)
+        try:
+            async for message in ws:
+                if message.type is WSMsgType.TEXT and claim is None:
+                    said = msgspec.json.decode(message.data)
+                    if said["event"] != "start":
+                        continue
+                    found = self._desk.claim(said["start"]["customParameters"]["token"])
+                    if not isinstance(found, Claim):
+                        break
+                    claim = found
+                    await self._carried(claim)
+        finally:
+            # A carrier that hangs up without a word has this handler cancelled, not ended.
+            if claim is not None:
+                self.open[claim.call].remove(claim.epoch)
         return ws
 
     async def _carried(self, claim: Claim) -> None:
