@@ -68,12 +68,15 @@ async def test_a_move_takes_hold_with_the_next_invite_and_no_call_fails(trunk: T
 async def test_calls_in_progress_stay_and_end_with_their_own_bye_at_the_old_region(trunk: Trunk) -> None:
     """In-dialog requests follow the Route set: a cordon, and even a reload, is none of their business."""
     async with callers(trunk.proxy.sip, calls=5, per_s=50, talk_ms=1500) as carrier:
-        await until(lambda: len(trunk.fra.calls("ACK")) == 5)
+        # On a busy machine an answer may take longer than the proxy waits: such a call is at the second region.
+        await until(lambda: len(trunk.fra.calls("ACK")) + len(trunk.ams.calls("ACK")) == 5)
+        here, there = set(trunk.fra.calls("ACK")), set(trunk.ams.calls("ACK"))
+        assert here
         await trunk.lever.apply(FRA_OFF)
         assert trunk.fra.calls("BYE") == ()
         assert await carrier.done() == 0
-    assert set(trunk.fra.calls("BYE")) == set(trunk.fra.calls("INVITE"))
-    assert trunk.ams.calls() == ()
+    assert set(trunk.fra.calls("BYE")) == here
+    assert set(trunk.ams.calls("ACK")) == set(trunk.ams.calls("BYE")) == there
 
 
 async def test_a_region_that_comes_back_takes_new_calls_again(trunk: Trunk) -> None:

@@ -8,7 +8,7 @@ It knows addresses, not clusters.
 import ctypes
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from holdfast_gameday.lab.commands import LabError, run
 NETNS = Path("/run/netns")
 UPLINK = "wan0"  # a region's end of its veth
 SLOW = "slow0"  # a region's way to its peers while links are slow
+DROPS_MAX = 5
 CLONE_NEWNET = 0x40000000
 FAULT_CHAIN = "HOLDFAST-FAULT"
 
@@ -135,10 +136,23 @@ async def drop_pod_links(region: names.RegionNames) -> None:
     Sockets that die unheard, as in a silent loss, keep their pod's namespace for minutes after its last process, and
     with it an address that a new pod is given again.
     """
+    for _ in range(DROPS_MAX):
+        left = await _pod_links(region)
+        if not left:
+            return
+        await remove_links(region.netns, left)
+    raise LabError(f"{region.netns}: links of pods cannot be removed: {', '.join(left)}")
+
+
+async def remove_links(netns: str, links: Sequence[str]) -> None:
+    """Those that are still there. A namespace that ends by itself in this moment takes its own along."""
+    lines = "\n".join(f"link del {name}" for name in links).encode()
+    await run(["ip", "-n", netns, "-force", "-batch", "-"], stdin=lines, check=False)
+
+
+async def _pod_links(region: names.RegionNames) -> list[str]:
     shown = json.loads(await run(["ip", "-n", region.netns, "-j", "link", "show", "type", "veth"]) or "[]")
-    left = [str(link["ifname"]) for link in shown if link.get("ifname") not in (None, UPLINK)]
-    if left:
-        await _ip_batch(region.netns, [f"link del {name}" for name in left])
+    return [str(link["ifname"]) for link in shown if link.get("ifname") not in (None, UPLINK)]
 
 
 def silence_rules() -> list[str]:
