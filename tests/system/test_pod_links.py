@@ -17,13 +17,13 @@ NETNS = "hf-links-test"
 
 @pytest.fixture
 async def links() -> AsyncIterator[None]:
-    await run(["ip", "netns", "add", NETNS])
+    await network.create(NETNS)
     try:
         for name in ("pod1", "pod2"):
             await run(["ip", "-n", NETNS, "link", "add", name, "type", "veth", "peer", "name", f"{name}-end"])
         yield
     finally:
-        await run(["ip", "netns", "del", NETNS])
+        await network.remove(NETNS)
 
 
 @pytest.mark.usefixtures("links")
