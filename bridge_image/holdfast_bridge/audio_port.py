@@ -28,13 +28,12 @@ from picows import (
     ws_create_server,
 )
 
-from holdfast_bridge import providing
 from holdfast_bridge.core import events as ev
 from holdfast_bridge.core import signature
 from holdfast_bridge.core.token import Claim, Refusal
 from holdfast_bridge.legs import POLICY, TOO_BIG, UNSUPPORTED, BadFrame, Started
 from holdfast_bridge.legs.twilio import TwilioLeg
-from holdfast_bridge.providing import Dial
+from holdfast_bridge.providing import Providers
 from holdfast_bridge.seams import Services
 from holdfast_bridge.session import Session
 from holdfast_bridge.tools import ToolRunner
@@ -68,13 +67,13 @@ log = logging.getLogger(__name__)
 
 
 class AudioPort:
-    def __init__(self, services: Services, *, count: Count, dial: Dial = providing.dial) -> None:
+    def __init__(self, services: Services, *, count: Count) -> None:
         self.services = services
         self.count = count
         self.bound = asyncio.Event()
         """Set once the port listens; `port` holds its number."""
         self.port = 0
-        self._dial = dial
+        self._providers: Providers | None = None
         self._waiting: set[CarrierSocket] = set()
         self._group: asyncio.TaskGroup | None = None
         self._tools: ToolRunner | None = None
@@ -82,7 +81,8 @@ class AudioPort:
     async def run(self, host: str = "0.0.0.0", port: int = PORT) -> None:  # noqa: S104 - the pod's own network
         """Serve until cancelled; calls in progress end with it, without being hung up."""
         async with aiohttp.ClientSession(trust_env=False) as http, asyncio.TaskGroup() as group:
-            self._group, self._tools = group, ToolRunner(http, on_result=self.services.tool_result)
+            self._group, self._providers = group, Providers(http)
+            self._tools = ToolRunner(http, on_result=self.services.tool_result)
             server = await ws_create_server(
                 self._upgrade,
                 host,
@@ -153,7 +153,15 @@ class AudioPort:
     def _carry(self, socket: CarrierSocket, claim: Claim) -> Session:
         assert self._group is not None
         assert self._tools is not None
-        session = Session(self.services, claim=claim, leg=socket.leg, wire=socket, tools=self._tools, dial=self._dial)
+        assert self._providers is not None
+        session = Session(
+            self.services,
+            claim=claim,
+            leg=socket.leg,
+            wire=socket,
+            tools=self._tools,
+            open_provider=self._providers.open,
+        )
         self._group.create_task(self._run(session, socket))
         return session
 

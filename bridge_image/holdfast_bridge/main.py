@@ -11,6 +11,7 @@ import dataclasses
 import logging
 import os
 import signal
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ import aiohttp
 import uvloop
 from aiohttp import web
 
-from holdfast_bridge import journal_store, settings, telemetry
+from holdfast_bridge import journal_store, providing, settings, telemetry
 from holdfast_bridge.audio_port import AudioPort
 from holdfast_bridge.calls import Calls, TokenDesk
 from holdfast_bridge.carrier import CarrierFailure, TwilioRest
@@ -44,6 +45,7 @@ from holdfast_bridge.tools import ToolFailure
 
 CONTROL_PORT = 8080
 AUDIO_PORT = 8081
+MAX_PORT = 65_535
 RELOAD_EVERY_S = 2.0
 RESTART_AFTER_S = 1.0
 OUT_OF_ROTATION_S = 1.0
@@ -65,8 +67,16 @@ class Ports:
 class Bridge:
     """One pod's parts, joined. `run` serves until `stop` is called and the calls are handed over."""
 
-    def __init__(self, read: Callable[[], Settings], *, ports: Ports = Ports()) -> None:
-        self._files = SettingsFile(read)
+    def __init__(
+        self,
+        read: Callable[[], Settings],
+        *,
+        ports: Ports = Ports(),
+        check: Callable[[Settings], None] = lambda _: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`check`: whether settings can be used, or SettingsError. `clock`: by which breakers open and close."""
+        self._files = SettingsFile(read, check)
         self._ports = ports
         self._stop = asyncio.Event()
         self.bound = asyncio.Event()
@@ -76,8 +86,10 @@ class Bridge:
         self.metrics = telemetry.Metrics()
         self.memory = MemoryStore()
         self.redis = journal_store.connect(agent.redis_url, agent=agent.id) if agent.redis_url else None
-        self.calls = Calls(on_change=self._news)
+        self.calls = Calls(on_change=self._calls_changed)
+        self._carried = 0
         self.directives = Directives(self._files, on_change=self._directive_changed)
+        self._told = self.directives()
         self.link = BuddyLink(self._peer(), snapshot=self.calls.records, on_stale=self.calls.newer)
         self.journal = Journal(
             memory=self.memory,
@@ -93,7 +105,8 @@ class Bridge:
         self.tokens = TokenDesk(
             settings=self._files, memory=self.memory, redis=self.redis, full=lambda: self.health.full
         )
-        self.results = ProviderResults(on_news=self._news_at_once)
+        self.results = ProviderResults(on_news=self._news_at_once, on_turn=self._reorder, clock=clock)
+        self._reordering = False
         self.tool_results: Tallies[ToolFailure] = Tallies("tool", on_news=self._news)
         self.carrier_results: Tallies[CarrierFailure] = Tallies("carrier", on_news=self._news)
         self.prober = Prober(
@@ -102,19 +115,19 @@ class Bridge:
             results=self.results,
             news=self._news_at_once,
         )
-        self.poller = Poller(
-            settings=self._files,
-            directives=self.directives,
-            seen=Seen(
-                records=self.calls.records,
-                providers=self.results.report,
-                tools=self.tool_results.report,
-                carriers=self.carrier_results.report,
-                ready=lambda: not self.health.reasons(),
-                draining=lambda: self.health.draining,
-                buddy_up=lambda: self.link.up,
-                holds=self._files.proof,
-            ),
+        self.poller = Poller(settings=self._files, directives=self.directives, seen=self._seen())
+
+    def _seen(self) -> Seen:
+        """What the operator is told of this pod."""
+        return Seen(
+            records=self.calls.records,
+            providers=self.results.report,
+            tools=self.tool_results.report,
+            carriers=self.carrier_results.report,
+            ready=lambda: not self.health.reasons(),
+            draining=lambda: self.health.draining,
+            buddy_up=lambda: self.link.up,
+            holds=self._files.proof,
         )
 
     def stop(self) -> None:
@@ -145,7 +158,9 @@ class Bridge:
                 runner = await self._serve_control()
                 self.health.serving = True
                 self.bound.set()
-                log.info("serving", extra={"agent": self._files().agent.id, "region": self._files().agent.region})
+                agent = self._files().agent
+                ports = {"control": self.control_port, "audio": self.audio_port}
+                log.info("serving", extra={"agent": agent.id, "region": agent.region, **ports})
                 await self._stop.wait()
                 await self._wind_down(drain)
                 await runner.cleanup()
@@ -238,10 +253,29 @@ class Bridge:
         )
 
     def _settings_in_order(self) -> Settings:
-        """The settings with the attempts that may be made, in the order that the operator last named."""
+        """The settings with the attempts that may be made: in the order that the operator last named, those that this
+        pod's breakers pass by behind the others."""
         current, told = self._files(), self.directives()
-        agent = directive.in_order(current.agent, told.attempts, told.barred)
+        begins = not self._reordering
+        last = [each.name for each in current.agent.attempts if self.results.passed_by(each.parts, begins=begins)]
+        agent = directive.in_order(current.agent, told.attempts, told.barred, last=last)
         return current if agent is current.agent else dataclasses.replace(current, agent=agent)
+
+    def _reorder(self) -> None:
+        """A call that begins may try what is half-open; those in progress are told to pass it by."""
+        self._reordering = True
+        try:
+            for call in self.calls.all():
+                call.reorder()
+        finally:
+            self._reordering = False
+
+    def _calls_changed(self) -> None:
+        """A call that has come begins with the first of the order in force."""
+        came, self._carried = len(self.calls) > self._carried, len(self.calls)
+        if came and (usable := self._settings_in_order().usable_attempts):
+            self.results.began(usable[0].parts)
+        self._news()
 
     def _provider_result(self, attempt: str, ok: bool, error: str, retry_after_s: float) -> None:
         self.metrics.provider(attempt, ok=ok, error=error)
@@ -279,10 +313,12 @@ class Bridge:
         return tuple(entry.name for entry in agent.regions if entry.name not in gone)
 
     def _directive_changed(self) -> None:
-        self.link.point_at(self.directives().buddy)
+        before, self._told = self._told, self.directives()
+        if (attempt := directive.restored(self._files().agent, before, self._told)) is not None:
+            self.results.forgive(attempt.parts)
+        self.link.point_at(self._told.buddy)
         self.prober.look()
-        for call in self.calls.all():
-            call.reorder()
+        self._reorder()
 
     def _news(self) -> None:
         self.poller.news()
@@ -291,6 +327,8 @@ class Bridge:
         self.poller.news(at_once=True)
 
     def _exposition(self) -> bytes:
+        parts = [part for attempt in self._files().agent.attempts for part in attempt.parts]
+        self.metrics.breakers({part: self.results.open(part) for part in parts})
         return self.metrics.exposition(
             calls=len(self.calls),
             ready=not self.health.reasons(),
@@ -311,20 +349,35 @@ async def _kept_running(name: str, loop: Callable[[], Awaitable[None]]) -> None:
         await asyncio.sleep(RESTART_AFTER_S)
 
 
-async def serve(directory: Path) -> None:
+async def serve(directory: Path, ports: Ports) -> None:
     pod, uid = os.environ.get("POD_NAME", ""), os.environ.get("POD_UID", "")
-    bridge = Bridge(lambda: settings.load(directory, pod=pod, pod_uid=uid))
+
+    bridge = Bridge(lambda: settings.load(directory, pod=pod, pod_uid=uid), ports=ports, check=providing.prove)
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signum, bridge.stop)
     await bridge.run()
 
 
+def ports_of(listen: str) -> Ports:
+    """HOLDFAST_LISTEN, for runs outside a pod: `address:control port:audio port`, 0 for any free one."""
+    if not listen:
+        return Ports()
+    host, *ports = listen.rsplit(":", 2)
+    if not host or len(ports) != 2 or not all(port.isascii() and port.isdecimal() for port in ports):
+        raise SettingsError("HOLDFAST_LISTEN has to be address:control:audio, as 127.0.0.1:8080:8081")
+    control, audio = (int(port) for port in ports)
+    if max(control, audio) > MAX_PORT:
+        raise SettingsError(f"HOLDFAST_LISTEN has a port over {MAX_PORT}")
+    return Ports(host=host, control=control, audio=audio)
+
+
 def main() -> int:
     """0 after a drain; 2 when the mounted files cannot be meant."""
     telemetry.log_to_stderr()
     try:
-        uvloop.run(serve(Path(os.environ.get("HOLDFAST_DIRECTORY", settings.DIRECTORY))))
+        directory = Path(os.environ.get("HOLDFAST_DIRECTORY", settings.DIRECTORY))
+        uvloop.run(serve(directory, ports_of(os.environ.get("HOLDFAST_LISTEN", ""))))
     except SettingsError as error:
         log.error("cannot start", extra={"problem": str(error)})  # noqa: TRY400  the words are the whole story
         return 2

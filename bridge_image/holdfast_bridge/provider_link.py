@@ -46,10 +46,12 @@ class ProviderUnreachable(Exception):
         self.error_class = error_class
         self.retry_same = retry_same
         self.retry_after_s = retry_after_s
+        self.part = ""
+        """Of a provider that is made of several: the one that could not be reached."""
 
 
 class ProviderLink(Protocol):
-    def send(self, message: bytes) -> None:
+    def send(self, message: bytes, *, binary: bool = False) -> None:
         """Never waits; a link that cannot take more is lost."""
         ...
 
@@ -64,7 +66,7 @@ class LoopbackLink:
     def __init__(self, on_message: OnMessage) -> None:
         self._on_message: OnMessage | None = on_message
 
-    def send(self, message: bytes) -> None:
+    def send(self, message: bytes, *, binary: bool = False) -> None:  # noqa: ARG002 - all is one to a loop
         if self._on_message is not None:
             self._on_message(message)
 
@@ -73,15 +75,19 @@ class LoopbackLink:
 
 
 class SocketLink(WSListener):
-    def __init__(self, on_message: OnMessage, on_lost: OnLost) -> None:
+    """`on_binary`: told of binary messages, which are ignored without it."""
+
+    def __init__(self, on_message: OnMessage, on_lost: OnLost, on_binary: OnMessage | None = None) -> None:
         self._on_message = on_message
+        self._on_binary = on_binary
         self._on_lost: OnLost | None = on_lost
+        self._binary = False
         self._messages = Messages(MAX_MESSAGE_BYTES)
         self._transport: WSTransport | None = None
         self._blocked = False
         self._unsent = 0
 
-    def send(self, message: bytes) -> None:
+    def send(self, message: bytes, *, binary: bool = False) -> None:
         if self._transport is None:
             return
         if self._blocked:
@@ -89,7 +95,7 @@ class SocketLink(WSListener):
             if self._unsent > MAX_UNSENT_BYTES:
                 self._lose("not_reading")
                 return
-        self._transport.send(WSMsgType.TEXT, message)
+        self._transport.send(WSMsgType.BINARY if binary else WSMsgType.TEXT, message)
 
     def close(self) -> None:
         self._on_lost = None
@@ -102,18 +108,28 @@ class SocketLink(WSListener):
         self._transport = transport
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        if is_text(frame):
+        if self._carries_message(frame):
             try:
                 message = self._messages.feed(frame)
             except MessageTooBig:
                 self._lose("too_big")
                 return
-            if message is not None and self._on_lost is not None:
-                self._on_message(message)
+            hear = self._on_binary if self._binary else self._on_message
+            if message is not None and hear is not None and self._on_lost is not None:
+                hear(message)
         elif frame.msg_type is WSMsgType.CLOSE:
             code, reason = int(frame.get_close_code().value), frame.get_close_message() or b""
             transport.send_close(WSCloseCode.OK)
             self._lose(*failures.closed(code, reason.decode(errors="replace")))
+
+    def _carries_message(self, frame: WSFrame) -> bool:
+        """Binary messages are read where somebody wants them; a fragment is of the kind of the first one."""
+        if frame.msg_type is WSMsgType.BINARY and self._on_binary is not None:
+            self._binary = True
+            return True
+        if frame.msg_type is WSMsgType.TEXT:
+            self._binary = False
+        return is_text(frame)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:  # noqa: ARG002 - the signature is picows'
         self._lose("disconnected")
@@ -146,10 +162,17 @@ def tls() -> ssl.SSLContext:
 
 
 async def dial(
-    url: str, headers: Mapping[str, str], *, on_message: OnMessage, on_lost: OnLost, timeout_s: float = 2.0
+    url: str,
+    headers: Mapping[str, str],
+    *,
+    on_message: OnMessage,
+    on_lost: OnLost,
+    on_binary: OnMessage | None = None,
+    timeout_s: float = 2.0,
+    pong_within_s: float = PING_S,
 ) -> SocketLink:
     """An open link, or ProviderUnreachable within the deadline."""
-    link = SocketLink(on_message, on_lost)
+    link = SocketLink(on_message, on_lost, on_binary)
     try:
         async with asyncio.timeout(timeout_s):
             await ws_connect(
@@ -159,8 +182,8 @@ async def dial(
                 websocket_handshake_timeout=timeout_s,
                 logger_name="provider",
                 enable_auto_ping=True,
-                auto_ping_idle_timeout=PING_S,
-                auto_ping_reply_timeout=PING_S,
+                auto_ping_idle_timeout=max(PING_S, pong_within_s),
+                auto_ping_reply_timeout=pong_within_s,
                 auto_ping_strategy=WSAutoPingStrategy.PING_WHEN_IDLE,
                 max_frame_size=MAX_MESSAGE_BYTES,
                 max_redirects=0,

@@ -1,48 +1,172 @@
-"""From an attempt as configured to its codec and its link: the one place that knows which kinds of provider exist."""
+"""From an attempt as configured to a provider that can be spoken with.
+
+A provider is one codec on one socket (`speech_codecs`), or a cascade of three stages (`stage_codecs`). A call does not
+see which.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
 
-from holdfast_bridge import provider_link
-from holdfast_bridge.provider_link import LoopbackLink, OnLost, OnMessage, ProviderLink
+import aiohttp
+
+from holdfast_bridge import provider_link, speech_codecs, stage_codecs
+from holdfast_bridge.cascade_provider import CascadeProvider, Hear, Spawn
+from holdfast_bridge.core import events as ev
+from holdfast_bridge.core import stages as st
+from holdfast_bridge.core.cascade import CascadePlan
+from holdfast_bridge.provider_link import LoopbackLink, OnLost, ProviderLink
 from holdfast_bridge.providers import ProviderCodec
-from holdfast_bridge.providers.loopback import LoopbackCodec
-from holdfast_bridge.providers.openai_realtime import OpenAIRealtimeCodec, RealtimeSession, link_url
 from holdfast_bridge.settings import Attempt, Settings
 
-Dial: TypeAlias = Callable[[Attempt, Settings, OnMessage, OnLost], Awaitable[ProviderLink]]
+
+class Provider(Protocol):
+    """One attempt, open."""
+
+    def begin(self) -> None:
+        """Say what the provider has to be told first; `ProviderReady` follows when it can be used."""
+        ...
+
+    def append(self, payload: bytes) -> None:
+        """A piece of the caller's audio, once per frame."""
+        ...
+
+    def tell(self, effect: ev.ToProvider) -> None: ...
+
+    def suspect(self) -> str:
+        """When nothing comes: the part of it that is to blame. Empty: it is all one."""
+        ...
+
+    def close(self) -> None:
+        """End it without reporting it as lost."""
+        ...
 
 
-def codec_for(attempt: Attempt, settings: Settings) -> ProviderCodec:
-    if attempt.kind == "loopback":
-        return LoopbackCodec()
-    agent = settings.agent
-    return OpenAIRealtimeCodec(
-        RealtimeSession(
-            model=attempt.model,
-            voice=attempt.voice,
-            instructions=agent.persona.instructions,
-            language=agent.persona.language,
-            barge_in=agent.turns.barge_in,
-            silence_ms=agent.turns.silence_ms,
-            tools=[
-                {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
-                for tool in agent.tools
-            ],
+@dataclass(frozen=True, slots=True)
+class ForCall:
+    """What a provider has to know of the call that it is opened for."""
+
+    call: str
+    past: tuple[ev.Seed, ...]
+    """What was said and done before, for providers that have to be told at once; all are told again when ready."""
+    hear: Hear
+    lost: OnLost
+    spawn: Spawn
+
+
+Open: TypeAlias = Callable[[Attempt, Settings, ForCall], Awaitable[Provider]]
+
+
+class SocketProvider:
+    """One codec on one link. Told of every message by `heard`, once the link is there."""
+
+    def __init__(self, codec: ProviderCodec, asked: ForCall) -> None:
+        self._codec = codec
+        self._asked = asked
+        self._link: ProviderLink | None = None
+        self._loop = asyncio.get_running_loop()
+        self._heard_at = 0.0
+        self._listening: asyncio.TimerHandle | None = None
+
+    def joined(self, link: ProviderLink) -> SocketProvider:
+        self._link = link
+        return self
+
+    def heard(self, message: bytes) -> None:
+        self._heard_at = self._loop.time()
+        self._asked.hear(self._codec.decode(message))
+
+    def begin(self) -> None:
+        self._send(self._codec.opening())
+        self._heard_at = self._loop.time()
+        self._listen()
+
+    def append(self, payload: bytes) -> None:
+        if (message := self._codec.append(payload)) and self._link is not None:
+            self._link.send(message)
+        if said := self._codec.noticed():
+            self._asked.hear(said)
+
+    def tell(self, effect: ev.ToProvider) -> None:
+        self._send(self._codec.encode(effect))
+
+    def suspect(self) -> str:
+        return ""
+
+    def close(self) -> None:
+        link, self._link = self._link, None
+        if self._listening is not None:
+            self._listening.cancel()
+        if link is not None:
+            link.close()
+
+    def _send(self, messages: Iterable[bytes]) -> None:
+        for message in messages:
+            if self._link is not None:
+                self._link.send(message)
+
+    def _listen(self) -> None:
+        """Messages come fifty times a second, so none sets the timer anew: it looks when it fires."""
+        left_s = self._heard_at + self._codec.silence_max_s - self._loop.time()
+        if self._link is None or self._codec.silence_max_s <= 0:
+            return
+        if left_s <= 0:
+            self._asked.lost("stall", True)
+        else:
+            self._listening = self._loop.call_later(left_s, self._listen)
+
+
+class Providers:
+    """Opens providers. `http` carries what is asked by requests; sockets are each attempt's own."""
+
+    def __init__(self, http: aiohttp.ClientSession) -> None:
+        self._http = http
+
+    async def open(self, attempt: Attempt, settings: Settings, asked: ForCall) -> Provider:
+        """An open provider, or ProviderUnreachable within the link's deadline."""
+        if attempt.kind == "cascade":
+            return await self._cascade(attempt, settings, asked)
+        provider = SocketProvider(speech_codecs.codec_for(attempt, settings, asked.past), asked)
+        if attempt.kind == "loopback":
+            return provider.joined(LoopbackLink(provider.heard))
+        url, headers = speech_codecs.address(attempt, settings, settings.provider_keys.get(attempt.name, ""))
+        link = await provider_link.dial(
+            url,
+            headers,
+            on_message=provider.heard,
+            on_binary=provider.heard,
+            on_lost=asked.lost,
+            pong_within_s=speech_codecs.pong_within_s(attempt),
         )
-    )
+        return provider.joined(link)
+
+    async def _cascade(self, attempt: Attempt, settings: Settings, asked: ForCall) -> Provider:
+        agent = settings.agent
+        plan = CascadePlan(
+            instructions=agent.persona.instructions,
+            tools=tuple(st.Tool(tool.name, tool.description, tool.parameters) for tool in agent.tools),
+            barge_in=agent.turns.barge_in,
+        )
+        provider = CascadeProvider(
+            stage_codecs.stages(attempt, settings, call=asked.call),
+            plan,
+            http=self._http,
+            hear=asked.hear,
+            spawn=asked.spawn,
+            wall=time.time,
+        )
+        await provider.connect()
+        return provider
 
 
-async def dial(attempt: Attempt, settings: Settings, on_message: OnMessage, on_lost: OnLost) -> ProviderLink:
-    if attempt.kind == "loopback":
-        return LoopbackLink(on_message)
-    url, headers = address(attempt, settings)
-    return await provider_link.dial(url, headers, on_message=on_message, on_lost=on_lost)
-
-
-def address(attempt: Attempt, settings: Settings) -> tuple[str, dict[str, str]]:
-    """Where a session is opened, and with which headers: the same for a call and for a probe."""
-    headers = {**attempt.headers, "Authorization": f"Bearer {settings.provider_keys.get(attempt.name, '')}"}
-    return link_url(attempt.base_url, model=attempt.model, query=attempt.query), headers
+def prove(settings: Settings) -> None:
+    """SettingsError when an attempt could not be opened as it is written: said at start, not in a call."""
+    for attempt in settings.agent.attempts:
+        if attempt.kind == "cascade":
+            stage_codecs.prove(attempt, settings)
+        else:
+            speech_codecs.prove(attempt, settings)

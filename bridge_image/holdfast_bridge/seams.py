@@ -122,8 +122,8 @@ class Services:
     accepting: Callable[[], bool]
     """False while draining, full or without a usable attempt: upgrades are answered 503."""
     provider_result: Callable[[str, bool, str, float], None]
-    """(attempt, ok, error class, seconds it asks us to wait) for the operator's passive evidence."""
+    """(part of an attempt, ok, error class, seconds it asks us to wait) for the operator's passive evidence."""
     provider_spoke: Callable[[str], None]
-    """A response of this attempt came to its end: it is well, and need not be asked."""
+    """A response of this part of an attempt came to its end: it is well, and need not be asked."""
     tool_result: Callable[[str, ToolFailure | None], None]
     """How a tool's webhook answered; None: well."""

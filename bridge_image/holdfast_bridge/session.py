@@ -1,4 +1,4 @@
-"""One call's pump: carrier socket ↔ leg codec ↔ `CallCore` ↔ provider codec ↔ provider link, tools and journal.
+"""One call's pump: carrier socket ↔ leg codec ↔ `CallCore` ↔ provider, tools and journal.
 
 It carries out what the core decides and decides nothing itself, except how long it waits for others. Events are handled
 where they arrive, in the callback of a socket, one after the other; only what has to wait becomes a task of this call.
@@ -11,19 +11,19 @@ import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from typing import Any, Protocol, assert_never
 
 from holdfast_bridge.core import events as ev
 from holdfast_bridge.core.call import CallCore
+from holdfast_bridge.core.cascade import RECITED
 from holdfast_bridge.core.journal import CallRecord
 from holdfast_bridge.core.plan import CallPlan
 from holdfast_bridge.core.token import Claim
 from holdfast_bridge.errors import BridgeError
 from holdfast_bridge.legs.twilio import TwilioLeg
-from holdfast_bridge.provider_link import ProviderLink, ProviderUnreachable
-from holdfast_bridge.providers import ProviderCodec
-from holdfast_bridge.providing import Dial, codec_for
+from holdfast_bridge.provider_link import ProviderUnreachable
+from holdfast_bridge.providing import ForCall, Open, Provider
 from holdfast_bridge.seams import Services
 from holdfast_bridge.tools import ToolRunner
 
@@ -54,21 +54,27 @@ class Session:
     """Implements `seams.LiveCall`."""
 
     def __init__(
-        self, services: Services, *, claim: Claim, leg: TwilioLeg, wire: CarrierWire, tools: ToolRunner, dial: Dial
+        self,
+        services: Services,
+        *,
+        claim: Claim,
+        leg: TwilioLeg,
+        wire: CarrierWire,
+        tools: ToolRunner,
+        open_provider: Open,
     ) -> None:
         self._services = services
         self._claim = claim
         self._leg = leg
         self._wire = wire
         self._tools = tools
-        self._dial = dial
+        self._open_provider = open_provider
         self._loop = asyncio.get_running_loop()
         self._core: CallCore | None = None
-        self._codec: ProviderCodec | None = None
-        self._link: ProviderLink | None = None
+        self._provider: Provider | None = None
         self._link_number = 0
         self._ready = asyncio.Event()
-        self._attempt = ""
+        self._index = 0
         self._failure = ""
         self._end: ev.EndCall | None = None
         self._over = asyncio.Event()
@@ -246,8 +252,8 @@ class Session:
 
     def _act(self, effect: ev.Effect) -> None:
         if type(effect) is ev.AppendAudio:
-            if self._link is not None and self._codec is not None:
-                self._link.send(self._codec.append(effect.payload))
+            if self._provider is not None:
+                self._provider.append(effect.payload)
             return
         if type(effect) is ev.SendAudio:
             self._wire.send(self._leg.media(effect.payload))
@@ -263,8 +269,8 @@ class Session:
                 self._services.journal.put(record, now=now)
             case ev.RunTool():
                 self._spawn(self._run_tool(effect))
-            case ev.ConnectProvider(attempt=attempt):
-                self._connect(attempt)
+            case ev.ConnectProvider(attempt=attempt, blame=blame):
+                self._connect(attempt, blame=blame)
             case ev.EndCall():
                 self._end = effect
                 self._over.set()
@@ -274,95 +280,96 @@ class Session:
                 assert_never(effect)
 
     def _tell(self, effect: ev.ToProvider) -> None:
-        if self._link is None or self._codec is None:
-            return
-        for message in self._codec.encode(effect):
-            self._link.send(message)
+        if self._provider is not None:
+            self._provider.tell(effect)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None] | None:
         assert self._group is not None
         if self._over.is_set() or len(self._tasks) >= MAX_TASKS:
             work.close()
-            return
+            return None
         task = self._group.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     # --- the provider
 
-    def _connect(self, attempt: int) -> None:
-        if self._link is not None:  # The core gave up on a link that is still open.
+    def _connect(self, attempt: int, *, blame: bool) -> None:
+        if self._provider is not None and blame:  # The core gave up on a provider that is still there.
             failure, self._failure = self._failure or "stall", ""
             log.warning("provider given up", extra={"call": self._claim.call, "error": failure})
-            self._services.provider_result(self._attempt, False, failure, 0.0)
+            self._services.provider_result(self._part(self._provider.suspect()), False, failure, 0.0)
         self._drop_link()
         self._link_number += 1
         self._ready = asyncio.Event()
         self._spawn(self._bring_up(attempt, self._link_number))
 
     async def _bring_up(self, index: int, number: int) -> None:
-        attempt = self._attempts[index]
-        codec = codec_for(attempt, self._settings)
-        ready = self._ready
+        assert self._core is not None
+        attempt, core, ready = self._attempts[index], self._core, self._ready
+        self._index = index
 
-        def heard(message: bytes) -> None:
+        def heard(said: Iterable[ev.Event]) -> None:
             if number == self._link_number:
-                self._provider_said(codec.decode(message))
+                self._provider_said(said)
 
-        def lost(error_class: str, retry_same: bool) -> None:
-            self._provider_lost(number, error_class, retry_same=retry_same)
+        def lost(word: str, retry_same: bool) -> None:
+            self._provider_lost(number, ev.ProviderLost(word, retry_same))
 
         try:
             async with asyncio.timeout(READY_WITHIN_S):
-                link = await self._dial(attempt, self._settings, heard, lost)
+                asked = ForCall(self._claim.call, core.past(), heard, lost, self._spawn)
+                provider = await self._open_provider(attempt, self._settings, asked)
                 if number != self._link_number:
-                    link.close()
+                    provider.close()
                     return
-                self._attempt, self._codec, self._link = attempt.name, codec, link
-                for message in codec.opening():
-                    link.send(message)
+                self._provider = provider
+                provider.begin()
                 await ready.wait()
         except ProviderUnreachable as error:
-            self._attempt = attempt.name
-            self._provider_lost(
-                number, error.error_class, retry_same=error.retry_same, retry_after_s=error.retry_after_s
-            )
+            refused = ev.ProviderLost(error.error_class, error.retry_same, error.part, error.retry_after_s)
+            self._provider_lost(number, refused)
         except TimeoutError:
-            self._attempt = attempt.name
-            self._provider_lost(number, "timeout", retry_same=True)
+            self._provider_lost(number, ev.ProviderLost("timeout"))
 
-    def _provider_said(self, said: Any) -> None:
+    def _provider_said(self, said: Iterable[ev.Event]) -> None:
         for event in said:
             if type(event) is ev.ProviderReady:
                 self._ready.set()
-                self._services.provider_result(self._attempt, True, "", 0.0)
+                for part in self._attempts[self._index].opened:
+                    self._services.provider_result(part, True, "", 0.0)
             elif type(event) is ev.ProviderLost:
-                self._provider_lost(self._link_number, event.reason, retry_same=event.retry_same)
+                self._provider_lost(self._link_number, event)
                 return
             elif type(event) is ev.ResponseDone and not event.ok:
                 self._failure = event.detail
             elif type(event) is ev.ResponseDone:
-                self._services.provider_spoke(self._attempt)
+                attempt = self._attempts[self._index]
+                for part in attempt.opened if event.detail == RECITED else attempt.parts:
+                    self._services.provider_spoke(part)
             self.feed(event)
 
-    def _provider_lost(
-        self, number: int, error_class: str, *, retry_same: bool, retry_after_s: float = 0.0
-    ) -> None:
+    def _provider_lost(self, number: int, lost: ev.ProviderLost) -> None:
         if number != self._link_number or self._over.is_set():
             return
         self._drop_link()
-        log.warning(
-            "provider lost", extra={"call": self._claim.call, "attempt": self._attempt, "error": error_class}
-        )
-        self._services.provider_result(self._attempt, False, error_class, retry_after_s)
-        self.feed(ev.ProviderLost(error_class, retry_same))
+        part = self._part(lost.part)
+        log.warning("provider lost", extra={"call": self._claim.call, "attempt": part, "error": lost.reason})
+        self._services.provider_result(part, False, lost.reason, lost.retry_after_s)
+        self.feed(lost)
+
+    def _part(self, part: str) -> str:
+        """The name under which outcomes of this part of the attempt in use are counted."""
+        name = self._attempts[self._index].name
+        return f"{name}/{part}" if part else name
 
     def _drop_link(self) -> None:
         """Nothing that the old link still says counts."""
         self._link_number += 1
-        link, self._link = self._link, None
-        if link is not None:
-            link.close()
+        provider, self._provider = self._provider, None
+        if provider is not None:
+            provider.close()
 
     # --- tools
 

@@ -53,18 +53,62 @@ class Persona(msgspec.Struct, frozen=True, rename="camel"):
     language: str = "en"
 
 
-class Attempt(msgspec.Struct, frozen=True, rename="camel"):
-    """One entry of the agent's provider list."""
+class Stage(msgspec.Struct, frozen=True, rename="camel"):
+    """One stage of a cascade: what hears, thinks or speaks. Which kinds fit where is `stage_codecs`' business."""
 
-    name: Name
-    kind: Literal["openai", "loopback"]
+    kind: Annotated[str, Meta(min_length=1, max_length=40)]
     voice: str = ""
     model: str = ""
     base_url: str = ""
     query: dict[str, str] = {}
     headers: dict[str, str] = {}
+    options: dict[str, Any] = {}
+    """What only this kind knows, in its own words; see docs/providers.md."""
     key_file: str = ""
     key_source: str = ""
+
+
+class Attempt(msgspec.Struct, frozen=True, rename="camel"):
+    """One entry of the agent's provider list: one speech-to-speech provider, or (kind `cascade`) three stages."""
+
+    name: Name
+    kind: Literal[
+        "openai", "gpt-live", "azure-openai", "azure-voice-live", "gemini", "cascade", "loopback"
+    ]
+    voice: str = ""
+    model: str = ""
+    base_url: str = ""
+    query: dict[str, str] = {}
+    headers: dict[str, str] = {}
+    options: dict[str, Any] = {}
+    key_file: str = ""
+    key_source: str = ""
+    hearing: Stage | None = None
+    thinking: Stage | None = None
+    speaking: Stage | None = None
+
+    @property
+    def stages(self) -> dict[str, Stage]:
+        """Those that are given, by the name under which their key is kept."""
+        given = {"hearing": self.hearing, "thinking": self.thinking, "speaking": self.speaking}
+        return {f"{self.name}/{role}": stage for role, stage in given.items() if stage is not None}
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What outcomes are counted for: each part may fail by itself."""
+        return tuple(self.stages) if self.kind == "cascade" else (self.name,)
+
+    @property
+    def opened(self) -> tuple[str, ...]:
+        """The parts that are proved well by a link that has opened: a language model is asked only later."""
+        return tuple(part for part in self.parts if not part.endswith("/thinking"))
+
+    @property
+    def key_files(self) -> dict[str, str]:
+        """Where each key of it lies, by the name under which it is kept."""
+        if self.kind == "cascade":
+            return {name: stage.key_file for name, stage in self.stages.items()}
+        return {} if self.kind == "loopback" else {self.name: self.key_file}
 
 
 class Tool(msgspec.Struct, frozen=True, rename="camel"):
@@ -161,7 +205,7 @@ class Settings:
     pod_uid: str = ""
 
     def usable(self, attempt: Attempt) -> bool:
-        return attempt.kind == "loopback" or bool(self.provider_keys.get(attempt.name))
+        return all(self.provider_keys.get(name) for name in attempt.key_files)
 
     @property
     def usable_attempts(self) -> tuple[Attempt, ...]:
@@ -171,17 +215,24 @@ class Settings:
     def missing_keys(self) -> tuple[str, ...]:
         """Where each absent key was expected, as the tenant wrote it (a Secret and its key)."""
         return tuple(
-            attempt.key_source or f"attempt {attempt.name}"
+            _source(attempt, name)
             for attempt in self.agent.attempts
-            if not self.usable(attempt)
+            for name in attempt.key_files
+            if not self.provider_keys.get(name)
         )
+
+
+def _source(attempt: Attempt, name: str) -> str:
+    stage = attempt.stages.get(name)
+    return (stage.key_source if stage is not None else attempt.key_source) or f"attempt {name}"
 
 
 def load(directory: Path = DIRECTORY, *, pod: str = "", pod_uid: str = "") -> Settings:
     """Read everything anew; raises SettingsError naming the file and the field."""
     config = read_agent(directory / "agent.json")
     fleet = read_fleet(directory / "fleet")
-    keys = {a.name: key for a in config.attempts if a.key_file and (key := _text(Path(a.key_file)))}
+    files = {name: file for attempt in config.attempts for name, file in attempt.key_files.items()}
+    keys = {name: key for name, file in files.items() if file and (key := _text(Path(file)))}
     return Settings(agent=config, fleet=fleet, provider_keys=keys, pod=pod, pod_uid=pod_uid)
 
 
@@ -218,7 +269,11 @@ def _check(config: AgentConfig, *, source: str) -> None:
     if len(set(attempts)) != len(attempts):
         raise SettingsError(f"{source}: attempts names an attempt twice")
     for index, attempt in enumerate(config.attempts):
-        if attempt.kind != "loopback" and not attempt.base_url.startswith(("wss://", "ws://")):
+        if attempt.kind == "cascade":
+            missing = [role for role in ("hearing", "thinking", "speaking") if getattr(attempt, role) is None]
+            if missing:
+                raise SettingsError(f"{source}: attempts[{index}] is a cascade without {missing[0]}")
+        elif attempt.kind != "loopback" and not attempt.base_url.startswith(("wss://", "ws://")):
             raise SettingsError(f"{source}: attempts[{index}].baseUrl must be a wss:// URL")
     if config.carrier.kind == "twilio" and not (config.carrier.account_sid and config.carrier.api_url):
         raise SettingsError(f"{source}: carrier needs accountSid and apiUrl")
@@ -262,11 +317,16 @@ def _present(*values: str) -> tuple[str, ...]:
 
 
 class SettingsFile:
-    """The settings in force. `refresh` reads the files again; a change that cannot be meant is refused whole."""
+    """The settings in force. `refresh` reads the files again; a change that cannot be meant is refused whole.
 
-    def __init__(self, read: Callable[[], Settings]) -> None:
+    `check` raises SettingsError for what reads well and cannot be used; it is asked about changes only.
+    """
+
+    def __init__(self, read: Callable[[], Settings], check: Callable[[Settings], None] = lambda _: None) -> None:
         self._read = read
+        self._check = check
         self._current = read()
+        check(self._current)
         self.problem: str = ""
         """Why the newest files are not in force, for the log and for readiness; empty when they are."""
 
@@ -285,6 +345,8 @@ class SettingsFile:
         """
         try:
             fresh = self._read()
+            if fresh != self._current:
+                self._check(fresh)
         except SettingsError as error:
             self.problem = str(error)
             return False

@@ -6,19 +6,23 @@ and an operator that was not there learns what happened lately. What an outcome 
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Generic, TypeVar
 
 from holdfast_bridge.core import failures
+from holdfast_bridge.core.breakers import Breakers, State
 from holdfast_bridge.core.failures import Failure
 
 MAX_ERROR_CHARS = 64
 MAX_TALLIES = 64
 
 Kind = TypeVar("Kind", bound=Enum)
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -114,19 +118,63 @@ class Tallies(Generic[Kind]):
 
 
 class ProviderResults:
-    """What calls and probes met at each attempt, from the words of links and codecs."""
+    """What calls and probes met at each part of an attempt, from the words of links and codecs.
+
+    It is counted for the report, and moves this pod's own breakers. `on_turn`: what is ill has changed, and with it
+    perhaps an order.
+    """
 
     def __init__(
-        self, *, on_news: Callable[[], None] = lambda: None, clock: Callable[[], float] = time.monotonic
+        self,
+        *,
+        on_news: Callable[[], None] = lambda: None,
+        on_turn: Callable[[], None] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._tallies: Tallies[Failure] = Tallies("attempt", on_news=on_news, clock=clock)
-        self.spoke = self._tallies.proved
+        self._breakers = Breakers()
+        self._on_turn = on_turn
+        self._clock = clock
         self.well_within = self._tallies.well_within
         self.report = self._tallies.report
 
-    def add(self, attempt: str, ok: bool, error: str, retry_after_s: float = 0.0) -> None:
+    def add(self, part: str, ok: bool, error: str, retry_after_s: float = 0.0) -> None:
         """A word that speaks against nobody counts nothing."""
+        before = self._breakers.ill
         if ok:
-            self._tallies.well(attempt)
+            self._tallies.well(part)
+            self._breakers.opened(part, now=self._clock())
         elif (kind := failures.kind(error)) is not None:
-            self._tallies.failed(attempt, kind, error=error, retry_after_s=retry_after_s)
+            self._tallies.failed(part, kind, error=error, retry_after_s=retry_after_s)
+            self._breakers.failed(part, kind, now=self._clock(), retry_after_s=retry_after_s)
+        self._turned(before)
+
+    def spoke(self, part: str) -> None:
+        """A reply came to its end, which is no outcome of its own."""
+        before = self._breakers.ill
+        self._tallies.proved(part)
+        self._breakers.replied(part, now=self._clock())
+        self._turned(before)
+
+    def began(self, parts: Sequence[str]) -> None:
+        """A call has begun with these parts."""
+        self._breakers.tried(parts, now=self._clock())
+
+    def forgive(self, parts: Sequence[str]) -> None:
+        """The operator has found these well again."""
+        before = self._breakers.ill
+        self._breakers.forgive(parts, now=self._clock())
+        self._turned(before)
+
+    def passed_by(self, parts: Sequence[str], *, begins: bool) -> bool:
+        """Whether an attempt of these parts is tried last; `begins`: by a call that begins."""
+        return self._breakers.passed_by(parts, now=self._clock(), begins=begins)
+
+    def open(self, part: str) -> bool:
+        return self._breakers.state(part, now=self._clock()) is State.OPEN
+
+    def _turned(self, before: frozenset[str]) -> None:
+        after = self._breakers.ill
+        if after != before:
+            log.info("breakers moved", extra={"ill": sorted(after - before), "well": sorted(before - after)})
+            self._on_turn()

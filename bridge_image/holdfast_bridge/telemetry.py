@@ -10,6 +10,7 @@ import json
 import logging
 import sys
 import time
+from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
@@ -67,6 +68,10 @@ class Metrics:
         self._carrier = Counter(
             "holdfast_bridge_carrier_results", "Answers of the carrier's API.", ["result"], registry=self.registry
         )
+        self._breakers = Gauge(
+            "holdfast_bridge_breaker_open", "1 while calls pass by a part of an attempt.", ["part"],
+            registry=self.registry,
+        )  # fmt: skip
         self._handovers = Counter(
             "holdfast_bridge_handovers", "Calls pushed elsewhere.", ["cause", "result"], registry=self.registry
         )
@@ -88,6 +93,12 @@ class Metrics:
 
     def handed_over(self, cause: str, *, ok: bool) -> None:
         self._handovers.labels(cause=cause, result="ok" if ok else "failed").inc()
+
+    def breakers(self, open_by_part: Mapping[str, bool]) -> None:
+        """All parts that there are now: one that an edit took away is not shown any more."""
+        self._breakers.clear()
+        for part, is_open in open_by_part.items():
+            self._breakers.labels(part=part).set(is_open)
 
     def exposition(self, *, calls: int, ready: bool, waiting: int, buddy_up: bool) -> bytes:
         self._calls.set(calls)

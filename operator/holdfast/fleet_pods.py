@@ -94,10 +94,10 @@ class FleetPods:
         around = self._around
         return fleet_picture.directive(agent, around.region, around.desired, around.loops(), self._here)
 
-    def order_in_force(self, agent: AgentRef) -> Sequence[str] | None:
-        """The attempts of an agent in the order in which its pods try them; None where nothing is known."""
+    def turned_order(self, agent: AgentRef) -> Sequence[str] | None:
+        """The attempts of an agent as its pods try them, while that is not the usual order; None: it is, or unknown."""
         found = self.providers.order(agent)
-        return None if found is None else found.names
+        return found.names if found is not None and found.turned else None
 
     def losses(self, view: View, carriers: Sequence[str]) -> tuple[Loss, ...]:
         """What the loss of each thing would do to a zone now. Thousands of lists are looked at every few seconds."""

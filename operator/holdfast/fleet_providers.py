@@ -54,7 +54,7 @@ class _Pair:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A pod is asked to try an attempt of its agent, once."""
+    """A pod is asked to try a part of an attempt of its agent, once."""
 
     attempt: str
     number: int
@@ -110,39 +110,39 @@ class FleetProviders:
         known = pods.get(pod)
         pods[pod] = _Pod(report, self._clock(), draining)
         attempts = self.attempts(agent)
-        for line in attempts.lines if attempts else ():
-            tally = report.tallies.get(line.name)
+        for part in attempts.parts if attempts else ():
+            tally = report.tallies.get(part.name)
             if tally is None:
                 continue
-            found = reports.news(None if known is None else known.report, report, line.name)
-            self._note(line, tally, found)
-            if found and (trial := self._granted.get((agent, pod))) and trial.attempt == line.name:
-                self._pair(line).failed = found[-1].failure is not None
+            found = reports.news(None if known is None else known.report, report, part.name)
+            self._note(part, tally, found)
+            if found and (trial := self._granted.get((agent, pod))) and trial.attempt == part.name:
+                self._pair(part).failed = found[-1].failure is not None
                 del self._granted[agent, pod]
             for outcome in found:
-                self._fold(line, outcome)
+                self._fold(part, outcome)
 
     def forget(self, agent: AgentRef, pod: str) -> None:
         """A pod fell silent; what it told before stays true."""
         self._pods.get(agent, {}).pop(pod, None)
         self._granted.pop((agent, pod), None)
 
-    def _note(self, line: AttemptLine, tally: Tally, found: tuple[Outcome, ...]) -> None:
+    def _note(self, part: AttemptLine, tally: Tally, found: tuple[Outcome, ...]) -> None:
         """A call that speaks counts as heard, though it is no outcome."""
-        pair, now = self._pair(line), self._clock()
+        pair, now = self._pair(part), self._clock()
         heard_at = now if found else now - tally.ok_ago_s if tally.ok_ago_s is not None else pair.heard_at
         if heard_at > pair.heard_at:
             pair.heard_at, pair.failed = heard_at, False
 
-    def _pair(self, line: AttemptLine) -> _Pair:
-        return self._pairs.setdefault((line.provider, line.key), _Pair(self._clock(), self._clock()))
+    def _pair(self, part: AttemptLine) -> _Pair:
+        return self._pairs.setdefault((part.provider, part.key), _Pair(self._clock(), self._clock()))
 
-    def _fold(self, line: AttemptLine, outcome: Outcome) -> None:
+    def _fold(self, part: AttemptLine, outcome: Outcome) -> None:
         now, moved = self._clock(), set[str]()
-        self._shared.add(line.provider)
+        self._shared.add(part.provider)
         for zone in self._zones():
             table = self._breakers.setdefault(zone.name, {})
-            changed = results.fold(table, line, outcome, now=now, rule=results.rule(zone.provider))
+            changed = results.fold(table, part, outcome, now=now, rule=results.rule(zone.provider))
             moved |= {name for name, each in changed.items() if each.closed is not _of(table, name).closed}
             table.update(changed)
         if moved:
@@ -227,21 +227,21 @@ class FleetProviders:
             del self._granted[key]
         granted = False
         for agent, attempts in self._all():
-            for line in attempts.permitted(self._region):
-                granted = self._grant(agent, line) or granted
+            for part in [part for line in attempts.permitted(self._region) for part in line.parts]:
+                granted = self._grant(agent, part) or granted
         if granted or lapsed:
             self._on_change()
         return tuple(key for name, key in self._canaries().items() if self._canary_due(name, key))
 
-    def _grant(self, agent: AgentRef, line: AttemptLine) -> bool:
+    def _grant(self, agent: AgentRef, part: AttemptLine) -> bool:
         zone = self._desired.agents[agent].zone
-        breakers, pair, now = self._breakers.setdefault(zone, {}), self._pair(line), self._clock()
-        why = trials.due(line, self._heard(pair), breakers, now=now, by_fleet=self._by_fleet(zone))
+        breakers, pair, now = self._breakers.setdefault(zone, {}), self._pair(part), self._clock()
+        why = trials.due(part, self._heard(pair), breakers, now=now, by_fleet=self._by_fleet(zone))
         if why is None or (pod := self._pod_for(agent)) is None:
             return False
         self._numbers += 1
-        breakers.update(trials.tried(line, breakers, now=now))
-        self._granted[agent, pod] = Trial(line.name, self._numbers, why is trials.Why.SILENT, now)
+        breakers.update(trials.tried(part, breakers, now=now))
+        self._granted[agent, pod] = Trial(part.name, self._numbers, why is trials.Why.SILENT, now)
         pair.asked_at, pair.failed = now, False
         return True
 
@@ -261,10 +261,10 @@ class FleetProviders:
 
     def _drop_the_unused(self) -> None:
         """What an edit, or the end of an agent, left behind."""
-        lines = [line for _, attempts in self._all() for line in attempts.lines]
-        lines += [_canary_line(key) for key in self._canaries().values()]
-        used = {name for line in lines for name in line.breakers}
-        pairs = {(line.provider, line.key) for line in lines}
+        parts = [part for _, attempts in self._all() for part in attempts.parts]
+        parts += [_canary_line(key) for key in self._canaries().values()]
+        used = {name for part in parts for name in part.breakers}
+        pairs = {(part.provider, part.key) for part in parts}
         for zone in list(self._breakers):
             self._breakers[zone] = {name: each for name, each in self._breakers[zone].items() if name in used}
         self._pairs = {pair: each for pair, each in self._pairs.items() if pair in pairs}

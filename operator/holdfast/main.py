@@ -262,7 +262,7 @@ def _context(
         looks=lambda: {
             name: (loop.view, loop.plan) for name, loop in fleet.zone_loops().items() if loop.view is not None
         },
-        attempts=fleet.pods.order_in_force,
+        attempts=fleet.pods.turned_order,
     )
 
 

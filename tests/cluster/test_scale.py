@@ -74,7 +74,7 @@ async def ground(
 async def placed(fleet: Fleet, region: str, count: int) -> None:
     """Until every agent has its Deployment in this region's cluster."""
     async with asyncio.timeout(400):
-        while len(await fleet.listed(region, DEPLOYMENTS)) < count:  # noqa: ASYNC110 - another process writes them
+        while await fleet.counted(region, DEPLOYMENTS) < count:  # noqa: ASYNC110 - another process writes them
             await asyncio.sleep(0.5)
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import base64
 import json
+from pathlib import Path
 
 import api_objects as build
 import pytest
 
 from holdfast.api import translate
-from holdfast.core import place, placement
+from holdfast.core import place, placement, problems, results
 from holdfast.core.agents import Keys
-from holdfast_bridge import settings
+from holdfast_bridge import providing, settings
 
 RELEASE = place.Release(
     region="fra", namespace="holdfast-system", bridge_image="bridge:1", image_pull_policy="Never", ingress_class="lab",
@@ -24,30 +25,93 @@ REGIONS = {
 KEYS = Keys(zone_key=b"zone", carrier_token=b"token", carrier_api_key=b"SK1", carrier_api_secret=b"secret")
 
 
-def _agent() -> place.Place:
-    ref, spec = build.AGENT["metadata"], translate.agent(build.AGENT)
+# Everything that may be said of an agent's providers: a realtime attempt, and a cascade in case it fails.
+BOTH = build.two_ways(
+    cascade={**build.CASCADE, "weight": 20, "regions": ["fra", "ams"], "declares": ["hipaa", "soc2"]},
+    compliance=["soc2"], privacy={"record": True},
+)  # fmt: skip
+BOTH["spec"]["attempts"][0] = {**BOTH["spec"]["attempts"][0], "weight": 80, "declares": ["soc2"]}
+
+
+def _agent(manifest=build.AGENT, policy=build.POLICY) -> place.Place:
+    ref, spec, zone = manifest["metadata"], translate.agent(manifest), translate.zone(policy)
+    named = place.AgentRef(ref["namespace"], ref["name"])
+    assert problems.of_agent(named, spec, zone) == ()
     return place.Place(
-        ref=place.AgentRef(ref["namespace"], ref["name"]), generation=1, spec=spec, keys=KEYS, release=RELEASE,
-        regions=REGIONS, zone=translate.zone(build.POLICY), owner=None,
+        ref=named, generation=1, spec=spec, keys=KEYS, release=RELEASE, regions=REGIONS, zone=zone, owner=None,
     )  # fmt: skip
+
+
+def _both() -> place.Place:
+    return _agent(BOTH, build.granting(*build.CASCADE_HOSTS))
 
 
 def _canary() -> place.Place:
     return place.canary(RELEASE, REGIONS, probe_key=b"probe", pods=1, owner=None)
 
 
-@pytest.mark.parametrize("where", [_agent(), _canary()], ids=["agent", "canary"])
+def _mounted(objects, at: Path, *, keys: bool) -> None:
+    """As a kubelet would mount it; the keys of the tenant's Secrets are their names."""
+    config = objects["ConfigMap"]["data"]["agent.json"].replace(place.MOUNT, str(at))
+    (at / "agent.json").write_text(config)
+    (at / "fleet").mkdir()
+    for name, value in objects["Secret"]["data"].items():
+        (at / "fleet" / name).write_bytes(base64.b64decode(value))
+    (volume,) = objects["Deployment"]["spec"]["template"]["spec"]["volumes"]
+    for secret in [each["secret"] for each in volume["projected"]["sources"] if keys and "secret" in each]:
+        for path in [item["path"] for item in secret["items"] if item["path"].startswith("provider/")]:
+            (at / path).parent.mkdir(parents=True)
+            (at / path).write_text(f"key of {secret['name']}")
+
+
+@pytest.mark.parametrize("where", [_agent(), _both(), _canary()], ids=["agent", "two ways", "canary"])
 def test_a_bridge_starts_on_what_the_operator_mounts(where, tmp_path):
     objects = {each["kind"]: each for each in placement.objects(where)}
-    (tmp_path / "agent.json").write_text(objects["ConfigMap"]["data"]["agent.json"])
-    fleet = tmp_path / "fleet"
-    fleet.mkdir()
-    for name, value in objects["Secret"]["data"].items():
-        (fleet / name).write_bytes(base64.b64decode(value))
+    _mounted(objects, tmp_path, keys=True)
 
     read = settings.load(tmp_path)
 
+    providing.prove(read)
+    assert (read.missing_keys, read.usable_attempts) == ((), read.agent.attempts)
     written = json.loads(objects["ConfigMap"]["data"]["agent.json"])
     assert read.agent.id == f"{written['namespace']}/{written['agent']}"
     assert [attempt.name for attempt in read.agent.attempts] == [attempt["name"] for attempt in written["attempts"]]
     assert read.fleet.zone_keys[0]
+
+
+def test_a_realtime_attempt_and_a_cascade_reach_the_bridge_whole(tmp_path):
+    where = _both()
+    _mounted({each["kind"]: each for each in placement.objects(where)}, tmp_path, keys=True)
+
+    read = settings.load(tmp_path)
+
+    openai, cascade = read.agent.attempts
+    assert (openai.kind, openai.voice, openai.model) == ("openai", "marin", "gpt-realtime")
+    assert (cascade.kind, cascade.voice) == ("cascade", "")
+    assert (cascade.hearing.kind, cascade.hearing.base_url) == ("deepgram-flux", "wss://api.eu.deepgram.com")
+    assert cascade.hearing.options == {"endTimeoutMs": 4000, "keyterms": ["Holdfast"], "noStore": True}
+    assert (cascade.thinking.kind, cascade.thinking.model) == ("anthropic", "claude-haiku-4-5")
+    assert (cascade.thinking.query, cascade.thinking.headers) == ({"call": "{call}"}, {"X-Agent": "{agent}"})
+    assert (cascade.speaking.kind, cascade.speaking.voice) == ("elevenlabs", "EXAVITQu4vr4xnSDxMaL")
+    assert read.provider_keys == {
+        "openai": "key of openai", "cascade/hearing": "key of deepgram", "cascade/thinking": "key of anthropic",
+        "cascade/speaking": "key of elevenlabs",
+    }  # fmt: skip
+
+
+def test_both_sides_call_the_parts_alike():
+    """Outcomes are counted, and trials asked for, by these names."""
+    where = _both()
+    read = settings.decode_agent(json.dumps(place.agent_json(where)).encode(), source="agent.json")
+
+    counted = [part.name for part in results.attempts(where.ref, where.spec, where.zone).parts]
+    assert counted == [part for attempt in read.attempts for part in attempt.parts]
+
+
+def test_the_key_of_each_stage_that_is_missing_is_told_as_the_tenant_wrote_it(tmp_path):
+    _mounted({each["kind"]: each for each in placement.objects(_both())}, tmp_path, keys=False)
+
+    assert settings.load(tmp_path).missing_keys == (
+        "Secret clinic/openai key api-key", "Secret clinic/deepgram key api-key",
+        "Secret clinic/anthropic key api-key", "Secret clinic/elevenlabs key api-key",
+    )  # fmt: skip

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from holdfast_gameday.world import voice
 from holdfast_gameday.world.callers_ear import Ear
-from holdfast_gameday.world.callers_script import Ask, Chat, Dialogue, Goodbye, Listen, Step, Tell
+from holdfast_gameday.world.callers_script import Ask, Chat, Dialogue, Goodbye, Interrupt, Listen, Step, Tell
 from holdfast_gameday.world.voice import Speaker, VoiceFrame, VoiceScanner
 
 
@@ -105,3 +105,24 @@ def test_a_caller_whose_goodbye_is_ignored_hangs_up() -> None:
     line.run(20.0)
     assert [text for _, text in line.said] == ["goodbye", "goodbye"]
     assert line.dialogue.wants_to_hang_up
+
+
+def test_a_caller_who_talks_into_an_answer_is_answered_for_what_he_threw_in() -> None:
+    line = Line(Interrupt("read me the terms", words="wait a moment"))
+    line.answer = lambda text: ""
+    line.run(0.5)
+    line.agent_says("the terms are long, and longer still than anybody would have thought when this began")
+    line.run(2.0)
+    assert [text for _, text in line.said] == ["read me the terms", "wait a moment"]
+    line._agent.clear()
+    line.agent_says("of course: wait a moment")
+    line.run(1.5)
+    [turn] = line.dialogue.turns
+    assert (turn.question, turn.attempts, turn.answer) == ("wait a moment", 1, "of course: wait a moment")
+
+
+def test_an_answer_that_is_too_short_to_be_talked_over_is_waited_for_again() -> None:
+    line = Line(Interrupt("read me the terms"))
+    line.answer = lambda text: "no"
+    line.run(3.0)
+    assert [text for _, text in line.said] == ["read me the terms"]

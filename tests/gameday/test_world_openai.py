@@ -2,6 +2,7 @@
 
 import asyncio
 
+import aiohttp
 import pytest
 from picows import WSInvalidStatusError
 from world_vendors import KEY, RealtimeClient, check_realtime_event, telephone_session
@@ -148,7 +149,7 @@ async def test_goodbye_is_said_before_the_call_is_ended(sim):
 
 
 async def test_barge_in_cuts_the_answer_short(sim):
-    sim._pace = Pace(first_audio_s=0.0, chunk_ms=200, speed=0.5)
+    sim.vendor.pace = Pace(first_audio_s=0.0, chunk_ms=200, speed=0.5)
     client = await (await RealtimeClient.connect(sim.address)).ready()
     client.speak(_said("tell me more 3"))
     await client.until("response.output_audio.delta")
@@ -200,6 +201,7 @@ async def test_truncation_is_held_against_the_audio_that_exists(sim):
          "item_create_invalid_previous_item_id", "previous_item_id"),
         ({"type": "conversation.item.delete", "item_id": "x"}, "item_delete_invalid_item_id", "item_id"),
         ({"type": "response.create", "response": {"voice": "x"}}, "unknown_parameter", "response.voice"),
+        ({"type": "response.create", "response": ["x"]}, "invalid_type", "response"),
     ],
 )  # fmt: skip
 async def test_a_bad_event_is_answered_with_an_error_and_the_socket_stays(sim, event, code, param):
@@ -207,12 +209,12 @@ async def test_a_bad_event_is_answered_with_an_error_and_the_socket_stays(sim, e
 
     client.send(**{"kind": event["type"], "event_id": "mine", **{k: v for k, v in event.items() if k != "type"}})
     error = (await client.until("error"))["error"]
-    client.send_raw(b"{not json")
-    broken = (await client.until("error"))["error"]
+    for broken in (b"{not json", b'{"type":"\xff"}', b'{"a":' * 10_000):
+        client.send_raw(broken)
+        assert (await client.until("error"))["error"]["code"] == "invalid_json"
 
     assert (error["type"], error["code"], error["param"]) == ("invalid_request_error", code, param)
     assert error["event_id"] == "mine"
-    assert broken["code"] == "invalid_json"
     assert (await _ask(client, "still there"))[0] == "you said: still there"
 
 
@@ -236,7 +238,7 @@ def test_the_check_of_events_refuses_what_the_vendor_does_not_describe():
 
 
 async def test_a_second_response_waits_for_the_first(sim):
-    sim._pace = Pace(first_audio_s=1.0)
+    sim.vendor.pace = Pace(first_audio_s=1.0)
     client = await (await RealtimeClient.connect(sim.address)).ready()
 
     client.send("response.create")
@@ -313,6 +315,16 @@ async def test_a_refusal_hits_one_key_and_the_share_asked_for(sim):
     await (await RealtimeClient.connect(sim.address, key="sk-other")).ready()
 
     assert outcomes == [101, 429, 101, 429]
+
+
+async def test_a_probe_of_a_key_is_refused_like_its_links(sim):
+    sim.inject(Fault("refuse", keys={"clinic"}, status=429, error_code="rate_limit_exceeded"))
+    async with aiohttp.ClientSession(f"http://{sim.address}") as http:
+        for key, status in ((KEY, 429), ("sk-other", 200), ("sk-wrong", 401)):
+            async with http.get("/v1/models", headers={"Authorization": f"Bearer {key}"}) as answer:
+                assert answer.status == status
+
+    assert [name for _, name in sim.refusals] == ["clinic"]
 
 
 async def test_a_stalled_session_says_nothing_until_it_is_healed(sim):

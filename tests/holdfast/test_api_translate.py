@@ -1,11 +1,12 @@
-"""From manifests to the core's values: what a policy and a Region say."""
+"""From manifests to the core's values: what a policy, a Region and an agent say."""
 
 import json
 
 import pytest
-from api_objects import POLICY, changed, region, stored
+from api_objects import AGENT, CASCADE, POLICY, changed, region, stored, two_ways
 
 from holdfast.api import translate
+from holdfast.core.agents import AgentSpec, KeyRef
 from holdfast.core.values import Guards, Zone
 from holdfast.shifts import Order, Orders
 
@@ -145,3 +146,70 @@ def test_how_providers_are_judged_and_asked():
 def test_a_drain_is_a_cordon_that_hands_calls_over():
     ordered = translate.orders(changed(region("fra"), "spec.cordon", {**NOON, "drain": True}))
     assert ordered.cordon == Order(NOON_S, "new disks", drain=True)
+
+
+def spoken(manifest) -> AgentSpec:
+    spec = translate.agent(manifest)
+    assert isinstance(spec, AgentSpec), spec
+    return spec
+
+
+def test_an_attempt_is_one_link_and_a_cascade_is_three():
+    openai, cascade = spoken(two_ways()).attempts
+    assert (openai.kind, openai.voice, openai.parts, openai.role) == ("openai", "marin", (openai,), "")
+    assert (cascade.kind, cascade.voice, cascade.key) == ("cascade", "", None)
+    assert [(part.name, part.role, part.kind, part.voice, part.model) for part in cascade.parts] == [
+        ("cascade/hearing", "hearing", "deepgram-flux", "", ""),
+        ("cascade/thinking", "thinking", "anthropic", "", "claude-haiku-4-5"),
+        ("cascade/speaking", "speaking", "elevenlabs", "EXAVITQu4vr4xnSDxMaL", "eleven_flash_v2_5"),
+    ]
+    assert [part.key for part in cascade.parts] == [
+        KeyRef(secret, "api-key") for secret in ("deepgram", "anthropic", "elevenlabs")
+    ]
+    thinking = cascade.parts[1]
+    assert (thinking.base_url, thinking.query) == ("https://gateway.example.com/{tenant}/anthropic", {"call": "{call}"})
+    assert (thinking.headers, thinking.options) == ({"X-Agent": "{agent}"}, {"extra": {"inference_geo": "eu"}})
+
+
+def test_an_agent_that_says_little_is_tried_everywhere_and_records_nothing():
+    spec = spoken(AGENT)
+    (attempt,) = spec.attempts
+    assert (attempt.weight, attempt.regions, attempt.declares) == (0, frozenset(), frozenset())
+    assert (spec.compliance, spec.record) == (frozenset(), False)
+
+
+def test_where_an_attempt_is_tried_and_how_often_and_what_it_declares():
+    cascade = {**CASCADE, "regions": ["ams", "fra"], "weight": 30, "declares": ["hipaa", "soc2"]}
+    spec = spoken(two_ways(cascade=cascade, compliance=["hipaa"], privacy={"record": True}))
+    tried = spec.attempts[1]
+    assert (tried.weight, tried.regions, tried.declares) == (30, {"ams", "fra"}, {"hipaa", "soc2"})
+    assert (spec.compliance, spec.record) == ({"hipaa"}, True)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "field"),
+    [
+        ("spec.attempts.1.realtime", AGENT["spec"]["attempts"][0]["realtime"], "spec.attempts.1"),
+        ("spec.attempts.1.cascade", None, "spec.attempts.1"),
+        ("spec.attempts.1.cascade.llm", None, "spec.attempts.1.cascade.llm"),
+        ("spec.attempts.1.cascade.stt.kind", "cartesia", "spec.attempts.1.cascade.stt.kind"),
+        ("spec.attempts.0.realtime.kind", "loopback", "spec.attempts.0.realtime.kind"),
+        ("spec.attempts.1.cascade.tts.baseUrl", "https://x.com", "spec.attempts.1.cascade.tts.baseUrl"),
+        ("spec.attempts.0.realtime.baseUrl", "wss://[x/v1", "spec.attempts.0.realtime.baseUrl"),
+        ("spec.attempts.0.realtime.baseUrl", "wss://x.com:65536", "spec.attempts.0.realtime.baseUrl"),
+        ("spec.attempts.0.realtime.baseUrl", "wss://x.com:port", "spec.attempts.0.realtime.baseUrl"),
+        ("spec.tools.0.webhook.url", "https://[x/v1", "spec.tools.0.webhook.url"),
+        ("spec.attempts.0.realtime.options", {str(n): n for n in range(21)}, "spec.attempts.0.realtime.options"),
+        ("spec.attempts.0.weight", 101, "spec.attempts.0.weight"),
+    ],
+)
+def test_what_cannot_be_meant_of_an_attempt_is_refused_by_field(path, value, field):
+    """The API server refuses it, too; an older one, or an object that is older than its rule, must break nothing."""
+    refused = translate.agent(changed(two_ways(), path, value))
+    assert isinstance(refused, tuple)
+    assert [(reason.code, reason.message.partition(": ")[0]) for reason in refused] == [("InvalidSpec", field)]
+
+
+def test_nothing_that_was_written_into_a_field_is_repeated():
+    refused = translate.agent(changed(two_ways(), "spec.attempts.1.cascade.llm.apiKey", {"secret": "sk-hush!"}))
+    assert "hush" not in str(refused)

@@ -29,8 +29,10 @@ async def test_an_outage_is_in_the_heartbeat_and_in_the_directive_and_in_a_peers
         await until(lambda: (told := beat()) is not None and told.orders_known)
         fra.pods.providers.hear(DESK, "p-1", Report(1, {"openai": tally()}), draining=False)
         assert fra.pods.directive(DESK)["attempts"] == ["openai", "azure"]
+        assert fra.pods.turned_order(DESK) is None
         fra.pods.providers.hear(DESK, "p-1", Report(1, {"openai": tally(error=2)}), draining=False)
         assert fra.pods.directive(DESK)["attempts"] == ["azure", "openai"]
+        assert fra.pods.turned_order(DESK) == ("azure", "openai")
         await until(lambda: (told := beat()) is not None and OPENAI_NAME in told.others.get(Tier.PROVIDER, {}))
         told = beat()
         assert told is not None

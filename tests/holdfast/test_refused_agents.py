@@ -27,6 +27,7 @@ REF = AgentRef("clinic", "front-desk")
 REFUSED = [
     changed(AGENT, "spec.telephony.numbers.0.number", "+4930555099"),
     changed(AGENT, "spec.attempts.0.realtime.baseUrl", "wss://us.api.openai.com/v1/realtime"),
+    changed(AGENT, "spec.attempts.0.realtime.options", {"loudness": 11}),
 ]
 
 

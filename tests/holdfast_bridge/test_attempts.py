@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast_bridge.core.attempts import Attempts
+from holdfast_bridge.core.events import ProviderLost
 
 
 def begun(count: int, attempt: int = 0, *, ready_at: float | None = 0.0) -> Attempts:
@@ -17,7 +19,7 @@ def begun(count: int, attempt: int = 0, *, ready_at: float | None = 0.0) -> Atte
 
 
 def lose(attempts: Attempts, now: float, *, retry_same: bool = True) -> int | None:
-    following = attempts.after_loss(now, retry_same=retry_same)
+    following = attempts.after_loss(now, ProviderLost("server", retry_same))
     if following is not None:
         attempts.connect(following)
     return following
@@ -82,3 +84,15 @@ def test_a_call_uses_only_what_is_in_its_order_and_gives_up_in_the_end(
         tries += 1
         assert following in order
     assert tries <= max(2, count)
+
+
+@pytest.mark.parametrize("reason", ["stall", "timeout", "deaf", "unreadable"])
+def test_one_that_stayed_open_and_said_nothing_of_use_is_not_asked_again_while_there_is_another(reason: str) -> None:
+    attempts = Attempts(2)
+    attempts.connect(0)
+    attempts.became_ready(0.0)
+    assert attempts.after_loss(1.0, ProviderLost(reason)) == 1
+    alone = Attempts(1)
+    alone.connect(0)
+    alone.became_ready(0.0)
+    assert alone.after_loss(1.0, ProviderLost(reason)) == 0

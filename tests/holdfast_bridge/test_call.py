@@ -31,18 +31,19 @@ def test_the_disclosure_comes_before_the_greeting_and_is_recorded_only_when_hear
 def test_the_disclosure_cannot_be_talked_over() -> None:
     call = Drive(disclosure="You speak to a machine.")
     call.say(ev.ProviderReady(), at=0.1)
-    assert call.say(ev.CallerAudio(b"x"), at=0.2) == []
+    silence = [ev.AppendAudio(b"\xff")]
+    assert call.say(ev.CallerAudio(b"x"), at=0.2) == silence, "there are vendors that speak only while sound comes in"
     marks = call.line("a", "You speak to a machine.", tenths=3, at=0.3)
     call.heard(marks, at=0.9)
     assert call.say(ev.CallerAudio(b"y"), at=1.0) == [ev.AppendAudio(b"y")]
 
 
 def test_a_carrier_without_marks_does_not_leave_the_caller_unheard() -> None:
-    call = Drive(disclosure="You speak to a machine.")
+    call = Drive(disclosure="You speak to a machine.", greeting="")
     call.say(ev.ProviderReady(), at=0.0)
     call.line("a", "You speak to a machine.", tenths=3, at=0.0)
     call.tick(at=2.2)
-    assert call.say(ev.CallerAudio(b"x"), at=2.25) == []
+    assert call.say(ev.CallerAudio(b"x"), at=2.25) == [ev.AppendAudio(b"\xff")]
     call.tick(at=2.31)
     assert call.say(ev.CallerAudio(b"x"), at=2.4) == [ev.AppendAudio(b"x")]
 
@@ -60,7 +61,7 @@ def test_barge_in_clears_the_carrier_and_truncates_at_what_was_heard() -> None:
     marks = call.line("a", "one two three four five six seven eight", tenths=8, at=0.1)
     call.heard(marks[:2], at=0.6)
     out = call.say(ev.SpeechStarted(), at=0.65)
-    assert out == [ev.ClearCarrier(), ev.Truncate("a", 400)]
+    assert out == [ev.ClearCarrier(), ev.Truncate("a", 400, "one two three four")]
     call.tick(at=2.0)
     assert call.record.items[-1].text == "one two three four"
 
@@ -303,10 +304,9 @@ def test_a_refused_key_is_not_tried_again() -> None:
 def test_a_provider_that_is_asked_and_stays_silent_is_given_up() -> None:
     call = Drive()
     call.say(ev.ProviderReady(), at=0.0)
-    assert call.core.get_timer() == 1.0 or call.core.get_timer() == 5.0
-    assert call.tick(at=4.9) == []
-    assert call.tick(at=5.0) == [ev.ConnectProvider(0)]
-    assert asked(call.say(ev.ProviderReady(), at=5.2)) == ["Say exactly: How can I help?"]
+    assert call.tick(at=1.7) == []
+    assert call.tick(at=1.8) == [ev.ConnectProvider(0)]
+    assert asked(call.say(ev.ProviderReady(), at=2.0)) == ["Say exactly: How can I help?"]
 
 
 def test_a_call_ends_at_its_longest_time_with_a_goodbye() -> None:

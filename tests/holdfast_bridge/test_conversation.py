@@ -27,6 +27,19 @@ def test_a_word_in_doubt_counts_as_not_heard(heard_ms: int, audio_ms: int | None
     assert split(Item("a", "assistant", "one two three four", heard_ms, audio_ms)) == (heard, rest)
 
 
+@pytest.mark.parametrize(
+    ("text", "heard", "rest"),
+    [
+        ("窓側の席を予約したい", "窓側の席を", "予約したい"),
+        ("ขอจองโต๊ะ", "ขอจอ", "งโต๊ะ"),
+        # A line that mixes both is cut where it stands: within a word of ours it goes back to its beginning.
+        ("予約は Friday です", "予約は", "Friday です"),
+    ],
+)
+def test_a_language_without_spaces_is_cut_after_any_letter(text: str, heard: str, rest: str) -> None:
+    assert split(Item("a", "assistant", text, 500, 1000)) == (heard, rest)
+
+
 def test_the_length_of_a_line_in_the_making_is_guessed_from_earlier_ones() -> None:
     talk = Conversation()
     talk.agent_text("a", "ten chars!", final=True)

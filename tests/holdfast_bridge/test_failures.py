@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from holdfast.core import providers
 from holdfast.gather import provider_probe as operators
-from holdfast_bridge import provider_probe as bridges
 from holdfast_bridge.core import failures
 from holdfast_bridge.core.failures import Failure, Refused
 
@@ -92,11 +91,8 @@ def test_most_errors_leave_a_session_usable(code: str) -> None:
     assert failures.error_event("invalid_request_error", code, configured=True) is None
 
 
-def test_bridge_and_operator_ask_the_same_and_read_the_answers_alike() -> None:
+def test_bridge_and_operator_read_the_answers_alike() -> None:
     """They share no code, and must not drift apart: one table stands in each."""
-    assert {kind: _row(row) for kind, row in bridges.PROBES.items()} == {
-        kind: _row(row) for kind, row in operators.PROBES.items()
-    }
     assert [kind.value for kind in Failure] == [kind.value for kind in providers.Failure]
     for status in (*range(300, 600), 0):
         for body in ("", QUOTA_BODY):
@@ -115,9 +111,6 @@ def test_bridge_and_operator_ask_the_same_and_read_the_answers_alike() -> None:
             assert ours is not None
             assert operators.error_event(error_type, code).value == ours.value, (error_type, code)
 
-
-def _row(row: bridges.Probe | operators.Probe) -> tuple[object, ...]:
-    return row.awaits, row.method, row.path, row.expected
 
 
 @given(st.integers(0, 999), st.text(max_size=40), st.text(max_size=20))

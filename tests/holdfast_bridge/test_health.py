@@ -44,6 +44,16 @@ def test_a_pod_whose_attempts_are_all_barred_takes_no_calls_and_says_why() -> No
     assert not pod(barred).accepting()
 
 
+def test_a_cascade_lacks_the_key_of_one_stage_and_says_which() -> None:
+    stage = {"kind": "x", "keySource": "Secret clinic/speech key api-key"}
+    cascade = {"name": "c", "kind": "cascade", **dict.fromkeys(("hearing", "thinking", "speaking"), stage)}
+    given = dataclasses.replace(built(attempts=[cascade]), provider_keys={"c/hearing": "k", "c/thinking": "k"})
+    assert pod(given).reasons() == ("no usable attempt: missing Secret clinic/speech key api-key",)
+    assert not pod(given).accepting()
+    keys = {**given.provider_keys, "c/speaking": "k"}
+    assert pod(dataclasses.replace(given, provider_keys=keys)).accepting()
+
+
 def test_one_working_attempt_is_enough() -> None:
     assert pod(built(attempts=[OPENAI, {"name": "echo", "kind": "loopback"}])).reasons() == ()
 

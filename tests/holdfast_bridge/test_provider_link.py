@@ -84,3 +84,12 @@ def test_a_loop_back_is_mute_after_its_end() -> None:
     link.close()
     link.send(b"b")
     assert heard == [b"a"]
+
+
+async def test_a_vendor_that_is_slow_to_answer_a_ping_may_be_given_more_time() -> None:
+    async with provider() as (_, port):
+        link = await provider_link.dial(
+            f"ws://127.0.0.1:{port}/", {"Authorization": "x"}, on_message=lambda _: None,
+            on_lost=lambda _word, _again: None, pong_within_s=30.0,
+        )  # fmt: skip
+        link.close()

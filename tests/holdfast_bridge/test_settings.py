@@ -116,6 +116,26 @@ def test_a_changed_file_takes_effect_and_a_bad_one_does_not(tmp_path: Path) -> N
     assert current.problem == ""
 
 
+def test_files_are_checked_when_they_change_and_not_at_every_look(tmp_path: Path) -> None:
+    checked: list[int] = []
+
+    def check(found: settings.Settings) -> None:
+        checked.append(found.agent.generation)
+        if found.agent.generation == 9:
+            raise settings.SettingsError("attempt a: cannot be opened")
+
+    mounted(tmp_path, generation=3)
+    current = settings.SettingsFile(lambda: settings.load(tmp_path), check)
+    assert not current.refresh()
+    assert checked == [3]
+    mounted(tmp_path, generation=9)
+    assert not current.refresh()
+    assert (current.problem, current().agent.generation) == ("attempt a: cannot be opened", 3)
+    mounted(tmp_path, generation=4)
+    assert current.refresh()
+    assert checked == [3, 9, 4]
+
+
 def test_what_is_held_is_proved_only_while_it_can_be_read(tmp_path: Path) -> None:
     mounted(tmp_path)
     current = settings.SettingsFile(lambda: settings.load(tmp_path))

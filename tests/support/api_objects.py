@@ -37,6 +37,36 @@ AGENT: Manifest = {
     },
 }
 
+CASCADE: Manifest = {
+    "name": "cascade",
+    "voice": "EXAVITQu4vr4xnSDxMaL",
+    "cascade": {
+        "stt": {
+            "kind": "deepgram-flux",
+            "baseUrl": "wss://api.eu.deepgram.com",
+            "options": {"endTimeoutMs": 4000, "keyterms": ["Holdfast"], "noStore": True},
+            "apiKey": {"secret": "deepgram", "key": "api-key"},
+        },
+        "llm": {
+            "kind": "anthropic",
+            "model": "claude-haiku-4-5",
+            "baseUrl": "https://gateway.example.com/{tenant}/anthropic",
+            "query": {"call": "{call}"},
+            "headers": {"X-Agent": "{agent}"},
+            "options": {"extra": {"inference_geo": "eu"}},
+            "apiKey": {"secret": "anthropic", "key": "api-key"},
+        },
+        "tts": {
+            "kind": "elevenlabs",
+            "model": "eleven_flash_v2_5",
+            "baseUrl": "wss://api.eu.residency.elevenlabs.io",
+            "options": {"stability": 0.5},
+            "apiKey": {"secret": "elevenlabs", "key": "api-key"},
+        },
+    },
+}
+CASCADE_HOSTS = ("api.eu.deepgram.com", "gateway.example.com", "api.eu.residency.elevenlabs.io")
+
 POLICY: Manifest = {
     "apiVersion": "holdfast.dev/v1alpha1",
     "kind": "FailoverPolicy",
@@ -80,6 +110,19 @@ def region(name: str, *, jurisdiction: str = "eu", cloud: str = "hetzner", **ori
 
 
 REGIONS = (region("fra"), region("ams", cloud="leaseweb"), region("iad", jurisdiction="us", cloud="aws"))
+
+
+def two_ways(*, cascade: Manifest = CASCADE, **spec: Any) -> Manifest:
+    """The agent with a realtime attempt first and a cascade second, and these other fields."""
+    attempts = [*AGENT["spec"]["attempts"], copy.deepcopy(cascade)]
+    return {**AGENT, "spec": {**copy.deepcopy(AGENT["spec"]), "attempts": attempts, **spec}}
+
+
+def granting(*hosts: str) -> Manifest:
+    """The policy with these hosts granted, too."""
+    bent = copy.deepcopy(POLICY)
+    bent["spec"]["tenants"][0]["hosts"] += hosts
+    return bent
 
 
 def secret(name: str, namespace: str = "holdfast-system", **values: str) -> Manifest:

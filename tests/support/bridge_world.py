@@ -15,7 +15,6 @@ from holdfast_bridge.audio_port import AudioPort
 from holdfast_bridge.core import signature
 from holdfast_bridge.core.journal import CallRecord
 from holdfast_bridge.core.token import Claim, Refusal, Refused
-from holdfast_bridge.providing import dial
 from holdfast_bridge.seams import LiveCall, Services
 from holdfast_bridge.settings import FleetSecrets, Settings, decode_agent
 from holdfast_bridge.tools import ToolFailure
@@ -157,7 +156,6 @@ class Bridge:
                 tool_result=lambda tool, failure: self.tool_results.append((tool, failure)),
             ),
             count=self.counted.append,
-            dial=dial,
         )
 
     def _claim(self, token: str) -> Claim | Refusal:

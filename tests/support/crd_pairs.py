@@ -2,7 +2,7 @@
 
 import copy
 
-from api_objects import AGENT, POLICY, changed, region
+from api_objects import AGENT, CASCADE, POLICY, changed, region, two_ways
 
 ORDER = {"until": "2026-11-21T12:00:00Z", "reason": "incident 4"}
 RELAY = {
@@ -19,6 +19,12 @@ BOTH = {"name": "edge", "cloudflareLoadBalancer": EDGE}
 TELNYX = {"name": "telnyx-eu", "telnyx": {"credentials": {"secret": "telnyx-eu"}}}
 TWO_CARRIERS = changed(POLICY, "spec.carriers", [*POLICY["spec"]["carriers"], TELNYX])
 OTHER_ATTEMPT = {**copy.deepcopy(AGENT["spec"]["attempts"][0]), "name": "second"}
+TWO_WAYS = two_ways()
+VOICE_LIVE = {
+    "kind": "azure-voice-live", "baseUrl": "wss://clinic.services.ai.azure.com/voice-live/realtime",
+    "options": {"agent": "desk", "project": "clinic"}, "apiKey": {"secret": "azure", "key": "api-key"},
+}  # fmt: skip
+TWENTY, TWENTY_ONE = ({f"option{number}": number for number in range(count)} for count in (20, 21))
 
 # claim: (object, path, value that is accepted, value that is refused, words of the refusal)
 PAIRS = {
@@ -33,14 +39,63 @@ PAIRS = {
         AGENT, "spec.attempts.0.realtime.kind", "openai", "smoke-signals", "Unsupported value",
     ),
     "an attempt is one of the kinds there are": (
-        AGENT, "spec.attempts.0", AGENT["spec"]["attempts"][0], {"name": "openai", "voice": "marin"}, "Required value",
+        AGENT, "spec.attempts.0", CASCADE, {"name": "openai", "voice": "marin"}, "either realtime or a cascade",
+    ),
+    "an attempt is not both": (
+        TWO_WAYS, "spec.attempts.1", CASCADE, {**CASCADE, **OTHER_ATTEMPT}, "either realtime or a cascade",
+    ),
+    "a cascade is whole": (
+        TWO_WAYS, "spec.attempts.1.cascade", CASCADE["cascade"], {"stt": CASCADE["cascade"]["stt"]}, "Required value",
+    ),
+    "a stage is of a kind that does its work": (
+        TWO_WAYS, "spec.attempts.1.cascade.stt.kind", "deepgram-nova", "elevenlabs", "Unsupported value",
+    ),
+    "a model is named where nothing takes its place": (
+        AGENT, "spec.attempts.0.realtime", VOICE_LIVE, {**VOICE_LIVE, "kind": "openai"}, "a model is named, except",
+    ),
+    "a language model is named": (
+        TWO_WAYS, "spec.attempts.1.cascade.llm.model", "eu.anthropic.claude-haiku-4-5:0", None, "Required value",
     ),
     "a provider is reached over TLS": (
         AGENT, "spec.attempts.0.realtime.baseUrl", "wss://gateway.example.com:8443/v1", "ws://gateway.example.com/v1",
         "should match",
     ),
+    "a stage that hears is reached over TLS": (
+        TWO_WAYS, "spec.attempts.1.cascade.stt.baseUrl", "wss://stt.example.com", "https://stt.example.com",
+        "should match",
+    ),
+    "a language model is asked over HTTPS": (
+        TWO_WAYS, "spec.attempts.1.cascade.llm.baseUrl", "https://llm.example.com/v1?a=b", "wss://llm.example.com",
+        "should match",
+    ),
+    "an address has a port that there is": (
+        AGENT, "spec.attempts.0.realtime.baseUrl", "wss://eu.api.openai.com:65535/v1", "wss://eu.api.openai.com:65536/v1",
+        "should match",
+    ),
+    "an address can be read": (
+        AGENT, "spec.attempts.0.realtime.baseUrl", "wss://eu.api.openai.com", "wss://[eu/v1", "should match",
+    ),
+    "options are few": (
+        AGENT, "spec.attempts.0.realtime.options", TWENTY, TWENTY_ONE, "must have at most 20 items",
+    ),
+    "an attempt's share is a part of a hundred": (
+        AGENT, "spec.attempts.0.weight", 100, 101, "should be less than or equal to 100",
+    ),
+    "words of compliance are words": (
+        AGENT, "spec.compliance", ["hipaa", "pci-dss"], ["HIPAA!"], "should match",
+    ),
+    "an attempt declares a word once": (
+        AGENT, "spec.attempts.0.declares", ["hipaa", "soc2"], ["hipaa", "hipaa"], "Duplicate value",
+    ),
+    "a call is recorded or not": (
+        AGENT, "spec.privacy", {"record": True}, {"record": "perhaps"}, "must be of type boolean",
+    ),
     "credentials do not stand in headers": (
         AGENT, "spec.attempts.0.realtime.headers", {"X-Tenant": "a"}, {"Authorization": "Bearer x"},
+        "credentials belong into a Secret",
+    ),
+    "credentials of a stage do not, either": (
+        TWO_WAYS, "spec.attempts.1.cascade.tts.headers", {"X-Tenant": "a"}, {"xi-api-key": "x"},
         "credentials belong into a Secret",
     ),
     "tools have unique names": (

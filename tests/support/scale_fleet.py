@@ -104,6 +104,15 @@ class Fleet:
         finally:
             await client.close()
 
+    async def counted(self, region: str, resource: kube.Resource) -> int:
+        """How many of a kind there are, without reading them: a list of thousands would take what is measured."""
+        client = self.client(region)
+        try:
+            answer = await client.request("GET", resource.path(None), params={"limit": "1"})
+            return len(answer.get("items") or []) + int(answer["metadata"].get("remainingItemCount") or 0)
+        finally:
+            await client.close()
+
     async def start(self, region: str, *, pod: int = 0) -> Operator:
         """`python -m holdfast` for one pod of a region's operator, but for its name service."""
         name = f"{region}-{pod}"
@@ -176,7 +185,9 @@ class Fleet:
     async def calm(self, *regions: str, quiet_s: float = 3.0, within_s: float = 60.0) -> None:
         """Until none of these operators has written anything for a while."""
         await apiserver.until(
-            lambda: time.time() - max(each.at for each in self.writes(*regions)) > quiet_s, within_s=within_s
+            lambda: time.time() - max(each.at for each in self.writes(*regions)) > quiet_s,
+            within_s=within_s,
+            every_s=0.25,
         )
 
     def log(self) -> str:

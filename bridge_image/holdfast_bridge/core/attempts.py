@@ -6,7 +6,10 @@ that order which has not failed this call lately. What is not in the order is no
 
 from __future__ import annotations
 
+from holdfast_bridge.core.events import ProviderLost
+
 TRIES = 2
+OPEN_AND_USELESS = frozenset({"stall", "timeout", "deaf", "unreadable"})
 HEALTHY_AFTER_S = 10.0
 
 
@@ -35,8 +38,11 @@ class Attempts:
     def became_ready(self, now: float) -> None:
         self._ready_at = now
 
-    def after_loss(self, now: float, *, retry_same: bool) -> int | None:
-        """The attempt to try next, or None when it is time to let the carrier ask elsewhere."""
+    def after_loss(self, now: float, lost: ProviderLost) -> int | None:
+        """The attempt to try next, or None when it is time to let the carrier ask elsewhere.
+
+        One that stayed open and said nothing of use is not asked again: it would cost the caller as long once more.
+        """
         was_ready = self._ready_at is not None
         if self._ready_at is not None and now - self._ready_at >= HEALTHY_AFTER_S:
             self._tries = 0
@@ -48,7 +54,8 @@ class Attempts:
         if self._tries > max(TRIES, len(self._order)):
             return None
         preferred = self._order[:1] == (self.current,)
-        if retry_same and preferred and (not others or (was_ready and self._tries == 1)):
+        again = was_ready and self._tries == 1 and lost.reason not in OPEN_AND_USELESS
+        if lost.retry_same and preferred and (not others or again):
             return self.current
         fresh = [attempt for attempt in others if attempt not in self._failed]
         return next(iter(fresh or others), None)

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from holdfast_bridge.core import events as ev
+from holdfast_bridge.core.account import Account
 from holdfast_bridge.core.attempts import Attempts
 from holdfast_bridge.core.conversation import Conversation
 from holdfast_bridge.core.journal import CallRecord
@@ -25,60 +26,61 @@ from holdfast_bridge.core.plan import CallPlan
 from holdfast_bridge.core.speech import Speech
 from holdfast_bridge.core.toolbox import Toolbox
 from holdfast_bridge.core.turns import Turns
+from holdfast_bridge.core.unheard import Deaf, Unheard
 
 END_CALL = "end_call"
 RECORD_EVERY_S = 1.0
 GOODBYE_WITHIN_S = 12.0
 KEYS_TOGETHER_S = 1.5
-HELD_FRAMES = 150
-"""Three seconds of the caller's words wait for a provider; older ones are asked for again."""
 
 
 class CallCore:
     def __init__(self, plan: CallPlan, resumed: CallRecord | None = None) -> None:
         self._plan = plan
         self._handover = resumed is not None
-        self._started_at = resumed.started_at if resumed else plan.wall_s
-        self._disclosure_heard = resumed.disclosure_heard if resumed else False
         self._conversation = Conversation(resumed.items, resumed.tools) if resumed else Conversation()
         self._lost_tools = self._conversation.ask_about_intents()
+        self._account = Account(plan, self._conversation, resumed)
         self._speech = Speech(self._conversation)
         self._attempts = Attempts(plan.attempts)
         self._turns = Turns()
         self._out: list[ev.Effect] = []
         self._due: dict[str, float] = {}
         self._script: deque[Line] = deque()
-        self._held: deque[bytes] = deque(maxlen=HELD_FRAMES)
+        self._unheard = Unheard()
         self._tools = Toolbox(plan.tools, self._conversation)
         self._keys = 0
-        self._seq = resumed.seq if resumed else 0
         self._asked: Line | None = None
         self._streaming = False
-        self._gated = bool(plan.disclosure) and not self._disclosure_heard
+        self._gated = bool(plan.disclosure) and not self._account.disclosure_heard
         self._spoke = False
         self._respond_due = False
         self._goodbye_call = ""
         self._ending: ev.End | None = None
         self._released = False
         self._over = False
-        self.record: CallRecord
-        self._write_down(plan.wall_s)
 
     # --- the five verbs of the shell
 
     def start(self, now: float) -> None:
-        self._due["max"] = now + max(0.0, self._started_at + self._plan.max_call_s - self._plan.wall_s)
-        self._clock = now
+        self._due["max"] = self._account.start(now)
         self._journal(now, urgent=True)
+        self._unheard.hold()
         self._connect(0)
 
     def receive(self, event: ev.Event, now: float) -> None:
         if type(event) is ev.CallerAudio:
             if self._streaming:
                 self._out.append(ev.AppendAudio(event.payload))
+                if (deaf := self._unheard.frame(event.payload)) is not None:
+                    self._nobody_listens(deaf, now)
             elif not self._attempts.ready:
-                self._held.append(event.payload)
+                self._unheard.frame(event.payload)
+            else:  # Not to be heard yet; but some vendors speak only while sound comes in.
+                self._out.append(ev.AppendAudio(b"\xff" * len(event.payload)))
         elif not self._over:
+            if type(event) in ev.SIGNS_OF_LIFE:
+                self._unheard.noticed()
             self._on[type(event)](self, event, now)
 
     def effects(self) -> list[ev.Effect]:
@@ -86,15 +88,11 @@ class CallCore:
         return out
 
     def get_timer(self) -> float | None:
-        if self._over:
-            return None
-        dues = (*self._due.values(), self._turns.get_timer())
+        dues = () if self._over else (*self._due.values(), self._turns.get_timer())
         return min((due for due in dues if due is not None), default=None)
 
     def handle_timer(self, now: float) -> None:
-        if self._over:
-            return
-        for name in [name for name, due in self._due.items() if due <= now]:
+        for name in [name for name, due in self._due.items() if due <= now and not self._over]:
             del self._due[name]
             match name:
                 case "record":
@@ -111,14 +109,17 @@ class CallCore:
         if not self._over and self._turns.stalled(now):
             self._provider_lost(ev.ProviderLost("stall"), now)
 
+    @property
+    def record(self) -> CallRecord:
+        return self._account.record
+
+    def past(self) -> tuple[ev.Seed, ...]:
+        """What was said and done so far, as far as it was or will be heard."""
+        return self._speech.past(self._plan.repeatable)
+
     def silent(self) -> bool:
-        return (
-            self._turns.nobody_speaks()
-            and self._speech.quiet()
-            and not self._script
-            and not self._tools.busy
-            and self._ending is None
-        )
+        idle = not self._script and not self._tools.busy and self._ending is None
+        return idle and self._turns.nobody_speaks() and self._speech.quiet()
 
     # --- the carrier's side
 
@@ -131,10 +132,8 @@ class CallCore:
     def _caller_dtmf(self, event: ev.CallerDtmf, now: float) -> None:
         if not self._attempts.ready or not self._plan.speaks:
             return
-        text = f"(pressed {event.digit})"
-        self._keys += 1
-        item = f"{self._plan.epoch}.key{self._keys}"
-        self._conversation.user_text(item, text, final=True)
+        text, self._keys = f"(pressed {event.digit})", self._keys + 1
+        self._conversation.user_text(f"{self._plan.epoch}.key{self._keys}", text, final=True)
         self._out.append(ev.SeedConversation((ev.SeedText("user", text),)))
         self._due["keys"] = now + KEYS_TOGETHER_S
         self._journal(now)
@@ -156,21 +155,22 @@ class CallCore:
 
     # --- the provider comes and goes
 
-    def _connect(self, attempt: int) -> None:
+    def _connect(self, attempt: int, *, blame: bool = True) -> None:
         self._attempts.connect(attempt)
         self._prefix = f"{self._plan.epoch}.{self._attempts.link}."
-        self._out.append(ev.ConnectProvider(attempt))
+        self._out.append(ev.ConnectProvider(attempt, blame))
 
     def _attempts_ordered(self, event: ev.AttemptsOrdered, _now: float) -> None:
         self._attempts.put_in_order(event.order)
 
-    def _provider_ready(self, _: ev.ProviderReady, now: float) -> None:
+    def _provider_ready(self, event: ev.ProviderReady, now: float) -> None:
         self._attempts.became_ready(now)
+        self._unheard.attentive = event.attentive
         if not self._plan.speaks:
             self._open_gate()
             return
         self._speech.measure()
-        told = self._disclosure_heard or self._speech.disclosure_sent_ms() is not None
+        told = self._account.disclosure_heard or self._speech.disclosure_sent_ms() is not None
         taken = take_up(
             self._plan,
             self._conversation,
@@ -185,46 +185,55 @@ class CallCore:
         if taken.seeds:
             self._out.append(ev.SeedConversation(taken.seeds))
         # A line that was asked for and never begun is in no account of the call.
-        self._script = deque(taken.lines) or self._script
+        # While a tool runs nobody is asked to speak: its result is what the caller waits for.
+        self._script = (deque() if self._tools.busy else deque(taken.lines)) or self._script
         if self._gated:
-            self._held.clear()
+            self._unheard.dealt_with()
         else:
             self._open_gate()
         self._speak_next(now)
 
     def _provider_lost(self, event: ev.ProviderLost, now: float) -> None:
         self._streaming = self._respond_due = False
+        if self._spoke and self._turns.responding:
+            self._conversation.left_unfinished()
         self._script, self._asked = deque([self._asked] if self._asked else []), None
         self._turns.provider_gone()
         self._speech.measure()
-        attempt = self._attempts.after_loss(now, retry_same=event.retry_same)
+        if self._unheard.hold():
+            # The next provider hears these words itself: what the lost one made of them so far is forgotten.
+            self._conversation.forget_open_turn()
+        attempt = self._attempts.after_loss(now, event)
         if self._ending is not None:
             self._goodbye_call = ""
             self._check_end()
         elif attempt is None:
             self._end(ev.End.NO_PROVIDER)
         else:
-            self._connect(attempt)
+            self._connect(attempt, blame=event.reason != "deaf")
+
+    def _nobody_listens(self, deaf: Deaf, now: float) -> None:
+        if self._plan.speaks and not self._tools.busy and self._ending is None:
+            self._provider_lost(ev.ProviderLost("stall" if deaf is Deaf.SURELY else "deaf"), now)
 
     def _open_gate(self) -> None:
         self._gated = False
         self._due.pop("gate", None)
         if self._attempts.ready:
             self._streaming = True
-            self._out.extend(ev.AppendAudio(payload) for payload in self._held)
-            self._held.clear()
+            self._out.extend(ev.AppendAudio(payload) for payload in self._unheard.release())
 
     # --- the agent speaks
 
     def _speak_next(self, now: float) -> None:
         if self._script and self._attempts.ready and not self._turns.responding and self._ending is None:
             self._asked = self._script.popleft()
-            self._respond(self._asked.instructions, now)
+            self._respond(self._asked.instructions, now, words=self._asked.words)
 
-    def _respond(self, instructions: str | None, now: float) -> None:
-        self._respond_due = False
+    def _respond(self, instructions: str | None, now: float, *, words: str = "") -> None:
+        self._respond_due = self._spoke = False
         self._turns.asked(now)
-        self._out.append(ev.Respond(instructions))
+        self._out.append(ev.Respond(instructions, words))
 
     def _maybe_respond(self, now: float) -> None:
         busy = self._turns.responding or self._turns.caller_speaking or self._tools.busy
@@ -242,12 +251,15 @@ class CallCore:
         if not self._plan.speaks:
             self._out.append(ev.SendAudio(event.payload))
         elif (key := self._line(event.item)) is not None:
-            self._turns.audio()
+            if self._turns.answer_due():
+                self._unheard.dealt_with()
+            self._turns.audio(now)
             self._spoke = True
             self._out += self._speech.audio(key, event.payload)
             self._journal(now)
 
     def _audio_done(self, event: ev.ProviderAudioDone, now: float) -> None:
+        self._turns.line_done()
         self._out += self._speech.all_sent(self._prefix + event.item)
         if self._gated and (length_ms := self._speech.disclosure_sent_ms()) is not None:
             # A carrier that returns no marks must not leave the caller unheard for ever.
@@ -260,8 +272,8 @@ class CallCore:
             self._journal(now, urgent=event.final)
 
     def _check_disclosure(self, now: float) -> None:
-        if not self._disclosure_heard and self._speech.disclosure_heard():
-            self._disclosure_heard = True
+        if not self._account.disclosure_heard and self._speech.disclosure_heard():
+            self._account.disclosure_heard = True
             self._journal(now, urgent=True)
             self._open_gate()
 
@@ -271,11 +283,12 @@ class CallCore:
         self._spoke = self._respond_due = False
 
     def _response_done(self, event: ev.ResponseDone, now: float) -> None:
-        self._turns.response_done()
-        self._journal(now, urgent=True)
         if not event.ok or self._asked is not None:
             self._provider_lost(ev.ProviderLost(event.detail or "response-failed"), now)
-        elif self._goodbye_call:
+            return
+        self._turns.response_done()
+        self._journal(now, urgent=True)
+        if self._goodbye_call:
             call, self._goodbye_call = self._goodbye_call, ""
             self._out.append(ev.ToolOutput(call, "{}"))
             self._respond(GOODBYE, now)
@@ -295,10 +308,13 @@ class CallCore:
 
     def _user_transcript(self, event: ev.UserTranscript, now: float) -> None:
         self._conversation.user_text(self._prefix + event.item, event.text, final=event.final)
+        if event.final and not self._turns.caller_speaking:
+            self._unheard.dealt_with()
         self._journal(now, urgent=event.final)
 
     def _speech_started(self, _: ev.SpeechStarted, now: float) -> None:
         self._turns.speech_started()
+        self._unheard.speech_started()
         if not self._plan.barge_in or self._gated or self._ending is not None:
             return
         self._script.clear()
@@ -307,13 +323,16 @@ class CallCore:
             self._out += cut
             self._journal(now)
 
-    def _speech_stopped(self, _: ev.SpeechStopped, now: float) -> None:
-        self._turns.speech_stopped(now)
+    def _speech_stopped(self, event: ev.SpeechStopped, now: float) -> None:
+        self._turns.speech_stopped(now, words=event.words)
+        if not event.words:
+            self._unheard.dealt_with()
 
     # --- tools
 
     def _tool_call(self, event: ev.ToolCall, now: float) -> None:
-        self._turns.audio()
+        self._turns.acted()
+        self._unheard.dealt_with()
         if event.name == END_CALL:
             self._ending = ev.End.AGENT_HUNG_UP
             self._due["end"] = now + GOODBYE_WITHIN_S
@@ -351,7 +370,8 @@ class CallCore:
     def _end(self, reason: ev.End, *, stopped: bool = False) -> None:
         over = reason in {ev.End.AGENT_HUNG_UP, ev.End.CALLER_HUNG_UP, ev.End.TOO_LONG}
         self._over, self._streaming = True, False
-        self._write_down(self.record.updated_at, ended=over)
+        self._speech.measure()
+        self._account.close(ended=over)
         self._out.append(ev.EndCall(reason, over=over, hang_up=over and not stopped))
 
     # --- the journal
@@ -365,20 +385,8 @@ class CallCore:
             self._due.setdefault("record", now + RECORD_EVERY_S)
 
     def _emit(self, now: float, *, at_once: bool) -> None:
-        self._write_down(self._plan.wall_s + now - self._clock)
-        self._out.append(ev.Record(self.record, now=at_once))
-
-    def _write_down(self, updated_at: float, *, ended: bool = False) -> None:
         self._speech.measure()
-        self._seq += 1
-        self.record = self._plan.account(
-            self._conversation,
-            seq=self._seq,
-            started_at=self._started_at,
-            disclosure_heard=self._disclosure_heard,
-            updated_at=updated_at,
-            ended=ended,
-        )
+        self._out.append(ev.Record(self._account.write(now), now=at_once))
 
     _on: ClassVar[dict[type, Callable[[CallCore, Any, float], None]]] = {
         ev.CallerMark: _caller_mark, ev.CallerDtmf: _caller_dtmf, ev.CallerStop: _caller_stop,

@@ -6,6 +6,7 @@ Identifiers are the call's own (see `CallCore`), unique across providers, region
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from msgspec import structs
@@ -57,6 +58,19 @@ class Conversation:
         whole = text if final else known.text + text
         self._put(structs.replace(known, text=whole[:MAX_TEXT], final=final))
 
+    def forget_open_turn(self) -> None:
+        """The caller's last words are not known in full, and will be heard anew."""
+        last = self._items[-1] if self._items else None
+        if last is not None and last.role == "user" and not last.final:
+            del self._at[last.id]
+            self._items.pop()
+
+    def left_unfinished(self) -> None:
+        """The agent was to say more than the last line has, whatever its provider called the end of it."""
+        last = self._items[-1] if self._items else None
+        if last is not None and last.role == "assistant":
+            self._put(structs.replace(last, final=False))
+
     def agent_line(self, item: str) -> None:
         if item not in self._at:
             self._add(Item(item, "assistant", heard_ms=0))
@@ -87,15 +101,16 @@ class Conversation:
         if all_sent and known.final and heard_ms >= sent_ms:
             del self.open[item]
 
-    def cut(self, item: str) -> None:
-        """The caller interrupted the line: only what was heard was said."""
+    def cut(self, item: str) -> str:
+        """The caller interrupted the line: only what was heard was said. Those words are returned."""
         at = self._at.get(item)
         if at is None:
-            return
+            return ""
         known = self._items[at]
         heard, _ = split(known)
         self._items[at] = structs.replace(known, text=heard, audio_ms=known.heard_ms, final=True)
         self.open.pop(item, None)
+        return heard
 
     def shorten(self, item: str, sent_ms: int) -> None:
         """The provider is gone: the line is what was sent of it, and will be heard if nothing else happens."""
@@ -209,5 +224,9 @@ def split(item: Item, played_ms: int | None = None) -> tuple[str, str]:
     if heard_ms >= item.audio_ms:
         return item.text, ""
     cut = len(item.text) * heard_ms // item.audio_ms
-    boundary = item.text.rfind(" ", 0, cut + 1)
-    return item.text[: max(boundary, 0)].strip(), item.text[max(boundary, 0) :].strip()
+    boundary = cut if _SPACELESS.fullmatch(item.text[cut - 1 : cut]) else max(item.text.rfind(" ", 0, cut + 1), 0)
+    return item.text[:boundary].strip(), item.text[boundary:].strip()
+
+
+_SPACELESS = re.compile("[\u0e00-\u0eff\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef]")
+"""Thai, Lao, Japanese and Chinese put no spaces between words: a line in them may be cut after any letter."""

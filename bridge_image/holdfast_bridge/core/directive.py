@@ -6,9 +6,14 @@ here, so that no mistake of an operator can send a call out of its jurisdiction.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import msgspec
 
-from holdfast_bridge.settings import AgentConfig
+from holdfast_bridge.settings import AgentConfig, Attempt
+
+ALL_ILL = "AllAttemptsIll"
+"""The operator's word for: nothing is well, so they are tried as the spec has them."""
 
 
 class RegionState(msgspec.Struct, frozen=True, rename="camel"):
@@ -25,9 +30,10 @@ class DrainOrder(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Trial(msgspec.Struct, frozen=True, rename="camel"):
-    """One probe of the key that this pod holds for an attempt. A number is tried once, however often it is told."""
+    """One probe of a key that this pod holds. A number is tried once, however often it is told."""
 
     attempt: str
+    """The part that is asked, by the name under which its outcomes are counted: `cascade/thinking`."""
     number: int
     silent: bool = False
     """It is asked for because nothing was heard of the provider: a call that speaks meanwhile answers it, too."""
@@ -82,15 +88,35 @@ def decode(data: bytes) -> Directive | None:
         return None
 
 
-def in_order(config: AgentConfig, names: tuple[str, ...], barred: tuple[str, ...] = ()) -> AgentConfig:
+def in_order(
+    config: AgentConfig, names: tuple[str, ...], barred: tuple[str, ...] = (), *, last: Collection[str] = ()
+) -> AgentConfig:
     """The agent with its attempts in the order named; those not named come last, because last is better than never.
 
-    What is barred is gone: where calls may go comes before whether they are answered.
+    What is barred is gone: where calls may go comes before whether they are answered. `last`: attempts that go behind
+    all others, in the same order among themselves.
     """
     place = {name: index for index, name in enumerate(names)}
     allowed = [attempt for attempt in config.attempts if attempt.name not in barred]
-    attempts = tuple(sorted(allowed, key=lambda attempt: place.get(attempt.name, len(place))))
+    attempts = tuple(
+        sorted(allowed, key=lambda attempt: (attempt.name in last, place.get(attempt.name, len(place))))
+    )
     return config if attempts == config.attempts else msgspec.structs.replace(config, attempts=attempts)
+
+
+def restored(config: AgentConfig, before: Directive, told: Directive) -> Attempt | None:
+    """The attempt that the operator took for ill and puts first again: it was behind one that agent.json has behind it.
+
+    Who is first only because all others are ill, or because all are, was not restored.
+    """
+    own = {attempt.name: index for index, attempt in enumerate(config.attempts)}
+    first = told.attempts[0]
+    if told.version == before.version or first not in before.attempts:
+        return None
+    if any(cause.code == ALL_ILL for cause in told.reasons):
+        return None
+    ahead = before.attempts[: before.attempts.index(first)]
+    return config.attempts[own[first]] if any(own.get(name, -1) > own[first] for name in ahead) else None
 
 
 def within_zone(directive: Directive, config: AgentConfig) -> Directive:
@@ -107,6 +133,7 @@ def within_zone(directive: Directive, config: AgentConfig) -> Directive:
     )
     names = {entry.name for entry in config.regions}
     known = {attempt.name for attempt in config.attempts}
+    parts = {part for attempt in config.attempts for part in attempt.parts}
     listed = tuple(name for name in directive.attempts if name in known)
     return msgspec.structs.replace(
         directive,
@@ -114,6 +141,6 @@ def within_zone(directive: Directive, config: AgentConfig) -> Directive:
         buddy=directive.buddy if directive.buddy in names and directive.buddy != config.region else None,
         attempts=listed or tuple(attempt.name for attempt in config.attempts),
         barred=tuple(name for name in directive.barred if name in known),
-        trials=tuple(trial for trial in directive.trials if trial.attempt in known),
+        trials=tuple(trial for trial in directive.trials if trial.attempt in parts),
         lost=tuple(name for name in directive.lost if name in names and name != config.region),
     )

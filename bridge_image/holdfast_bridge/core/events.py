@@ -81,12 +81,19 @@ class Superseded:
 class ProviderReady:
     """The link is open and the session is configured: it may be seeded and asked to speak."""
 
+    attentive: bool = True
+    """It always says when it hears speech. False: that it says nothing of it proves nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class ProviderLost:
     reason: str
     retry_same: bool = True
     """False when asking the same attempt again cannot help, as with a refused key."""
+    part: str = ""
+    """Of a provider that is made of several: the one that failed."""
+    retry_after_s: float = 0.0
+    """How long the vendor asks us to wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +138,8 @@ class SpeechStarted:
 
 @dataclass(frozen=True, slots=True)
 class SpeechStopped:
-    pass
+    words: bool = True
+    """False when it was no speech after all: no answer is due."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +186,8 @@ class ClearCarrier:
 class Truncate:
     item: str
     heard_ms: int
+    heard: str = ""
+    """The words of the line that were heard, for providers that count in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +218,8 @@ class Respond:
     """Ask the model to speak now; without instructions it answers the conversation as it stands."""
 
     instructions: str | None = None
+    words: str = ""
+    """What has to be said is these very words: a provider that can speak them by itself need not ask its model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +233,8 @@ class ConnectProvider:
     """Open a link to the attempt of this index; any earlier link is dropped."""
 
     attempt: int
+    blame: bool = True
+    """False: that the call left an earlier link which is still open says nothing against it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +272,9 @@ class EndCall:
     over: bool
     hang_up: bool
 
+
+SIGNS_OF_LIFE = frozenset({SpeechStarted, SpeechStopped, UserTurn, UserTranscript, ResponseStarted, ProviderAudio})
+"""What a provider says that listens."""
 
 Event: TypeAlias = (
     CallerAudio | ProviderAudio | CallerMark | CallerDtmf | CallerStop | CarrierLost | Released | Superseded

@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 RETRY_AFTER_MAX_S = 3_600.0
+UNREADABLE_MAX = 3
+"""So many messages that cannot be read, and a link is of no use."""
 
 
 class Failure(Enum):
@@ -45,22 +47,47 @@ class Refused:
 
 
 _OUT_OF_CREDIT = ("insufficient_quota", "billing_hard_limit_reached", "credit balance")
+_WRONG_KEY = ("API key not valid", "unregistered callers")
+"""In Google's words, which come with 400 or 403, and with a close of 1007 or 1008."""
+_CLOSED: Mapping[str, tuple[str, bool]] = {
+    # Google's reasons, which tell more than its codes: 1007, 1008 and 1011 are used for almost anything.
+    "exceeded your current quota": ("quota", False),
+    "Resource has been exhausted": ("rate", False),
+    "is not found for API version": ("model_not_found", False),
+    "Publisher Model": ("model_not_found", False),
+    "Requested entity was not found": ("config", False),
+    "invalid argument": ("config", False),
+    "Invalid JSON payload": ("config", False),
+    "Invalid value at": ("config", False),
+    "Operation is not implemented, or supported, or enabled": ("config", False),
+    "session not found": ("session_expired", True),
+    "operation was aborted": ("session_expired", True),
+    "Deadline expired": ("session_expired", True),
+}
 _KINDS: Mapping[str, Failure | None] = {
     "auth": Failure.AUTH,
     "invalid_api_key": Failure.AUTH,
     "authentication_error": Failure.AUTH,
+    "account_deactivated": Failure.AUTH,
+    "forbidden": Failure.AUTH,
     "quota": Failure.QUOTA,
     "insufficient_quota": Failure.QUOTA,
     "billing_hard_limit_reached": Failure.QUOTA,
+    "credit_balance_exhausted": Failure.QUOTA,
     "rate": Failure.RATE_LIMITED,
     "rate_limit_exceeded": Failure.RATE_LIMITED,
+    "rate_limit_error": Failure.RATE_LIMITED,
     "config": Failure.CONFIG,
     "model_not_found": Failure.CONFIG,
+    "invalid_request_error": Failure.CONFIG,
     "timeout": Failure.TIMEOUT,
     "not_reading": Failure.TIMEOUT,
     "stall": Failure.STALL,
+    "deaf": None,
     "session_expired": None,
     "content_filter": None,
+    "context_length_exceeded": None,
+    "inactive": None,
     "closed_1000": None,
     "closed_1001": None,
     "closed_1007": None,
@@ -77,7 +104,7 @@ def refused(status: int, *, body: str = "", retry_after: str = "") -> Refused:
     """An upgrade or a request that was answered with this status; 0: with nothing that can be read."""
     if any(sign in body for sign in _OUT_OF_CREDIT) or status == 402:
         return Refused("quota")
-    if status in (401, 403):
+    if status in (401, 403) or any(sign in body for sign in _WRONG_KEY):
         return Refused("auth")
     if status in (429, 498):
         return Refused("rate", retry_after_s=_seconds(retry_after))
@@ -90,9 +117,11 @@ def closed(code: int, reason: str = "") -> tuple[str, bool]:
     """A link that the provider closed: the word for it, and whether to ask the same attempt again."""
     if any(sign in reason for sign in _OUT_OF_CREDIT):
         return "quota", False
-    if reason.startswith("invalid_request_error."):
+    if reason.startswith(("invalid_request_error.", "DATA-0000")):
         return "config", False
-    if code == 1008:
+    if found := next((found for sign, found in _CLOSED.items() if sign in reason), None):
+        return found
+    if code == 1008 or any(sign in reason for sign in _WRONG_KEY):
         return "auth", False
     return f"closed_{code}", True
 

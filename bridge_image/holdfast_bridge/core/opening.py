@@ -26,8 +26,11 @@ TOOL_IN_DOUBT = (
 
 @dataclass(frozen=True, slots=True)
 class Line:
+    """`words`: what has to be said is known to the letter, in the agent's own language."""
+
     instructions: str | None
     disclosure: bool = False
+    words: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,7 @@ def take_up(
 ) -> Taken:
     """What to tell a provider that has just come, and what to let it say."""
     known = conversation.take_up(repeatable=plan.repeatable, played_ms=played_ms)
-    lines: list[Line] = [Line(_exactly(plan.disclosure), disclosure=True)] if disclose else []
+    lines: list[Line] = [Line(_exactly(plan.disclosure), disclosure=True, words=plan.disclosure)] if disclose else []
     in_doubt = any(tool.name not in plan.repeatable for tool in lost_tools)
     if not conversation.caller_spoke:
         if disclose:
@@ -55,19 +58,19 @@ def take_up(
         else:
             said = len(conversation.items)
             left = [known.rest, *[text for text in (plan.disclosure, plan.greeting) if text][said:]]
-        lines += [Line(_exactly(text)) for text in left if text]
+        lines += [Line(_exactly(text), words=text) for text in left if text]
         if not lines and handover:
-            lines.append(Line(_ours(SAY_AGAIN, plan.language)))
+            lines.append(_ours(SAY_AGAIN, plan.language))
     elif in_doubt:
-        lines.append(Line(_ours(TOOL_IN_DOUBT, plan.language)))
+        lines.append(_ours(TOOL_IN_DOUBT, plan.language))
     elif known.rest:
-        lines.append(Line(_go_on(known.rest)))
+        lines.append(Line(_go_on(known.rest), words="" if known.unfinished else known.rest))
     elif known.unfinished:
         lines.append(Line(_GO_ON))
     elif known.answer_due:
         lines.append(Line(None))
     elif handover or known.words_lost:
-        lines.append(Line(_ours(SAY_AGAIN, plan.language)))
+        lines.append(_ours(SAY_AGAIN, plan.language))
     return Taken(known.seeds, tuple(lines))
 
 _GO_ON = (
@@ -84,7 +87,7 @@ def _go_on(rest: str) -> str:
     return f"{_GO_ON} Begin with these words and finish the thought. Say exactly: {rest}"
 
 
-def _ours(text: str, language: str) -> str:
+def _ours(text: str, language: str) -> Line:
     if language.lower().startswith("en"):
-        return _exactly(text)
-    return f"Say this in the language {language!r}, and nothing else: {text}"
+        return Line(_exactly(text), words=text)
+    return Line(f"Say this in the language {language!r}, and nothing else: {text}")

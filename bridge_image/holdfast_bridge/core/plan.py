@@ -1,11 +1,8 @@
-"""What a call is told at its start, and how its state is written down for the journal. Values only."""
+"""What a call is told at its start. Values only."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-from holdfast_bridge.core.conversation import Conversation
-from holdfast_bridge.core.journal import CallRecord, bounded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,30 +27,3 @@ class CallPlan:
     tools: frozenset[str] = frozenset()
     repeatable: frozenset[str] = frozenset()
     """Those tools that have no side effects."""
-
-    def account(
-        self,
-        conversation: Conversation,
-        *,
-        seq: int,
-        started_at: float,
-        disclosure_heard: bool,
-        updated_at: float,
-        ended: bool = False,
-    ) -> CallRecord:
-        record = CallRecord(
-            call=self.call,
-            agent=self.agent,
-            epoch=self.epoch,
-            seq=seq,
-            state="ended" if ended else "live",
-            region=self.region,
-            pod=self.pod,
-            started_at=started_at,
-            taken_at=self.wall_s,
-            disclosure_heard=disclosure_heard,
-            items=conversation.items,
-            tools=conversation.tools,
-            updated_at=updated_at,
-        )
-        return bounded(record)

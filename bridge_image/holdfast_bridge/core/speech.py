@@ -52,9 +52,9 @@ class Speech:
         out: list[ev.Effect] = [ev.ClearCarrier()]
         for key in list(self.conversation.open):
             heard, sent = self._playout.heard_ms(key), self._playout.sent_ms(key)
+            words = self.conversation.cut(key)
             if sent > heard and key.startswith(prefix):
-                out.append(ev.Truncate(key.removeprefix(prefix), heard))
-            self.conversation.cut(key)
+                out.append(ev.Truncate(key.removeprefix(prefix), heard, words))
             self._cut.add(key)
             self._playout.forget(key)
         self._playout.cleared()
@@ -87,6 +87,10 @@ class Speech:
             )
             if key not in self.conversation.open and key != self._disclosure:
                 self._playout.forget(key)
+
+    def past(self, repeatable: frozenset[str]) -> tuple[ev.Seed, ...]:
+        """All that was said and done, each line as far as it was or will be heard."""
+        return self.conversation.take_up(repeatable=repeatable, played_ms=self.played_ms()).seeds
 
     def disclosure_sent_ms(self) -> int | None:
         """How long the disclosure is, once all of it was sent."""

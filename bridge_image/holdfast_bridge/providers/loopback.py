@@ -11,11 +11,16 @@ READY = b""
 
 
 class LoopbackCodec:
+    silence_max_s = 0.0
+
     def opening(self) -> list[bytes]:
         return [READY]
 
     def append(self, payload: bytes) -> bytes:
         return payload
+
+    def noticed(self) -> tuple[()]:
+        return ()
 
     def encode(self, effect: ev.ToProvider) -> list[bytes]:
         return [effect.payload] if isinstance(effect, ev.AppendAudio) else []

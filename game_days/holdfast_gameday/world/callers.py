@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from holdfast_gameday.world.callers_ear import Ear, Gap, Segment
@@ -109,8 +109,8 @@ class CallReport:
 class Call:
     """One caller on the phone: the carrier asks it for sound and gives it sound, every 20 ms."""
 
-    def __init__(self, script: Sequence[Step], *, index: int, to: str, placed_at: float) -> None:
-        self.ear = Ear()
+    def __init__(self, script: Sequence[Step], *, index: int, to: str, placed_at: float, ear: Ear) -> None:
+        self.ear = ear
         self.index = index
         self.to = to
         self.settled = asyncio.Event()
@@ -226,14 +226,18 @@ class Call:
 
 
 class Callers:
-    def __init__(self, carrier: TwilioSim) -> None:
+    """`ear`: makes what a caller hears with; by default one for the practice voice."""
+
+    def __init__(self, carrier: TwilioSim, *, ear: Callable[[], Ear] = Ear) -> None:
         self.calls: list[Call] = []
         self._carrier = carrier
+        self._ear = ear
 
     def place(self, number: str, script: Sequence[Step], *, from_number: str | None = None) -> Call:
         """Dials `number`; the call lives on its own until the script, the agent or a fault ends it."""
         index = len(self.calls) + 1
-        call = Call(script, index=index, to=number, placed_at=asyncio.get_running_loop().time())
+        now = asyncio.get_running_loop().time()
+        call = Call(script, index=index, to=number, placed_at=now, ear=self._ear())
         call.attach(self._carrier.place(from_number or f"+4915550{index:05d}", to=number, phone=call))
         self.calls.append(call)
         return call

@@ -14,10 +14,12 @@ the model) and is a gap like any other, of kind ANSWER; waiting for the greeting
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from holdfast_gameday.world import voice
-from holdfast_gameday.world.voice import VoiceFrame, VoiceScanner
+from holdfast_gameday.world.voice import Sound, VoiceFrame, VoiceScanner
 
 GAP_MIN_S = 0.06
 """Shorter silences are the jitter of a 20 ms clock."""
@@ -61,8 +63,17 @@ class Segment:
         return self.last == self.total - 1
 
 
+class Scanner(Protocol):
+    """Finds frames of speech in a line's bytes; pauses may be among them, or not."""
+
+    @property
+    def damaged(self) -> int: ...
+
+    def feed(self, data: bytes, /) -> Sequence[Sound]: ...
+
+
 class Ear:
-    def __init__(self) -> None:
+    def __init__(self, scanner: Scanner | None = None) -> None:
         self.gaps: list[Gap] = []
         self.finished: list[Segment] = []
         """Utterances heard to their end, in the order of their ends; `first` > 0 where the beginning is missing."""
@@ -71,7 +82,7 @@ class Ear:
         self.frames = 0
         self.frames_skipped = 0
         self.frames_repeated = 0
-        self._scanner = VoiceScanner()
+        self._scanner: Scanner = VoiceScanner() if scanner is None else scanner
         self._done: list[Segment] = []
         self._current: Segment | None = None
         self._due: tuple[float, Due] | None = None
@@ -104,6 +115,11 @@ class Ear:
     def quiet_for(self, now: float) -> float:
         """Seconds without agent speech; the longest time when there never was any."""
         return now - self.last_heard_at if self.last_heard_at is not None else float("inf")
+
+    def spoken_for(self, since: float) -> float:
+        """For how long the utterance that is being heard has been heard, if it began after that moment."""
+        current = self._current
+        return 0.0 if current is None or current.since < since or current.complete else current.until - current.since
 
     def interrupted(self) -> bool:
         """The last thing heard was not the end of an utterance."""

@@ -20,6 +20,8 @@ QUIET_S = 0.3
 PATIENCE_S = 6.0
 """Without a sound for so long the caller asks again."""
 GREETING_PATIENCE_S = 15.0
+LISTENS_S = 0.8
+"""So much of an answer is heard before it is talked over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +50,21 @@ class Chat:
 
 
 @dataclass(frozen=True, slots=True)
+class Interrupt:
+    """Asks, and talks into the answer. Answered by an utterance that contains the words that were thrown in."""
+
+    text: str
+    words: str = "wait a moment please"
+
+
+@dataclass(frozen=True, slots=True)
 class Goodbye:
     """Then the agent is expected to hang up."""
 
     text: str = "goodbye"
 
 
-Step = Listen | Tell | Ask | Chat | Goodbye
+Step = Listen | Tell | Ask | Chat | Interrupt | Goodbye
 
 
 def remember_a_code(code: str) -> tuple[Step, ...]:
@@ -105,6 +115,7 @@ class Dialogue:
         self._attempts = 0
         self._asked_at = 0.0
         self._first_asked_at = 0.0
+        self._threw_in = False
         self._heard_before = 0
         self._began_at: float | None = None
 
@@ -141,6 +152,7 @@ class Dialogue:
             self.wants_to_hang_up = True
             return
         self._attempts = 0
+        self._threw_in = False
         self._heard_before = len(self._ear.finished)
         match self._steps[0]:
             case Listen():
@@ -149,7 +161,7 @@ class Dialogue:
             case Chat(text):
                 self._chats += 1
                 self._question = text.format(n=self._chats)
-            case Tell(text) | Ask(text, _) | Goodbye(text):
+            case Tell(text) | Ask(text, _) | Interrupt(text, _) | Goodbye(text):
                 self._question = text
         self._phase = _Phase.READY
 
@@ -188,6 +200,10 @@ class Dialogue:
 
     def _await(self, now: float) -> None:
         step = self._steps[0]
+        if isinstance(step, Interrupt) and not self._threw_in and self._ear.spoken_for(self._asked_at) >= LISTENS_S:
+            self._question, self._threw_in, self._attempts = step.words, True, 0
+            self._say()
+            return
         answer = self._answer(step)
         if answer is not None:
             if self._may_speak(now):
@@ -203,9 +219,9 @@ class Dialogue:
 
     def _answer(self, step: Step) -> Segment | None:
         """The utterance that answers; nothing answers a goodbye but the end of the call."""
-        if isinstance(step, Goodbye):
+        if isinstance(step, Goodbye) or (isinstance(step, Interrupt) and not self._threw_in):
             return None
-        expect = step.expect if isinstance(step, Ask) else ""
+        expect = _expected(step)
         for heard in self._ear.finished[self._heard_before :]:
             if expect in heard.text:
                 return heard
@@ -225,3 +241,12 @@ class Dialogue:
         expect = step.expect if isinstance(step, Ask) else ""
         at, text = (answer.until, answer.text) if answer is not None else (None, "")
         self.turns.append(Turn(self._question, expect, self._first_asked_at, self._attempts, at, text))
+
+
+def _expected(step: Step) -> str:
+    match step:
+        case Ask(_, expect):
+            return expect
+        case Interrupt(_, words):
+            return words
+    return ""

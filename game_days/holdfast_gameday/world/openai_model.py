@@ -10,7 +10,9 @@ what it can tell of a call is what its conversation holds, so an answer proves w
     goodbye                        "goodbye", and calls `end_call` if there is such a tool
     anything else                  "you said: …"
     nothing new                    the text after "Greet:" in the response's instructions, or "hello"; told to go on
-                                   after it has spoken: "as I was saying"
+                                   after it has spoken: what is left of its answer, or "as I was saying"
+
+The same but the story in German and in Japanese, each answered in its own language (`_TONGUES`).
 
 "Say exactly: X" in the response's instructions, or "Say this in the language 'de', and nothing else: X", goes before
 all of it.
@@ -28,11 +30,7 @@ Item = Mapping[str, Any]
 
 STORY_FRAMES = 125
 
-_CODE_GIVEN = re.compile(r"\bmy code is\s+([\w-]+)", re.IGNORECASE)
-_CODE_ASKED = re.compile(r"\bwhat(?: is|'s) my code\b", re.IGNORECASE)
 _MORE = re.compile(r"\btell me more\b\W*(\S+)?", re.IGNORECASE)
-_BOOK = re.compile(r"\bbook\b\s*(.*)", re.IGNORECASE | re.DOTALL)
-_GOODBYE = re.compile(r"\bgood\s?bye\b", re.IGNORECASE)
 _EXACTLY = re.compile(r"Say (?:exactly|this in the language .*?, and nothing else):\s*(.+)", re.DOTALL)
 _GREET = re.compile(r"Greet:\s*(.+)", re.DOTALL)
 
@@ -52,21 +50,91 @@ class Call:
 Output = Say | Call
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Tongue:
+    """What is understood in one language, and how it is answered."""
+
+    code_given: re.Pattern[str]
+    code_asked: re.Pattern[str]
+    book: re.Pattern[str]
+    goodbye: re.Pattern[str]
+    code_is: str = "your code is {}"
+    code_unknown: str = "I do not know your code"
+    booked: str = "booked {}"
+    farewell: str = "goodbye"
+    echo: str = "you said: {}"
+
+
+def _said(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.IGNORECASE | re.DOTALL)
+
+
+_ENGLISH = _Tongue(
+    code_given=_said(r"\bmy code is\s+([\w-]+)"),
+    code_asked=_said(r"\bwhat(?: is|'s) my code\b"),
+    book=_said(r"\bbook\b\s*(.*)"),
+    goodbye=_said(r"\bgood\s?bye\b"),
+)
+_TONGUES = (
+    _ENGLISH,
+    _Tongue(
+        code_given=_said(r"\bmein Code ist\s+([\w-]+)"),
+        code_asked=_said(r"\bwie lautet mein Code\b"),
+        book=_said(r"\bbuchen Sie\b\s*(.*)"),
+        goodbye=_said(r"\bauf Wiederhören\b"),
+        code_is="Ihr Code ist {}",
+        code_unknown="Ihren Code weiß ich nicht",
+        booked="gebucht: {}",
+        farewell="auf Wiederhören",
+        echo="Sie sagten: {}",
+    ),
+    _Tongue(
+        code_given=_said(r"私の番号は\s*([0-9A-Za-z-]+)"),
+        code_asked=_said(r"私の番号は何"),
+        book=_said(r"予約を(.*)"),
+        goodbye=_said(r"さようなら"),
+        code_is="番号は{}です",
+        code_unknown="番号はわかりません",
+        booked="予約しました、{}",
+        farewell="さようなら",
+        echo="こうおっしゃいました、{}",
+    ),
+)
+
+
 def answer(
     items: Sequence[Item], *, instructions: str | None, tools: Sequence[Mapping[str, Any]]
 ) -> tuple[Output, ...]:
     """The outputs of one response, in order. `instructions` are those of this response, not of the session."""
     if exact := _EXACTLY.search(instructions or ""):
-        return (Say(_spoken(exact[1])),)
+        words = _spoken(exact[1])
+        rest = _rest(items, tools) if "finish the thought" in (instructions or "") else ""
+        return (Say(rest if rest.startswith(words) else words),)
     if greeting := _GREET.search(instructions or ""):
         return (Say(_spoken(greeting[1])),)
     asked = _unanswered(items)
     if asked is None:
         goes_on = bool(instructions) and any(item.get("role") == "assistant" for item in items)
-        return (Say("as I was saying" if goes_on else "hello"),)
+        return (Say(_rest(items, tools) or "as I was saying" if goes_on else "hello"),)
     if asked["type"] == "function_call_output":
         return (_told_result(items, asked),)
     return _to_user(text_of(asked), items, tools)
+
+
+def _rest(items: Sequence[Item], tools: Sequence[Mapping[str, Any]]) -> str:
+    """What is left of an answer that was cut, if what was heard of it is the last thing known."""
+    heard = items[-1] if items and items[-1].get("role") == "assistant" else None
+    asked = next((at for at in range(len(items) - 1, -1, -1) if items[at].get("role") == "user"), None)
+    if heard is None or asked is None:
+        return ""
+    whole = _to_user(text_of(items[asked]), items[: asked + 1], tools)[0]
+    said = text_of(heard).strip()
+    if not isinstance(whole, Say) or not whole.text.startswith(said):
+        return ""
+    rest = whole.text[len(said) :]
+    # A word that was cut is said again.
+    begun = "" if rest.startswith(" ") or " " not in rest else said.rpartition(" ")[2]
+    return (begun + rest).strip()
 
 
 def text_of(item: Item) -> str:
@@ -93,24 +161,44 @@ def _unanswered(items: Sequence[Item]) -> Item | None:
 
 def _to_user(said: str, items: Sequence[Item], tools: Sequence[Mapping[str, Any]]) -> tuple[Output, ...]:
     by_name = {tool.get("name"): tool for tool in tools if tool.get("type") == "function"}
-    if _CODE_ASKED.search(said):
+    tongue = _tongue(said)
+    if tongue.code_asked.search(said):
         code = _last_code(items)
-        return (Say(f"your code is {code}" if code else "I do not know your code"),)
+        return (Say(tongue.code_is.format(code) if code else tongue.code_unknown),)
     if more := _MORE.search(said):
         return (Say(_story(more[1] or ""), STORY_FRAMES),)
-    if (wish := _BOOK.search(said)) and "book" in by_name:
+    if (wish := tongue.book.search(said)) and "book" in by_name:
         return (Call("book", json.dumps(_arguments(by_name["book"], wish[1].strip()))),)
-    if _GOODBYE.search(said):
+    if tongue.goodbye.search(said):
         if "end_call" not in by_name:
-            return (Say("goodbye"),)
-        return (Say("goodbye"), Call("end_call", json.dumps(_arguments(by_name["end_call"], "goodbye"))))
-    return (Say(f"you said: {said}" if said else "sorry, please say that again"),)
+            return (Say(tongue.farewell),)
+        return (Say(tongue.farewell), Call("end_call", json.dumps(_arguments(by_name["end_call"], "goodbye"))))
+    return (Say(tongue.echo.format(said) if said else "sorry, please say that again"),)
+
+
+def echo(said: str) -> str:
+    """What is answered to that which asks for nothing."""
+    return _tongue(said).echo.format(said)
+
+
+def _tongue(said: str) -> _Tongue:
+    """The language of what was said: the first that understands any of it, or that its letters belong to."""
+    for tongue in _TONGUES:
+        if any(known.search(said) for known in (tongue.code_given, tongue.code_asked, tongue.book, tongue.goodbye)):
+            return tongue
+    if any("\u3040" <= letter <= "\u30ff" for letter in said):
+        return _TONGUES[2]
+    return _TONGUES[1] if any(word in said.lower().split() for word in ("bitte", "ich", "sie")) else _ENGLISH
 
 
 def _last_code(items: Sequence[Item]) -> str | None:
     for item in reversed(items):
-        if item.get("role") == "user" and (given := _CODE_GIVEN.findall(text_of(item))):
-            return str(given[-1])
+        if item.get("role") == "user":
+            text = text_of(item)
+            for tongue in _TONGUES:
+                # Asking for the number begins like giving it, in languages that put the question word last.
+                if (given := tongue.code_given.findall(text)) and not tongue.code_asked.search(text):
+                    return str(given[-1])
     return None
 
 
@@ -129,9 +217,11 @@ def _arguments(tool: Mapping[str, Any], wish: str) -> dict[str, object]:
 
 def _told_result(items: Sequence[Item], output: Item) -> Say:
     called = next((i for i in items if i["type"] == "function_call" and i.get("call_id") == output["call_id"]), None)
+    said = next((text_of(item) for item in reversed(items) if item.get("role") == "user"), "")
+    tongue = _tongue(said)
     if called is not None and called["name"] == "end_call":
-        return Say("goodbye")
-    return Say(f"booked {_result(output['output'])}")
+        return Say(tongue.farewell)
+    return Say(tongue.booked.format(_result(output["output"])))
 
 
 def _result(output: str) -> str:

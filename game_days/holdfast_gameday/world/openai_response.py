@@ -42,12 +42,14 @@ class Surroundings:
     next_utterance: Callable[[], int]
     speaker: int
     pace: Pace
+    late_s: Callable[[], float] = lambda: 0.0
+    """By how much the first event of a response has to be late now."""
 
 
 class Response:
     __slots__ = (
-        "_around", "_audio", "_done", "_input_tokens", "_item", "_kept", "_outputs", "_position", "_shown", "_texts",
-        "_timer", "audio_octets", "id", "modality", "output",
+        "_announced", "_around", "_audio", "_done", "_input_tokens", "_item", "_kept", "_outputs", "_position",
+        "_shown", "_texts", "_timer", "audio_octets", "id", "modality", "output",
     )  # fmt: skip
 
     def __init__(
@@ -70,13 +72,21 @@ class Response:
         self._texts: list[str] = []
         self._position = 0
         self._shown = 0
+        self._announced = False
         self.id = around.new_id("resp")
         self.modality = modality
         self.output: list[Event] = []
         self.audio_octets = 0
 
     def start(self) -> None:
-        self._around.send({"type": "response.created", "response": self._snapshot("in_progress")})
+        late_s = self._around.late_s()
+        if late_s > 0:
+            self._timer = self._around.later(late_s, self._begin)
+        else:
+            self._begin()
+
+    def _begin(self) -> None:
+        self._announce()
         limits = [
             {"name": "requests", "limit": 5000, "remaining": 4999, "reset_seconds": 0.012},
             {"name": "tokens", "limit": 400_000, "remaining": 395_000, "reset_seconds": 0.75},
@@ -86,20 +96,30 @@ class Response:
 
     def cancel(self, reason: str) -> None:
         """Ends it where it is; what was already sent stays sent."""
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._item is not None:
-            self._close_message("incomplete")
+        self._stop()
         self._finish({"type": "cancelled", "reason": reason})
 
     def fail(self, kind: str, code: str) -> None:
-        self._around.send({"type": "response.created", "response": self._snapshot("in_progress")})
+        """Ends it where it is, or before it has begun."""
+        self._stop()
         self._finish({"type": "failed", "error": {"type": kind, "code": code}})
 
     def drop(self) -> None:
         """The socket is gone: nothing more is sent."""
         if self._timer is not None:
             self._timer.cancel()
+
+    def _stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._announce()
+        if self._item is not None:
+            self._close_message("incomplete")
+
+    def _announce(self) -> None:
+        if not self._announced:
+            self._announced = True
+            self._around.send({"type": "response.created", "response": self._snapshot("in_progress")})
 
     def _next_output(self) -> None:
         if len(self.output) == len(self._outputs):

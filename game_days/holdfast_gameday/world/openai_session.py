@@ -1,14 +1,15 @@
 """One session of the simulated Realtime API: client events in, server events out.
 
 It holds the session's settings, its conversation, its ear and at most one response. It knows no sockets, no clocks and
-no keys: time reaches it as audio and through the timers it is given.
+no keys: time reaches it as audio and through the timers it is given. It thinks in the GA dialect; a vendor that words
+the same protocol differently gives it a `Dialect`.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -49,6 +50,19 @@ class Failure:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How a vendor words this protocol."""
+
+    inward: Callable[[Event], Event]
+    """A client's event in the words of GA; a `Refusal` where the vendor would refuse it."""
+    outward: Callable[[Event], Iterable[Event]]
+    """What the client is told for a server's event of GA, perhaps nothing."""
+
+
+GA = Dialect(inward=lambda event: event, outward=lambda event: (event,))
+
+
 class Session:
     def __init__(
         self,
@@ -57,12 +71,15 @@ class Session:
         send: Callable[[Event], None],
         later: Callable[[float, Callable[[], None]], Timer],
         pace: Pace,
+        dialect: Dialect = GA,
+        late_s: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self.who = who
         self.failure: Failure | None = None
         self.conversation = Conversation()
         self.responses = 0
         self._transmit = send
+        self._dialect = dialect
         self._ids = 0
         self._events = 0
         self._utterances = 0
@@ -71,7 +88,7 @@ class Session:
         self._response: Response | None = None
         self._around = Surroundings(
             conversation=self.conversation, send=self._send, later=later, new_id=self._new_id,
-            next_utterance=self._next_utterance, speaker=who.number, pace=pace,
+            next_utterance=self._next_utterance, speaker=who.number, pace=pace, late_s=late_s,
         )  # fmt: skip
         self._settings = _defaults(who)
         self._handlers: dict[str, Callable[[Event], None]] = {
@@ -100,12 +117,18 @@ class Session:
             self._response.drop()
             self._response = None
 
+    def break_off(self) -> None:
+        """The response under way, if there is one, ends in the failure that is in force."""
+        if self._response is not None and self.failure is not None:
+            self._fail(self._response, self.failure)
+
     def receive(self, data: bytes) -> None:
         """One client event. A bad one is answered with an error; the session goes on."""
         event_id = None
         try:
             event = _decoded(data)
             event_id = event.get("event_id")
+            event = self._dialect.inward(event)
             self._handlers.get(str(event.get("type")), self._unknown)(event)
         except Refusal as refusal:
             self.error("invalid_request_error", refusal.code, refusal.message, param=refusal.param, event_id=event_id)
@@ -186,6 +209,8 @@ class Session:
 
     def _create_response(self, event: Event) -> None:
         params = event.get("response") or {}
+        if not isinstance(params, dict):
+            raise Refusal("Invalid type for 'response': expected an object.", "invalid_type", "response")
         for name in params:
             if name not in _RESPONSE_PARAMS:
                 raise Refusal(f"Unknown parameter: 'response.{name}'.", "unknown_parameter", f"response.{name}")
@@ -255,9 +280,7 @@ class Session:
             _require_ulaw(self._settings["audio"]["output"], "session.audio.output.format.type")
         choice = params.get("tool_choice") or self._settings["tool_choice"]
         tools = [] if choice == "none" else params.get("tools") or self._settings["tools"]
-        outputs = openai_model.answer(
-            self._context(params), instructions=params.get("instructions"), tools=tools
-        )
+        outputs = openai_model.answer(self._context(params), instructions=params.get("instructions"), tools=tools)
         in_conversation = params.get("conversation") != "none"
         around = self._around if in_conversation else replace(self._around, conversation=Conversation())
         self._response = response = Response(
@@ -267,8 +290,11 @@ class Session:
         if self.failure is None:
             response.start()
         else:
-            response.fail(self.failure.type, self.failure.code)
-            self.error(self.failure.type, self.failure.code, self.failure.message)
+            self._fail(response, self.failure)
+
+    def _fail(self, response: Response, failure: Failure) -> None:
+        response.fail(failure.type, failure.code)
+        self.error(failure.type, failure.code, failure.message)
 
     def _context(self, params: Mapping[str, Any]) -> list[openai_model.Item]:
         """The conversation, or the items that this response names instead."""
@@ -297,8 +323,9 @@ class Session:
         return _without_nulls(self._settings | {"audio": audio})
 
     def _send(self, event: Event) -> None:
-        self._events += 1
-        self._transmit({"event_id": f"event_{self.who.prefix}{self.who.number:x}_{self._events}", **event})
+        for worded in self._dialect.outward(event):
+            self._events += 1
+            self._transmit({"event_id": f"event_{self.who.prefix}{self.who.number:x}_{self._events}", **worded})
 
     def _new_id(self, kind: str) -> str:
         self._ids += 1
@@ -312,7 +339,7 @@ class Session:
 def _decoded(data: bytes) -> Event:
     try:
         event = msgspec.json.decode(data)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refusal("We could not parse the JSON body of your message.", "invalid_json") from error
     if not isinstance(event, dict):
         raise Refusal("Invalid value: expected an object.", "invalid_value")

@@ -3,6 +3,7 @@
 It knows what an API server asks of a CRD's schema. It refuses to know any kind of ours.
 """
 
+import copy
 from typing import Annotated, Any, TypeVar
 
 import pydantic
@@ -20,9 +21,16 @@ SecretName = Annotated[str, pydantic.Field(min_length=1, max_length=253, pattern
 SecretKey = Annotated[str, pydantic.Field(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")]
 Host = Annotated[str, pydantic.Field(min_length=1, max_length=253, pattern=HOST)]
 Number = Annotated[str, pydantic.Field(max_length=16, pattern=r"^\+[1-9][0-9]{6,14}$")]
-HttpsUrl = Annotated[str, pydantic.Field(max_length=1024, pattern=r"^https://[^\s/?#@]+([/?][^\s#]*)?$")]
-WssUrl = Annotated[str, pydantic.Field(max_length=1024, pattern=r"^wss://[^\s/?#@]+(/[^\s?#]*)?$")]
+# No more than any reader of URLs takes for a host and a port: one that it cannot read would break a loop of ours.
+_AUTHORITY = (
+    r"[A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?"
+    r"(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?"
+)
+HttpsUrl = Annotated[str, pydantic.Field(max_length=1024, pattern=rf"^https://{_AUTHORITY}([/?][^\s#]*)?$")]
+WssUrl = Annotated[str, pydantic.Field(max_length=1024, pattern=rf"^wss://{_AUTHORITY}(/[^\s?#]*)?$")]
 Token = Annotated[str, pydantic.Field(min_length=1, max_length=64, pattern=r"^[-._a-zA-Z0-9]+$")]
+Voice = Annotated[str, pydantic.Field(min_length=1, max_length=128, pattern=r"^[-._:a-zA-Z0-9]+$")]
+ModelName = Annotated[str, pydantic.Field(min_length=1, max_length=256, pattern=r"^[-._:/@a-zA-Z0-9]+$")]
 ShortText = Annotated[str, pydantic.Field(max_length=1024)]
 
 
@@ -90,7 +98,7 @@ def by_key(key: str) -> Json:
 AS_SET: Json = {"x-kubernetes-list-type": "set"}
 FREE_FORM: Json = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
 
-_FREE_FORM_KEYS = ("type", "description", "x-kubernetes-preserve-unknown-fields")
+_FREE_FORM_KEYS = ("type", "description", "maxProperties", "x-kubernetes-preserve-unknown-fields")
 # What pydantic writes and an API server refuses or does not need.
 _DROPPED = frozenset({"title", "$defs", "discriminator", "propertyNames"})
 
@@ -123,7 +131,7 @@ def _rewrite(node: Json, definitions: Json) -> Json:
         elif key == "const":
             written["enum"] = [value]
         else:
-            written[key] = value
+            written[key] = copy.deepcopy(value)  # What stands twice would be written as a reference.
     if node.get("default") is False:
         written["default"] = False
     return written

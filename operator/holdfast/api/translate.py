@@ -6,6 +6,7 @@ an object older than a rule, is refused by name instead of breaking a loop.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -19,7 +20,7 @@ from holdfast.api.levers import KINDS, Lever
 from holdfast.api.providers import CanaryKey
 from holdfast.api.region import Region
 from holdfast.api.turn import TurnServer
-from holdfast.api.voiceagent import Attempt, VoiceAgent
+from holdfast.api.voiceagent import Attempt, Hearing, Realtime, Speaking, Thinking, VoiceAgent
 from holdfast.core import agents, means, problems, values
 from holdfast.core.values import Reason
 from holdfast.shifts import Order, Orders
@@ -64,20 +65,40 @@ def agent(manifest: Mapping[str, Any]) -> agents.AgentSpec | Refused:
         silence_ms=spec.turns.silence_ms,
         calls_per_pod=spec.limits.calls_per_pod,
         max_call_s=spec.limits.max_call_seconds,
+        compliance=frozenset(spec.compliance),
+        record=spec.privacy.record,
     )
 
 
 def _attempt(attempt: Attempt) -> agents.Attempt:
-    realtime = attempt.realtime
+    """The voice is that of the link, or of the stage that speaks."""
+    name, cascade = attempt.name, attempt.cascade
+    if cascade is None:
+        assert attempt.realtime is not None
+        tried = _part(name, attempt.realtime, voice=attempt.voice)
+    else:
+        stages = (
+            _part(f"{name}/hearing", cascade.stt),
+            _part(f"{name}/thinking", cascade.llm),
+            _part(f"{name}/speaking", cascade.tts, voice=attempt.voice),
+        )
+        tried = agents.Attempt(name=name, kind=agents.CASCADE, stages=stages)
+    return dataclasses.replace(
+        tried, weight=attempt.weight, regions=frozenset(attempt.regions), declares=frozenset(attempt.declares)
+    )
+
+
+def _part(name: str, said: Realtime | Hearing | Thinking | Speaking, *, voice: str = "") -> agents.Attempt:
     return agents.Attempt(
-        name=attempt.name,
-        kind=realtime.kind,
-        voice=attempt.voice,
-        model=realtime.model,
-        base_url=realtime.base_url,
-        query=realtime.query,
-        headers=realtime.headers,
-        key=agents.KeyRef(realtime.api_key.secret, realtime.api_key.key),
+        name=name,
+        kind=said.kind,
+        voice=voice,
+        model=said.model or "",
+        base_url=said.base_url,
+        query=said.query,
+        headers=said.headers,
+        options=said.options,
+        key=agents.KeyRef(said.api_key.secret, said.api_key.key),
     )
 
 

@@ -3,18 +3,20 @@
 Everything else it refers to lies in its own namespace.
 """
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import pydantic
 from pydantic import Field
 
 from holdfast.api import schema
-from holdfast.api.schema import FREE_FORM, Model, StatusModel, by_key, cel, immutable, rules
+from holdfast.api.schema import AS_SET, FREE_FORM, Model, StatusModel, by_key, cel, immutable, rules
 
+Compliance = Annotated[tuple[schema.Name, ...], Field(max_length=16, json_schema_extra=AS_SET)]
 TextMap = Annotated[dict[str, Annotated[str, Field(max_length=1024)]], Field(max_length=20)]
 # Whoever may read an agent may read its headers: credentials belong into Secrets.
-_CREDENTIAL_HEADERS = "['authorization', 'proxy-authorization', 'cookie', 'api-key', 'x-api-key']"
-
+_CREDENTIAL_HEADERS = [
+    "authorization", "proxy-authorization", "cookie", "api-key", "x-api-key", "x-goog-api-key", "xi-api-key",
+]  # fmt: skip
 
 Headers = Annotated[
     TextMap,
@@ -36,23 +38,110 @@ class SecretKeyRef(Model):
     key: schema.SecretKey
 
 
+Options = Annotated[
+    dict[str, Any],
+    Field(
+        max_length=20,
+        description="What only this kind has, by its own names. Accepted tells of one that it does not have.",
+        json_schema_extra=FREE_FORM,
+    ),
+]
+
+
 class Realtime(Model):
     """A speech-to-speech model reached by one WebSocket."""
 
-    kind: Literal["openai"]
-    model: schema.Token
+    model_config = pydantic.ConfigDict(
+        json_schema_extra=rules(
+            cel(
+                "has(self.model) || self.kind == 'azure-voice-live'",
+                "a model is named, except where an agent of azure-voice-live takes its place",
+            )
+        )
+    )
+    kind: Literal["openai", "azure-openai", "azure-voice-live", "gpt-live", "gemini"]
+    model: schema.ModelName | None = None
     base_url: schema.WssUrl
     query: TextMap = Field(default_factory=dict)
     headers: Headers = Field(default_factory=dict)
+    options: Options = Field(default_factory=dict)
     api_key: SecretKeyRef
+
+
+class Hearing(Model):
+    """What writes down the caller's words. Without a model its kind's usual one."""
+
+    kind: Literal["deepgram-flux", "deepgram-nova"]
+    model: schema.ModelName | None = None
+    base_url: schema.WssUrl
+    query: TextMap = Field(default_factory=dict)
+    headers: Headers = Field(default_factory=dict)
+    options: Options = Field(default_factory=dict)
+    api_key: SecretKeyRef
+
+
+class Thinking(Model):
+    """The language model. {tenant}, {agent}, {region} and {call} may stand in the path, the query and the headers."""
+
+    kind: Literal["openai-chat", "anthropic", "bedrock"]
+    model: schema.ModelName
+    base_url: schema.HttpsUrl
+    query: TextMap = Field(default_factory=dict)
+    headers: Headers = Field(default_factory=dict)
+    options: Options = Field(default_factory=dict)
+    api_key: SecretKeyRef
+
+
+class Speaking(Model):
+    """What gives the words their sound, in the attempt's voice. Without a model its kind's usual one."""
+
+    kind: Literal["elevenlabs", "deepgram-aura", "cartesia"]
+    model: schema.ModelName | None = None
+    base_url: schema.WssUrl
+    query: TextMap = Field(default_factory=dict)
+    headers: Headers = Field(default_factory=dict)
+    options: Options = Field(default_factory=dict)
+    api_key: SecretKeyRef
+
+
+class Cascade(Model):
+    """Three providers in a row. Each may fail by itself, and is asked and counted by itself."""
+
+    stt: Hearing
+    llm: Thinking
+    tts: Speaking
 
 
 class Attempt(Model):
     """One entry of the provider list. A call starts on the first healthy one."""
 
+    model_config = pydantic.ConfigDict(
+        json_schema_extra=rules(
+            cel(
+                "has(self.realtime) != has(self.cascade)",
+                "an attempt is either realtime or a cascade: name exactly one of them",
+            )
+        )
+    )
     name: schema.Name
-    voice: schema.Token
-    realtime: Realtime
+    voice: schema.Voice
+    regions: Annotated[tuple[schema.Name, ...], Field(max_length=10, json_schema_extra=AS_SET)] = Field(
+        default=(), description="Where it may be tried. Empty: in every region."
+    )
+    weight: Annotated[int, Field(ge=0, le=100)] = Field(
+        default=0,
+        description="The heaviest is tried first, and those without a weight last. Where none has any: in their order.",
+    )
+    declares: Compliance = Field(default=(), description="What its providers keep to: see spec.compliance.")
+    realtime: Realtime | None = None
+    cascade: Cascade | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        """The API server's own rule, for objects that are older than it."""
+        if (self.realtime is None) is (self.cascade is None):
+            raise ValueError("name exactly one of realtime and cascade")
+        return self
 
 
 class Webhook(Model):
@@ -129,6 +218,12 @@ class Limits(Model):
     max_call_seconds: Annotated[int, Field(ge=30, le=14_400)] = 3_600
 
 
+class Privacy(Model):
+    """What is kept of a call."""
+
+    record: bool = Field(default=False, description="Whether its audio may be recorded.")
+
+
 class VoiceAgentSpec(Model):
     """The wish."""
 
@@ -142,6 +237,10 @@ class VoiceAgentSpec(Model):
     turns: Turns = Turns()
     telephony: Telephony = Telephony()
     limits: Limits = Limits()
+    compliance: Compliance = Field(
+        default=(), description="Only attempts that declare all of these are ever tried, such as hipaa."
+    )
+    privacy: Privacy = Privacy()
 
 
 class VoiceAgentStatus(StatusModel):

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+CASCADE = "cascade"
+
 
 @dataclass(frozen=True, slots=True)
 class KeyRef:
@@ -20,7 +22,11 @@ class KeyRef:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One entry of the provider list."""
+    """One entry of the provider list: one link, or (kind `cascade`) its three stages, each called `ENTRY/ROLE`.
+
+    `options`: what only its kind has, see `kinds`. `weight`: the heaviest is tried first; 0: after those with one.
+    `regions` empty: everywhere. `declares`: the words of compliance that its provider keeps to.
+    """
 
     name: str
     kind: str
@@ -29,7 +35,22 @@ class Attempt:
     base_url: str = ""
     query: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
     key: KeyRef | None = None
+    stages: tuple[Attempt, ...] = ()
+    weight: int = 0
+    regions: frozenset[str] = frozenset()
+    declares: frozenset[str] = frozenset()
+
+    @property
+    def parts(self) -> tuple[Attempt, ...]:
+        """What of it is reached, and may fail, by itself: its stages, else it itself."""
+        return self.stages or (self,)
+
+    @property
+    def role(self) -> str:
+        """Of a stage: hearing, thinking or speaking; else empty."""
+        return self.name.partition("/")[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +85,10 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class AgentSpec:
-    """Everything a pod of the agent must be told that does not depend on the region."""
+    """Everything a pod of the agent must be told that does not depend on the region.
+
+    `compliance`: what every attempt has to declare. `record`: whether audio may be kept.
+    """
 
     zone: str
     persona: Persona
@@ -77,6 +101,8 @@ class AgentSpec:
     silence_ms: int = 500
     calls_per_pod: int = 50
     max_call_s: int = 3_600
+    compliance: frozenset[str] = frozenset()
+    record: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -286,10 +286,8 @@ def impairment(region: str, view: View | None) -> Reason | None:
     return None
 
 
-def reordered(order: Sequence[str], spec: Sequence[str]) -> Reason | None:
-    """An agent whose attempts are tried in another order than the spec's has a provider in trouble."""
-    if tuple(order) == tuple(spec):
-        return None
+def reordered(order: Sequence[str]) -> Reason:
+    """An agent whose attempts are not tried in their usual order has a provider in trouble."""
     tried = ", ".join(order) or "none"
     return Reason(reasons.INCIDENT, f"attempts are tried in another order than the spec's: {tried}")
 

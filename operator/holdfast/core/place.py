@@ -12,12 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from holdfast.core import results
 from holdfast.core.agents import AgentSpec, Attempt, Keys, Owner, Persona
 from holdfast.core.values import AgentRef, Region, Zone
 
 OPERATOR_PORT = 8090
 MOUNT = "/etc/holdfast"
 CANARY = "canary"
+LOOPBACK = "loopback"
 CANARY_DRAIN_S = 10
 CANARY_GRACE_S = 40
 
@@ -91,7 +93,7 @@ def canary(
     spec = AgentSpec(
         zone="",
         persona=Persona(instructions="", greeting=""),
-        attempts=(Attempt(name="loopback", kind="loopback"),),
+        attempts=(Attempt(name=LOOPBACK, kind=LOOPBACK),),
         min_pods=pods,
         max_pods=pods,
         max_call_s=60,
@@ -126,7 +128,7 @@ def agent_json(place: Place) -> dict[str, Any]:
             "disclosure": spec.persona.disclosure,
             "language": spec.persona.language,
         },
-        "attempts": [_attempt(place, each) for each in spec.attempts],
+        "attempts": [_attempt(place, each) for each in _permitted(place)],
         "tools": [
             {
                 "name": tool.name,
@@ -140,6 +142,7 @@ def agent_json(place: Place) -> dict[str, Any]:
         ],
         "turns": {"bargeIn": spec.barge_in, "silenceMs": spec.silence_ms},
         "limits": {"callsPerPod": spec.calls_per_pod, "maxCallSeconds": spec.max_call_s},
+        "privacy": {"record": spec.record},
         "carrier": _carrier(place),
         "operatorUrl": release.operator_url,
         "redisUrl": release.redis_url,
@@ -173,22 +176,46 @@ def _regions(place: Place) -> list[dict[str, Any]]:
     ]
 
 
+def _permitted(place: Place) -> tuple[Attempt, ...]:
+    """Those that may be made here at all: a pod that has not heard its operator yet must not try the others.
+
+    With none of them a pod does not start, and calls are answered elsewhere.
+    """
+    if place.zone is None:
+        return place.spec.attempts
+    lines = results.attempts(place.ref, place.spec, place.zone).permitted(place.release.region)
+    names = {line.name for line in lines}
+    return tuple(attempt for attempt in place.spec.attempts if attempt.name in names)
+
+
 def _attempt(place: Place, attempt: Attempt) -> dict[str, Any]:
-    if attempt.kind == "loopback":
+    if attempt.kind == LOOPBACK:
         return {"name": attempt.name, "kind": attempt.kind}
+    named = {"name": attempt.name, "weight": attempt.weight}
+    if attempt.stages:
+        return {**named, "kind": attempt.kind, **{stage.role: _part(place, stage) for stage in attempt.stages}}
+    return {**named, **_part(place, attempt)}
+
+
+def _part(place: Place, part: Attempt) -> dict[str, Any]:
     written: dict[str, Any] = {
-        "name": attempt.name,
-        "kind": attempt.kind,
-        "voice": attempt.voice,
-        "model": attempt.model,
-        "baseUrl": attempt.base_url,
-        "query": dict(attempt.query),
-        "headers": dict(attempt.headers),
+        "kind": part.kind,
+        "voice": part.voice,
+        "model": part.model,
+        "baseUrl": part.base_url,
+        "query": dict(part.query),
+        "headers": dict(part.headers),
+        "options": dict(part.options),
     }
-    if attempt.key is not None:
-        written["keyFile"] = f"{MOUNT}/provider/{attempt.name}/key"
-        written["keySource"] = f"Secret {place.ref.namespace}/{attempt.key.secret} key {attempt.key.key}"
+    if part.key is not None:
+        written["keyFile"] = f"{MOUNT}/{key_path(part)}"
+        written["keySource"] = f"Secret {place.ref.namespace}/{part.key.secret} key {part.key.key}"
     return written
+
+
+def key_path(part: Attempt) -> str:
+    """Where the key of a link or a stage lies in what a pod mounts."""
+    return f"provider/{part.name}/key"
 
 
 def _carrier(place: Place) -> dict[str, Any]:

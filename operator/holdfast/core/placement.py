@@ -15,7 +15,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from holdfast.core.place import MOUNT, OPERATOR_PORT, Place, agent_json, carrier_name, operator_token
+from holdfast.core.agents import Attempt
+from holdfast.core.place import MOUNT, OPERATOR_PORT, Place, agent_json, carrier_name, key_path, operator_token
 from holdfast.core.values import AgentRef, Zone
 
 Manifest = dict[str, Any]
@@ -215,15 +216,20 @@ def _sources(place: Place) -> list[dict[str, Any]]:
         *(
             {
                 "secret": {
-                    "name": attempt.key.secret,
-                    "items": [{"key": attempt.key.key, "path": f"provider/{attempt.name}/key"}],
+                    "name": part.key.secret,
+                    "items": [{"key": part.key.key, "path": key_path(part)}],
                     "optional": True,
                 }
             }
-            for attempt in sorted(place.spec.attempts, key=lambda each: each.name)
-            if attempt.key is not None
+            for part in sorted(_parts(place), key=lambda each: each.name)
+            if part.key is not None
         ),
     ]
+
+
+def _parts(place: Place) -> list[Attempt]:
+    """All links and stages of all attempts, also of those that are not made here: which are may change under calls."""
+    return [part for attempt in place.spec.attempts for part in attempt.parts]
 
 
 def service(place: Place) -> Manifest:
@@ -332,6 +338,6 @@ def _outside(place: Place) -> dict[str, Any]:
 def _tls_ports(place: Place, zone: Zone) -> list[int]:
     """443, and whatever port the URL of a gateway, a tool or the agent's carrier names."""
     carrier = carrier_name(place.spec, zone, place.ref.namespace)
-    urls = [attempt.base_url for attempt in place.spec.attempts] + [tool.url for tool in place.spec.tools]
+    urls = [part.base_url for part in _parts(place)] + [tool.url for tool in place.spec.tools]
     urls += [each.api_url for each in zone.carriers if each.name == carrier]
     return sorted({443, *(port for url in urls if (port := urlsplit(url).port) is not None)})

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import combinations
 from urllib.parse import urlsplit
 
-from holdfast.core.agents import AgentSpec
+from holdfast.core import kinds, results
+from holdfast.core.agents import AgentSpec, Attempt
 from holdfast.core.means import Tenant
 from holdfast.core.values import AgentRef, Reason, Region, Zone
 
@@ -134,7 +135,13 @@ def of_agent(
     if not tenants:
         text = f"spec.failoverPolicy: FailoverPolicy {zone.name} names no tenant with namespace {ref.namespace}"
         return (Reason(NAMESPACE_NOT_ALLOWED, text),)
-    return (*_numbers(ref, spec, tenants, contest), *_hosts(ref, spec, zone, tenants), *_tools(spec))
+    return (
+        *_numbers(ref, spec, tenants, contest),
+        *_hosts(ref, spec, tenants),
+        *_legal(ref, spec, zone),
+        *_kinds(spec),
+        *_tools(spec),
+    )
 
 
 def _numbers(ref: AgentRef, spec: AgentSpec, tenants: tuple[Tenant, ...], contest: Contest) -> Iterator[Reason]:
@@ -157,21 +164,47 @@ def _numbers(ref: AgentRef, spec: AgentSpec, tenants: tuple[Tenant, ...], contes
             )
 
 
-def _hosts(ref: AgentRef, spec: AgentSpec, zone: Zone, tenants: tuple[Tenant, ...]) -> Iterator[Reason]:
-    hosts = {attempt.name: urlsplit(attempt.base_url).hostname or "" for attempt in spec.attempts}
-    illegal = {name: host for name, host in hosts.items() if not any(host in tenant.hosts for tenant in tenants)}
-    for name, host in illegal.items():
-        yield Reason(
-            HOST_OUTSIDE_RESIDENCY,
-            f"spec.attempts[{name}].realtime.baseUrl: namespace {ref.namespace} may not send calls "
-            f"to {host}, which is not among tenants[].hosts of FailoverPolicy {spec.zone}",
-        )
-    if len(illegal) == len(hosts):
+_FIELDS = {"": "realtime", "hearing": "cascade.stt", "thinking": "cascade.llm", "speaking": "cascade.tts"}
+
+
+def _parts(spec: AgentSpec) -> Iterator[tuple[str, Attempt]]:
+    """Every link and every stage, with the field in which it stands."""
+    for attempt in spec.attempts:
+        for part in attempt.parts:
+            yield f"spec.attempts[{attempt.name}].{_FIELDS[part.role]}", part
+
+
+def _hosts(ref: AgentRef, spec: AgentSpec, tenants: tuple[Tenant, ...]) -> Iterator[Reason]:
+    for field, part in _parts(spec):
+        host = urlsplit(part.base_url).hostname or ""
+        if not any(host in tenant.hosts for tenant in tenants):
+            yield Reason(
+                HOST_OUTSIDE_RESIDENCY,
+                f"{field}.baseUrl: namespace {ref.namespace} may not send calls "
+                f"to {host}, which is not among tenants[].hosts of FailoverPolicy {spec.zone}",
+            )
+
+
+def _legal(ref: AgentRef, spec: AgentSpec, zone: Zone) -> Iterator[Reason]:
+    for attempt in spec.attempts:
+        for name in sorted(attempt.regions.difference(zone.members)):
+            text = f"spec.attempts[{attempt.name}].regions: FailoverPolicy {zone.name} has no region {name}"
+            yield Reason(UNKNOWN_REGION, text)
+    attempts = results.attempts(ref, spec, zone)
+    bare = [member for member in zone.members if not attempts.permitted(member)]
+    if bare:
         yield Reason(
             NO_LEGAL_ATTEMPT,
-            f"spec.attempts: none of them may be used in {', '.join(zone.members)}, so no call could be answered "
-            f"there; name an attempt at one of tenants[].hosts of FailoverPolicy {spec.zone}",
+            f"spec.attempts: none of them may be used in {', '.join(bare)}, so no call could be answered there; name "
+            f"an attempt that is meant for it, declares all of spec.compliance and lies at tenants[].hosts of "
+            f"FailoverPolicy {spec.zone}",
         )
+
+
+def _kinds(spec: AgentSpec) -> Iterator[Reason]:
+    for field, part in _parts(spec):
+        for name, what in kinds.wrong(part, language=spec.persona.language):
+            yield Reason(INVALID_SPEC, f"{field}.{name}: {what}")
 
 
 def _tools(spec: AgentSpec) -> Iterator[Reason]:

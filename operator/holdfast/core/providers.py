@@ -198,25 +198,36 @@ def ill(breakers: Mapping[str, Breaker]) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True)
 class AttemptLine:
-    """One entry of an agent's provider list, as far as its order is concerned.
+    """One entry of an agent's provider list, as far as its order is concerned; or one stage of a cascade.
 
     `provider`, `key` and `own` are the names of its breakers: one for host and model, shared by everybody who uses
-    them, one for the tenant's key, and one for what the attempt itself asks for. `regions` empty: everywhere.
+    them, one for the tenant's key, and one for what the attempt itself asks for. A cascade has none itself, but each
+    of its `stages` has, and it is ill when any of them is. `regions` empty: everywhere.
     """
 
     name: str
-    provider: str
+    provider: str = ""
     key: str = ""
     host: str = ""
     weight: int = 0
     regions: frozenset[str] = frozenset()
     declares: frozenset[str] = frozenset()
     own: str = ""
+    stages: tuple[AttemptLine, ...] = ()
+
+    @property
+    def parts(self) -> tuple[AttemptLine, ...]:
+        """What of it outcomes are counted for and is tried by itself: its stages, else it itself."""
+        return self.stages or (self,)
 
     @property
     def breakers(self) -> tuple[str, ...]:
-        """The names of those that it has."""
+        """The names of a part's."""
         return tuple([name for name in (self.provider, self.key, self.own) if name])
+
+    def ailing(self, sick: frozenset[str]) -> tuple[AttemptLine, ...]:
+        """Its parts whose provider or key is among the sick."""
+        return tuple([part for part in self.parts if _is_sick(part, sick)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,21 +241,30 @@ class Attempts:
     compliance: frozenset[str] = frozenset()
     hosts: frozenset[str] | None = None
 
+    @property
+    def parts(self) -> tuple[AttemptLine, ...]:
+        """Those of every entry: what pods count, and try."""
+        return tuple([part for line in self.lines for part in line.parts])
+
     def permitted(self, region: str) -> tuple[AttemptLine, ...]:
         """The entries that may be tried in a region at all, whatever their health."""
         return tuple([line for line in self.lines if not _forbidden(line, self, region)])
 
     def ailing(self, sick: frozenset[str]) -> list[AttemptLine]:
-        """The entries whose provider or key is among the sick."""
+        """The entries of which any part is."""
         return [line for line in self.lines if _is_sick(line, sick)]
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What to try, in this order, and a reason for everything that is not as the spec has it."""
+    """What to try, in this order, and a reason for everything that is not as the spec has it.
+
+    `turned`: it is not the usual order, which is the one with nothing ill; or there is nothing to try.
+    """
 
     names: tuple[str, ...]
     reasons: tuple[Reason, ...] = ()
+    turned: bool = False
 
 
 def order(attempts: Attempts, sick: frozenset[str], *, region: str, caller: int | None = None) -> Order:
@@ -262,8 +282,17 @@ def order(attempts: Attempts, sick: frozenset[str], *, region: str, caller: int 
         message = f"every attempt is ill in {region}; they are tried as they stand in the spec"
         found = [Reason(reasons.ALL_ATTEMPTS_ILL, message)]
     else:
-        found = [Reason(reasons.ATTEMPT_ILL, f"{line.name} is ill in {region} and tried last") for line in found_ill]
-    return Order(_arranged(lines, _preferred(lines, caller), sick), (*refused, *found))
+        found = [Reason(reasons.ATTEMPT_ILL, _tried_last(line, sick, region)) for line in found_ill]
+    preferred = _preferred(lines, caller)
+    names = _arranged(lines, preferred, sick)
+    return Order(names, (*refused, *found), turned=not names or names != tuple([line.name for line in preferred]))
+
+
+def _tried_last(line: AttemptLine, sick: frozenset[str], region: str) -> str:
+    parts = [part.name for part in line.ailing(sick)]
+    if not line.stages:
+        return f"{line.name} is ill in {region} and tried last"
+    return f"{', '.join(parts)} {'is' if len(parts) == 1 else 'are'} ill in {region}, so {line.name} is tried last"
 
 
 def orders(
@@ -309,8 +338,11 @@ def _forbidden(line: AttemptLine, attempts: Attempts, region: str) -> Reason | N
     if missing := attempts.compliance - line.declares:
         words = ", ".join(sorted(missing))
         return Reason(reasons.ATTEMPT_NOT_COMPLIANT, f"{line.name} does not declare {words}")
-    if attempts.hosts is not None and line.host not in attempts.hosts:
-        return Reason(reasons.HOST_NOT_GRANTED, f"the policy does not grant {line.host}, the host of {line.name}")
+    if attempts.hosts is None:
+        return None
+    for part in line.parts:
+        if part.host not in attempts.hosts:
+            return Reason(reasons.HOST_NOT_GRANTED, f"the policy does not grant {part.host}, the host of {part.name}")
     return None
 
 
@@ -339,4 +371,6 @@ def _arranged(
 
 
 def _is_sick(line: AttemptLine, sick: frozenset[str]) -> bool:
+    if line.stages:
+        return any(_is_sick(stage, sick) for stage in line.stages)
     return line.provider in sick or line.key in sick or line.own in sick

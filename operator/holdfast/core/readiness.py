@@ -150,8 +150,8 @@ def _providers(told: Providers) -> Iterator[Loss]:
     bare: dict[str, dict[AgentRef, str]] = defaultdict(dict)
     for region, sick in told.sick_in.items():
         for attempts, agents in having.items():
-            well = [line for line in attempts.permitted(region) if not {line.provider, line.key} & sick]
-            for provider in {line.provider for line in well}:
+            well = [line for line in attempts.permitted(region) if not line.ailing(sick)]
+            for provider in {part.provider for line in well for part in line.parts}:
                 after = _next(provider, well)
                 if after:
                     following[provider].add(after)
@@ -162,7 +162,8 @@ def _providers(told: Providers) -> Iterator[Loss]:
 
 
 def _next(provider: str, well: Sequence[AttemptLine]) -> str:
-    return next((line.name for line in well if line.provider != provider), "")
+    others = (line for line in well if all(part.provider != provider for part in line.parts))
+    return next((line.name for line in others), "")
 
 
 def _provider(provider: str, instead: tuple[str, ...], bare: Mapping[AgentRef, str]) -> Loss:

@@ -1,8 +1,8 @@
 """From the outcomes of calls and probes to what each breaker is told: who is to blame.
 
-A failure is told to what it lies with, and to nothing else:
+A failure of a part of an attempt is told to what it lies with, and to nothing else:
 
-    outcome               the provider's breaker   the key's    the attempt's own
+    outcome               the provider's breaker   the key's    the part's own
     well                  well                     well         well
     5xx, timeout, stall   failed
     429                                            failed
@@ -15,7 +15,9 @@ So a revoked key or a mistyped model never makes a provider ill for those who sh
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
@@ -32,26 +34,26 @@ Outcome: TypeAlias = reports.Outcome[Failure]
 UNHEARD = Breaker()
 
 
-def told(line: AttemptLine, failure: Failure | None) -> Iterator[tuple[str, Failure | None]]:
+def told(part: AttemptLine, failure: Failure | None) -> Iterator[tuple[str, Failure | None]]:
     """Which breakers hear of an outcome, and what."""
     if failure is None:
-        yield from ((name, None) for name in line.breakers)
+        yield from ((name, None) for name in part.breakers)
     elif failure.outage:
-        yield line.provider, failure
+        yield part.provider, failure
     elif failure is Failure.CONFIG:
-        yield from ((line.provider, None), (line.own, failure))
+        yield from ((part.provider, None), (part.own, failure))
     else:
-        yield line.key, failure
+        yield part.key, failure
         if failure is not Failure.RATE_LIMITED:
-            yield line.provider, None
+            yield part.provider, None
 
 
 def fold(
-    breakers: Mapping[str, Breaker], line: AttemptLine, outcome: Outcome, *, now: float, rule: Rule
+    breakers: Mapping[str, Breaker], part: AttemptLine, outcome: Outcome, *, now: float, rule: Rule
 ) -> dict[str, Breaker]:
-    """The breakers that one more outcome of one attempt changes. One that is not there is closed and heard nothing."""
+    """The breakers that one more outcome of one part changes. One that is not there is closed and heard nothing."""
     changed: dict[str, Breaker] = {}
-    for name, failure in told(line, outcome.failure):
+    for name, failure in told(part, outcome.failure):
         before = breakers.get(name, UNHEARD)
         after = providers.observe(before, failure, now=now, rule=rule, retry_after_s=outcome.retry_after_s)
         if name and after != before:
@@ -83,16 +85,35 @@ def attempts(ref: AgentRef, spec: AgentSpec, zone: Zone) -> Attempts:
     granted = (tenant.hosts for tenant in zone.tenants if ref.namespace in tenant.namespaces)
     return Attempts(
         lines=tuple(_line(ref, attempt) for attempt in spec.attempts),
+        compliance=spec.compliance,
         hosts=frozenset(host for hosts in granted for host in hosts),
     )
 
 
 def _line(ref: AgentRef, attempt: Attempt) -> AttemptLine:
-    key = attempt.key
-    return AttemptLine(
-        name=attempt.name,
-        provider=provider_name(attempt.base_url, attempt.model),
-        key=f"Secret {ref.namespace}/{key.secret} key {key.key}" if key else "",
-        own=f"VoiceAgent {ref} attempt {attempt.name} model {attempt.model}",
-        host=urlsplit(attempt.base_url).hostname or "",
+    alone = AttemptLine(attempt.name) if attempt.stages else _part(ref, attempt)
+    return replace(
+        alone,
+        weight=attempt.weight,
+        regions=attempt.regions,
+        declares=attempt.declares,
+        stages=tuple(_part(ref, stage) for stage in attempt.stages),
     )
+
+
+def _part(ref: AgentRef, part: Attempt) -> AttemptLine:
+    key = part.key
+    return AttemptLine(
+        name=part.name,
+        # Where its kind's usual model is meant, the kind stands for it.
+        provider=provider_name(part.base_url, part.model or part.kind),
+        key=f"Secret {ref.namespace}/{key.secret} key {key.key}" if key else "",
+        own=f"VoiceAgent {ref} attempt {part.name} as {_asked(part)}",
+        host=urlsplit(part.base_url).hostname or "",
+    )
+
+
+def _asked(part: Attempt) -> str:
+    """What a part asks of its provider, in few letters: when it is mended, what was found of it before is history."""
+    asked = [part.kind, part.voice, part.model, part.base_url, *map(dict, (part.query, part.headers, part.options))]
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:8]

@@ -96,12 +96,16 @@ def region(name: str, view: View, *, plan: Plan) -> tuple[Condition, ...]:
 
 
 def attempts_well(order: Order) -> Condition:
-    """Whether an agent's attempts are tried here as its spec has them; what is not, is told one by one."""
-    if not order.reasons:
+    """Whether an agent's attempts are tried here as its spec has them; what is not, is told one by one.
+
+    That one is not meant for this region is as the spec has it, as long as another is.
+    """
+    unlike = [reason for reason in order.reasons if reason.code != reasons.ATTEMPT_NOT_HERE or not order.names]
+    if not unlike:
         as_wished = Reason(reasons.ATTEMPTS_AS_WISHED, "attempts are tried as the spec has them")
         return Condition(ATTEMPTS_WELL, True, as_wished)
-    told = "; ".join(reason.message for reason in order.reasons)
-    return Condition(ATTEMPTS_WELL, False, Reason(order.reasons[0].code, told))
+    told = "; ".join(reason.message for reason in unlike)
+    return Condition(ATTEMPTS_WELL, False, Reason(unlike[0].code, told))
 
 
 def tools_well(tools: Mapping[str, History]) -> Condition:

@@ -1,6 +1,8 @@
 """Whether somebody should ask a provider now, because no call does: one trial at a time, and never without need.
 
-    the attempt's breakers        a trial is due
+Each part of an attempt is tried by itself.
+
+    the part's breakers           a trial is due
     any is open                   never
     any is half-open              when nobody else is on trial there
     all are closed                after SILENCE_S in which no pod here heard of it, and as long after the last trial;
@@ -42,7 +44,7 @@ class Heard:
 
 
 def due(
-    line: AttemptLine,
+    part: AttemptLine,
     heard: Heard,
     breakers: Mapping[str, Breaker],
     *,
@@ -50,14 +52,14 @@ def due(
     by_fleet: frozenset[str] = frozenset(),
     silence_s: float = SILENCE_S,
 ) -> Why | None:
-    """Why this attempt should be tried now, if it should. `by_fleet`: providers that the fleet's own keys try."""
-    known = {name: breakers[name] for name in line.breakers if name in breakers}
+    """Why this part should be tried now, if it should. `by_fleet`: providers that the fleet's own keys try."""
+    known = {name: breakers[name] for name in part.breakers if name in breakers}
     states = {name: providers.state(breaker, now) for name, breaker in known.items()}
     if State.OPEN in states.values():
         return None
     half = [name for name, where in states.items() if where is State.HALF_OPEN]
     if half:
-        left_to_fleet = half == [line.provider] and line.provider in by_fleet
+        left_to_fleet = half == [part.provider] and part.provider in by_fleet
         free = all(providers.may_try(known[name], now) for name in half)
         return Why.HALF_OPEN if free and not left_to_fleet else None
     if heard.failed and heard.asked_ago_s >= CONFIRM_S:
@@ -65,6 +67,6 @@ def due(
     return Why.SILENT if min(heard.heard_ago_s, heard.asked_ago_s) >= silence_s else None
 
 
-def tried(line: AttemptLine, breakers: Mapping[str, Breaker], *, now: float) -> dict[str, Breaker]:
+def tried(part: AttemptLine, breakers: Mapping[str, Breaker], *, now: float) -> dict[str, Breaker]:
     """Those of the breakers that know somebody was sent."""
-    return {name: providers.tried(breakers[name], now) for name in line.breakers if name in breakers}
+    return {name: providers.tried(breakers[name], now) for name in part.breakers if name in breakers}

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from holdfast.core import reasons
-from holdfast.core.providers import Attempts
+from holdfast.core.providers import AttemptLine, Attempts
 from holdfast.core.values import AgentRef, Reason, Withdrawal
 
 READY_TO_ASK = 0.5
@@ -118,7 +118,7 @@ def taken_up(region: str, remembered: Iterable[str]) -> Standing:
 class _Found:
     """Which agents count, which of them are affected by what, and which providers are to blame.
 
-    `shared`: ill here and elsewhere, and the reason why an agent has no attempt left.
+    `shared`: ill elsewhere, too, and the reason why leaving would not give an agent an attempt that works.
     """
 
     concerned: frozenset[AgentRef]
@@ -135,21 +135,28 @@ class _Found:
 def _found(view: LocalView, ready_share: float) -> _Found:
     concerned = {ref: agent for ref, agent in view.agents.items() if agent.wanted_pods > 0 or agent.calls > 0}
     without_pods = {ref for ref, agent in concerned.items() if agent.ready_pods < ready_share * agent.wanted_pods}
-    stuck = {ref: providers for ref in concerned.keys() - without_pods if (providers := _all_ill(ref, view))}
-    without_attempt = {ref for ref, providers in stuck.items() if not providers <= view.ill_elsewhere}
+    stuck = {ref: lines for ref in concerned.keys() - without_pods if (lines := _all_ill(ref, view))}
+    without_attempt = {
+        ref for ref, lines in stuck.items() if any(view.ill_elsewhere.isdisjoint(_providers(line)) for line in lines)
+    }
+    met = {ref: frozenset[str]().union(*map(_providers, lines)) for ref, lines in stuck.items()}
     return _Found(
         concerned=frozenset(concerned),
         without_pods=frozenset(without_pods),
         without_attempt=frozenset(without_attempt),
-        blamed=frozenset().union(*(stuck[ref] - view.ill_elsewhere for ref in without_attempt)),
-        shared=frozenset().union(*(stuck[ref] for ref in stuck.keys() - without_attempt)),
+        blamed=frozenset().union(*(met[ref] & view.ill - view.ill_elsewhere for ref in without_attempt)),
+        shared=frozenset().union(*(met[ref] & view.ill_elsewhere for ref in stuck.keys() - without_attempt)),
     )
 
 
-def _all_ill(ref: AgentRef, view: LocalView) -> frozenset[str]:
-    """The providers of an agent of which none works here; empty as long as one does."""
-    providers = frozenset(line.provider for line in view.agents[ref].attempts.permitted(view.region))
-    return providers if providers <= view.ill else frozenset()
+def _all_ill(ref: AgentRef, view: LocalView) -> tuple[AttemptLine, ...]:
+    """The attempts of an agent of which none works here; empty as long as one does."""
+    lines = view.agents[ref].attempts.permitted(view.region)
+    return () if any(view.ill.isdisjoint(_providers(line)) for line in lines) else lines
+
+
+def _providers(line: AttemptLine) -> frozenset[str]:
+    return frozenset([part.provider for part in line.parts])
 
 
 def _why(found: _Found) -> Reason:

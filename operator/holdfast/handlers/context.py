@@ -32,7 +32,7 @@ class Context:
     """`active` says whether this pod holds its region's lease now; `wall` gives RFC 3339 times for conditions.
 
     `looks`: each zone as its loop last saw it, and what it made of it. `attempts`: the order in which an agent's are
-    tried now; None: it is not known.
+    tried while that is not the usual one; None: it is, or it is not known.
     """
 
     kube: Kube

@@ -267,7 +267,7 @@ class Scaler:
 
     def _reordered(self, entry: AgentEntry) -> Reason | None:
         tried = self.context.attempts(entry.ref)
-        return None if tried is None else capacity.reordered(tried, [each.name for each in entry.spec.attempts])
+        return None if tried is None else capacity.reordered(tried)
 
     def _limits(self, entry: AgentEntry, zone: Zone) -> capacity.Limits:
         spec, ceiling = entry.spec, None

@@ -48,8 +48,8 @@ def test_the_configuration_is_what_bridges_read():
         "buddy": "ams",
         "persona": {"instructions": "Be brief.", "greeting": "Hello.", "disclosure": "An assistant.", "language": "en"},
         "attempts": [{
-            "name": "openai", "kind": "openai", "voice": "marin", "model": "gpt-realtime",
-            "baseUrl": "wss://eu.api.openai.com/v1/realtime", "query": {}, "headers": {},
+            "name": "openai", "weight": 0, "kind": "openai", "voice": "marin", "model": "gpt-realtime",
+            "baseUrl": "wss://eu.api.openai.com/v1/realtime", "query": {}, "headers": {}, "options": {},
             "keyFile": "/etc/holdfast/provider/openai/key", "keySource": "Secret clinic/openai key api-key",
         }],
         "tools": [{
@@ -59,6 +59,7 @@ def test_the_configuration_is_what_bridges_read():
         }],
         "turns": {"bargeIn": True, "silenceMs": 500},
         "limits": {"callsPerPod": 50, "maxCallSeconds": 3600},
+        "privacy": {"record": False},
         "carrier": {
             "name": "twilio-eu", "kind": "twilio", "accountSid": "AC" + "e0" * 16, "apiUrl": "https://api.twilio.com",
         },
@@ -146,6 +147,9 @@ def test_a_pod_has_as_long_to_end_as_the_policy_says():
         ("spec.persona.instructions", "Be briefer."),
         ("spec.attempts.0.voice", "cedar"),
         ("spec.attempts.0.realtime.model", "gpt-realtime-2"),
+        ("spec.attempts.0.realtime.kind", "gemini"),
+        ("spec.attempts.0.weight", 5),
+        ("spec.privacy", {"record": True}),
         ("spec.tools", []),
         ("spec.turns", {"silenceMs": 700}),
         ("spec.limits", {"callsPerPod": 10}),

@@ -16,8 +16,12 @@ CLINIC = Tenant(("clinic",), carriers=("twilio-eu",), numbers=("+4930555010",), 
 EU = replace(zone(), tenants=(CLINIC,), signing_secret="zone-eu")
 REGIONS = {**regions(EU), "iad": replace(region("iad"), jurisdiction="us")}
 REF = AgentRef("clinic", "front-desk")
-ATTEMPT = Attempt("openai", "openai", base_url="wss://eu.api.example.com/v1")
-ABROAD = Attempt("abroad", "openai", base_url="wss://us.api.example.com/v1")
+ATTEMPT = Attempt("openai", "openai", model="gpt-realtime", base_url="wss://eu.api.example.com/v1")
+ABROAD = Attempt("abroad", "openai", model="gpt-realtime", base_url="wss://us.api.example.com/v1")
+HEARING = Attempt("cascade/hearing", "deepgram-nova", base_url="wss://eu.api.example.com")
+THINKING = Attempt("cascade/thinking", "anthropic", model="m", base_url="https://eu.api.example.com")
+SPEAKING = Attempt("cascade/speaking", "cartesia", base_url="wss://eu.api.example.com")
+CASCADE = Attempt("cascade", "cascade", stages=(HEARING, THINKING, SPEAKING))
 
 
 def told(*found: problems.Reason) -> list[tuple[str, str]]:
@@ -230,9 +234,87 @@ def test_an_agent_without_a_legal_attempt_says_where_no_call_could_be_answered()
 
     assert codes(*found) == ["HostOutsideResidency", "HostOutsideResidency", "NoLegalAttempt"]
     assert found[-1].message == (
-        "spec.attempts: none of them may be used in fra, ams, so no call could be answered there; "
-        "name an attempt at one of tenants[].hosts of FailoverPolicy eu"
+        "spec.attempts: none of them may be used in fra, ams, so no call could be answered there; name an attempt "
+        "that is meant for it, declares all of spec.compliance and lies at tenants[].hosts of FailoverPolicy eu"
     )
+
+
+def test_every_stage_lies_at_a_host_that_is_granted():
+    thinking = replace(THINKING, base_url="https://us.api.example.com")
+
+    assert problems.of_agent(REF, spec(CASCADE), EU) == ()
+    assert told(*problems.of_agent(REF, spec(ATTEMPT, replace(CASCADE, stages=(HEARING, thinking, SPEAKING))), EU)) == [
+        (
+            "HostOutsideResidency",
+            (
+                "spec.attempts[cascade].cascade.llm.baseUrl: namespace clinic may not send calls to "
+                "us.api.example.com, which is not among tenants[].hosts of FailoverPolicy eu"
+            ),
+        )
+    ]
+
+
+def test_each_region_has_an_attempt_that_may_be_made_there():
+    """Where it is not meant to be made, or does not declare what is asked for, it is none."""
+    only_fra = replace(ATTEMPT, regions=frozenset({"fra"}))
+    undeclared = replace(spec(), compliance=frozenset({"hipaa"}))
+    declared = replace(spec(replace(ATTEMPT, declares=frozenset({"hipaa", "soc2"}))), compliance=frozenset({"hipaa"}))
+
+    (found,) = problems.of_agent(REF, spec(only_fra), EU)
+    assert (found.code, found.message[:54]) == (
+        "NoLegalAttempt", "spec.attempts: none of them may be used in ams, so no "
+    )
+    assert problems.of_agent(REF, spec(only_fra, CASCADE), EU) == ()
+    assert codes(*problems.of_agent(REF, undeclared, EU)) == ["NoLegalAttempt"]
+    assert problems.of_agent(REF, declared, EU) == ()
+
+
+def test_a_region_that_the_policy_does_not_have_is_named():
+    somewhere = replace(CASCADE, regions=frozenset({"fra", "par"}))
+
+    assert told(*problems.of_agent(REF, spec(ATTEMPT, somewhere), EU)) == [
+        ("UnknownRegion", "spec.attempts[cascade].regions: FailoverPolicy eu has no region par"),
+    ]
+
+
+def test_an_option_that_its_kind_does_not_have_is_named_with_the_field_it_stands_in():
+    loud = replace(SPEAKING, options={"loudness": 11, "speed": "fast"})
+    found = problems.of_agent(
+        REF, spec(replace(ATTEMPT, options={"temperature": 1}), replace(CASCADE, stages=(HEARING, THINKING, loud))), EU
+    )
+
+    assert told(*found) == [
+        (
+            "InvalidSpec",
+            (
+                "spec.attempts[openai].realtime.options.temperature: openai has no such option; "
+                "it has extra, transcription"
+            ),
+        ),
+        (
+            "InvalidSpec",
+            (
+                "spec.attempts[cascade].cascade.tts.options.loudness: cartesia has no such option; "
+                "it has emotion, maxBufferDelayMs, speed, volume"
+            ),
+        ),
+        ("InvalidSpec", "spec.attempts[cascade].cascade.tts.options.speed: it must be a number from 0.6 to 1.5"),
+    ]
+
+
+def test_a_language_that_a_stage_does_not_hear_is_told():
+    flux = replace(CASCADE, stages=(replace(HEARING, kind="deepgram-flux"), THINKING, SPEAKING))
+    polish = replace(spec(flux), persona=Persona("", "", language="pl-PL"))
+
+    assert told(*problems.of_agent(REF, polish, EU)) == [
+        (
+            "InvalidSpec",
+            (
+                "spec.attempts[cascade].cascade.stt.kind: deepgram-flux hears "
+                "de, en, es, fr, hi, it, ja, nl, pt, ru, and not pl"
+            ),
+        )
+    ]
 
 
 @pytest.mark.parametrize(("size", "found"), [(16_384, []), (16_385, ["ParametersTooLarge"])])

@@ -283,6 +283,49 @@ def test_a_caller_stays_where_he_began_unless_it_falls_ill():
     assert all(names(WEIGHTED, caller=caller)[0] == "a" for caller in moved)
 
 
+STAGES = tuple(line(f"cascade/{role}", role, host=f"{role}.com") for role in ("hearing", "thinking", "speaking"))
+CASCADE = AttemptLine("cascade", stages=STAGES)
+TWO = Attempts((CASCADE, line("openai", host="openai.com")))
+
+
+def messages(attempts: Attempts, *sick: str) -> list[str]:
+    return [reason.message for reason in providers.order(attempts, frozenset(sick), region="fra").reasons]
+
+
+@pytest.mark.parametrize("sick", ["hearing", "thinking", "speaking", "key-cascade/thinking"])
+def test_a_cascade_is_ill_when_any_of_its_stages_is(sick: str):
+    assert names(TWO, sick) == ("openai", "cascade")
+    assert codes(TWO, sick) == [reasons.ATTEMPT_ILL]
+
+
+def test_the_reason_says_which_stages_are_ill():
+    assert messages(TWO, "thinking") == ["cascade/thinking is ill in fra, so cascade is tried last"]
+    assert messages(TWO, "thinking", "speaking") == [
+        "cascade/thinking, cascade/speaking are ill in fra, so cascade is tried last"
+    ]
+    assert messages(TWO, "openai") == ["openai is ill in fra and tried last"]
+
+
+def test_a_cascade_needs_the_grant_of_every_host():
+    granted = frozenset({"hearing.com", "thinking.com", "speaking.com", "openai.com"})
+    assert names(Attempts(TWO.lines, hosts=granted)) == ("cascade", "openai")
+    ungranted = Attempts(TWO.lines, hosts=granted - {"speaking.com"})
+    assert names(ungranted) == ("openai",)
+    assert messages(ungranted) == ["the policy does not grant speaking.com, the host of cascade/speaking"]
+
+
+def test_what_pods_count_are_the_parts():
+    assert [part.name for part in TWO.parts] == ["cascade/hearing", "cascade/thinking", "cascade/speaking", "openai"]
+    assert [part.name for part in CASCADE.ailing(frozenset({"speaking", "openai"}))] == ["cascade/speaking"]
+
+
+def test_an_order_is_turned_by_illness_and_not_by_weights_or_by_what_is_not_permitted():
+    weighted = Attempts((line("a", weight=20), line("b", weight=80), line("c", regions=frozenset({"ams"}))))
+    turned = {sick: providers.order(weighted, frozenset({sick}), region="fra").turned for sick in ("z", "a", "b", "c")}
+    assert turned == {"z": False, "a": False, "b": True, "c": False}
+    assert providers.order(Attempts(weighted.lines[2:]), frozenset(), region="fra").turned, "there is nothing to try"
+
+
 NAMES = ("p", "q", "r", "s")
 LINES = st.lists(
     st.builds(
@@ -294,6 +337,9 @@ LINES = st.lists(
         weight=st.integers(0, 3),
         regions=st.frozensets(st.sampled_from(("fra", "ams"))),
         declares=st.frozensets(st.sampled_from(("hipaa", "soc2"))),
+        stages=st.lists(st.sampled_from(NAMES), max_size=2).map(
+            lambda drawn: tuple(AttemptLine(f"stage {name}", name, host="in") for name in drawn)
+        ),
     ),
     max_size=6,
     unique_by=lambda entry: entry.name,
@@ -317,7 +363,10 @@ def test_an_order_is_a_permutation_of_what_is_permitted(attempts: Attempts, sick
 @given(AGENTS, SICK)
 def test_nothing_ill_stands_before_anything_well(attempts: Attempts, sick: frozenset[str]):
     by_name = {entry.name: entry for entry in attempts.lines}
-    found = [by_name[name].provider in sick or by_name[name].key in sick for name in names(attempts, *sick)]
+    found = [
+        any(part.provider in sick or part.key in sick for part in by_name[name].parts)
+        for name in names(attempts, *sick)
+    ]
     assert found == sorted(found)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from core_builders import DOWN, UNKNOWN, cordoned, joined, loads, regions, view, zone
 
 from holdfast.core import readiness, reasons, remedies
@@ -137,6 +138,27 @@ def test_of_many_bare_agents_a_few_are_named():
 def test_a_second_attempt_at_the_same_provider_is_no_other():
     found = provider({DESK: attempts(("main", "openai"), ("again", "openai"))}, {"fra": frozenset()})
     assert found["openai"].survived is False
+
+
+CASCADE = AttemptLine(
+    "cascade", stages=(AttemptLine("cascade/hearing", "deepgram"), AttemptLine("cascade/thinking", "anthropic", "key"))
+)
+MAIN = AttemptLine("main", "openai")
+
+
+def test_each_provider_of_a_cascade_may_be_lost_while_there_is_an_attempt_without_it():
+    found = provider({DESK: Attempts((MAIN, CASCADE))}, {"fra": frozenset()})
+    assert {name: (loss.survived, loss.instead) for name, loss in found.items()} == {
+        "openai": (True, ("cascade",)), "deepgram": (True, ("main",)), "anthropic": (True, ("main",)),
+    }  # fmt: skip
+    alone = provider({DESK: Attempts((CASCADE,))}, {"fra": frozenset()})
+    assert {name: loss.survived for name, loss in alone.items()} == {"deepgram": False, "anthropic": False}
+
+
+@pytest.mark.parametrize("sick", ["deepgram", "anthropic", "key"])
+def test_a_cascade_with_one_ill_stage_takes_nothing_over(sick: str):
+    found = provider({DESK: Attempts((MAIN, CASCADE))}, {"fra": frozenset({sick})})
+    assert {name: loss.survived for name, loss in found.items()} == {"openai": False}
 
 
 # Relays and carriers.

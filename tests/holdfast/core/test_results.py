@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -73,6 +75,65 @@ def test_an_agents_list_has_the_hosts_that_its_namespace_was_granted():
         ("x.com:8443/m", "Secret a/s key k"), ("z.com/m", ""),
     ]  # fmt: skip
     assert providers.order(found, frozenset(), region="fra").names == ("one",)
+
+
+ZONE = Zone(
+    name="eu", uid="z", generation=1, residency="eu", host="h", regions=(ZoneRegion("fra", 1),),
+    tenants=(Tenant(("a",), hosts=("hear.com", "think.com")),),
+)  # fmt: skip
+CASCADE = Attempt(
+    "cascade", "cascade", weight=30, regions=frozenset({"fra"}), declares=frozenset({"hipaa"}),
+    stages=(
+        Attempt("cascade/hearing", "deepgram-flux", base_url="wss://hear.com", key=KeyRef("deepgram", "k")),
+        Attempt("cascade/thinking", "anthropic", model="m", base_url="https://think.com/v1", key=KeyRef("claude", "k")),
+        Attempt("cascade/speaking", "cartesia", voice="v", base_url="wss://speak.com"),
+    ),
+)  # fmt: skip
+
+
+def cascade(attempt: Attempt = CASCADE) -> AttemptLine:
+    spec = AgentSpec("eu", Persona("", ""), (attempt,), compliance=frozenset({"hipaa"}))
+    found = results.attempts(AgentRef("a", "d"), spec, ZONE)
+    assert found.compliance == {"hipaa"}
+    return found.lines[0]
+
+
+def test_each_stage_of_a_cascade_has_its_own_names_and_the_cascade_what_concerns_all():
+    line = cascade()
+    assert (line.name, line.weight, line.regions, line.declares) == ("cascade", 30, {"fra"}, {"hipaa"})
+    assert line.breakers == ()
+    assert [(part.name, part.provider, part.key, part.host) for part in line.parts] == [
+        ("cascade/hearing", "hear.com/deepgram-flux", "Secret a/deepgram key k", "hear.com"),
+        ("cascade/thinking", "think.com/m", "Secret a/claude key k", "think.com"),
+        ("cascade/speaking", "speak.com/cartesia", "", "speak.com"),
+    ]
+
+
+def test_the_host_of_every_stage_has_to_be_granted():
+    attempts = results.attempts(AgentRef("a", "d"), AgentSpec("eu", Persona("", ""), (CASCADE,)), ZONE)
+    assert [reason.message for reason in providers.order(attempts, frozenset(), region="fra").reasons] == [
+        "the policy does not grant speak.com, the host of cascade/speaking",
+        "no attempt is permitted in fra, so no call is taken there",
+    ]
+
+
+@pytest.mark.parametrize(
+    "mended",
+    [
+        {"model": "n"}, {"options": {"version": "1"}}, {"query": {"a": "b"}}, {"headers": {"a": "b"}},
+        {"kind": "openai-chat"}, {"voice": "w"}, {"base_url": "https://think.com/v2"},
+    ],
+    ids=lambda mended: next(iter(mended)),
+)  # fmt: skip
+def test_what_was_wrong_with_a_configuration_is_history_once_it_is_mended(mended: dict[str, object]):
+    hearing, thinking, speaking = CASCADE.stages
+    after = cascade(replace(CASCADE, stages=(hearing, replace(thinking, **mended), speaking)))
+    changed = [
+        part.name
+        for part, before in zip(after.parts, cascade().parts, strict=True)
+        if part.own != before.own
+    ]
+    assert changed == ["cascade/thinking"]
 
 
 def test_credentials_in_an_address_are_in_no_name():

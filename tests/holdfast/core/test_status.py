@@ -267,6 +267,15 @@ def test_an_agents_attempts_are_well_or_the_reasons_are_told_one_by_one():
     )
 
 
+def test_an_attempt_that_is_meant_for_other_regions_is_as_the_spec_has_it():
+    not_here = Reason(reasons.ATTEMPT_NOT_HERE, "openai is not meant for fra")
+    none = Reason(reasons.NO_ATTEMPT, "no attempt is permitted in fra, so no call is taken there")
+    assert told(status.attempts_well(Order(("azure",), (not_here,)))) == (True, reasons.ATTEMPTS_AS_WISHED)
+    assert said_of(status.attempts_well(Order((), (not_here, none)))) == (
+        False, reasons.ATTEMPT_NOT_HERE, f"{not_here.message}; {none.message}"
+    )
+
+
 WELL = History(0.0, Verdict.UP)
 UNHEARD = History(0.0)
 

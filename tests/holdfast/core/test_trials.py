@@ -49,6 +49,15 @@ def test_half_open_it_is_asked_at_once_and_by_one_only(name: str):
     assert due(now=90.0, **{name: sent}) is Why.HALF_OPEN
 
 
+def test_a_stage_is_tried_for_itself_whatever_becomes_of_the_others():
+    hearing, thinking = (AttemptLine(f"cascade/{role}", role, own=f"own-{role}") for role in ("hearing", "thinking"))
+    cascade = AttemptLine("cascade", stages=(hearing, thinking))
+    asked = {
+        part.name: trials.due(part, QUIET, {"hearing": OPEN}, now=30.0) for part in cascade.parts
+    }
+    assert asked == {"cascade/hearing": None, "cascade/thinking": Why.SILENT}
+
+
 def test_a_half_open_provider_is_left_to_the_fleets_own_key_but_a_tenants_key_is_not():
     fleet = frozenset({LINE.provider})
     assert due(now=60.0, by_fleet=fleet, provider=OPEN) is None

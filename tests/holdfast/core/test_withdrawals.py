@@ -107,6 +107,24 @@ def test_an_agent_with_nothing_to_try_here_is_not_a_fault_of_the_region():
     assert withdrawals.wish(here(agent(2, "openai", only_in="ams"), ill=("openai",))) is None
 
 
+def cascading(*tried: AttemptLine) -> AgentHere:
+    stages = tuple(AttemptLine(f"cascade/{name}", provider=name) for name in ("hearing", "thinking"))
+    return AgentHere(2, 2, 0, Attempts((*tried, AttemptLine("cascade", stages=stages))))
+
+
+def test_a_cascade_does_not_work_when_one_of_its_stages_does_not():
+    found = withdrawals.wish(here(cascading(), ill=("thinking",)))
+    assert isinstance(found, Withdrawal)
+    assert found.ill == ("thinking",)
+    assert withdrawals.wish(here(cascading(AttemptLine("openai", "openai")), ill=("thinking",))) is None
+
+
+def test_a_region_does_not_ask_for_a_cascade_that_fails_elsewhere_at_another_stage():
+    """Its calls would meet that one wherever they went."""
+    found = withdrawals.wish(here(cascading(), ill=("thinking",), elsewhere=("hearing",)))
+    assert found == Reason(reasons.SEEN_ELSEWHERE, "not only fra sees it: hearing")
+
+
 ASKED = Withdrawal("fra", Reason(reasons.PODS_NOT_READY, "no pods"), 0.0)
 WHY_NOT = Reason(reasons.ONLY_SOME_AGENTS, "only one")
 

@@ -1,0 +1,17 @@
+"""How loud each code of G.711 µ-law is. Values only; it knows no frames and nobody who speaks.
+
+https://www.itu.int/rec/T-REC-G.711
+"""
+
+from __future__ import annotations
+
+BIAS = 0x84
+
+
+def _levels() -> tuple[int, ...]:
+    inverted = (~code & 0xFF for code in range(256))
+    return tuple((((bits & 0x0F) << 3) + BIAS << (bits >> 4 & 7)) - BIAS for bits in inverted)
+
+
+LEVELS = _levels()
+"""By code, the size of the 16-bit sample that it stands for, without its sign."""
