@@ -61,10 +61,19 @@ class ForCall:
 Open: TypeAlias = Callable[[Attempt, Settings, ForCall], Awaitable[Provider]]
 
 
-class SocketProvider:
-    """One codec on one link. Told of every message by `heard`, once the link is there."""
+ENDS_SOON_S = 120.0
+"""So long before a vendor closes a session the call begins to look for a moment to change it."""
 
-    def __init__(self, codec: ProviderCodec, asked: ForCall) -> None:
+
+class SocketProvider:
+    """One codec on one link. Told of every message by `heard`, once the link is there.
+
+    `session_max_s`: after so long the vendor closes the session; 0: it does not.
+    """
+
+    def __init__(self, codec: ProviderCodec, asked: ForCall, *, session_max_s: float = 0.0) -> None:
+        self._session_max_s = session_max_s
+        self._ending: asyncio.TimerHandle | None = None
         self._codec = codec
         self._asked = asked
         self._link: ProviderLink | None = None
@@ -84,6 +93,9 @@ class SocketProvider:
         self._send(self._codec.opening())
         self._heard_at = self._loop.time()
         self._listen()
+        if self._session_max_s:
+            soon = (ev.ProviderEnding(ENDS_SOON_S),)
+            self._ending = self._loop.call_later(self._session_max_s - ENDS_SOON_S, self._asked.hear, soon)
 
     def append(self, payload: bytes) -> None:
         if (message := self._codec.append(payload)) and self._link is not None:
@@ -99,8 +111,9 @@ class SocketProvider:
 
     def close(self) -> None:
         link, self._link = self._link, None
-        if self._listening is not None:
-            self._listening.cancel()
+        for timer in (self._listening, self._ending):
+            if timer is not None:
+                timer.cancel()
         if link is not None:
             link.close()
 
@@ -130,7 +143,8 @@ class Providers:
         """An open provider, or ProviderUnreachable within the link's deadline."""
         if attempt.kind == "cascade":
             return await self._cascade(attempt, settings, asked)
-        provider = SocketProvider(speech_codecs.codec_for(attempt, settings, asked.past), asked)
+        codec = speech_codecs.codec_for(attempt, settings, asked.past)
+        provider = SocketProvider(codec, asked, session_max_s=speech_codecs.session_max_s(attempt))
         if attempt.kind == "loopback":
             return provider.joined(LoopbackLink(provider.heard))
         url, headers = speech_codecs.address(attempt, settings, settings.provider_keys.get(attempt.name, ""))

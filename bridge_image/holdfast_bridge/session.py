@@ -11,23 +11,23 @@ import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine
 from typing import Any, Protocol, assert_never
 
 from holdfast_bridge.core import events as ev
 from holdfast_bridge.core.call import CallCore
-from holdfast_bridge.core.cascade import RECITED
 from holdfast_bridge.core.journal import CallRecord
 from holdfast_bridge.core.plan import CallPlan
+from holdfast_bridge.core.silence import Manners
 from holdfast_bridge.core.token import Claim
 from holdfast_bridge.errors import BridgeError
 from holdfast_bridge.legs.twilio import TwilioLeg
-from holdfast_bridge.provider_link import ProviderUnreachable
-from holdfast_bridge.providing import ForCall, Open, Provider
+from holdfast_bridge.linking import Links
+from holdfast_bridge.providing import Open
 from holdfast_bridge.seams import Services
+from holdfast_bridge.settings import Turns
 from holdfast_bridge.tools import ToolRunner
 
-READY_WITHIN_S = 2.0
 HANG_UP_WITHIN_S = 4.5
 STOP_IS_THE_END_AFTER_S = 1.0
 """The carrier sends the same `stop` when a caller hangs up and when somebody redirects the call. In the second case it
@@ -71,11 +71,7 @@ class Session:
         self._open_provider = open_provider
         self._loop = asyncio.get_running_loop()
         self._core: CallCore | None = None
-        self._provider: Provider | None = None
-        self._link_number = 0
-        self._ready = asyncio.Event()
-        self._index = 0
-        self._failure = ""
+        self._links: Links | None = None
         self._end: ev.EndCall | None = None
         self._over = asyncio.Event()
         self._queue: deque[ev.Event] = deque()
@@ -125,6 +121,16 @@ class Session:
             self._wire.close(CLOSE_GOING_AWAY)
             return
         self._core = CallCore(self._plan(), known)
+        self._links = Links(
+            self._services,
+            self._claim.call,
+            attempts=self._attempts,
+            settings=self._settings,
+            open_provider=self._open_provider,
+            feed=self.feed,
+            past=self._core.past,
+            spawn=self._spawn,
+        )
         self._services.calls.add(self)
         try:
             async with asyncio.TaskGroup() as group:
@@ -135,7 +141,7 @@ class Session:
                 for task in self._tasks:
                     task.cancel()
         finally:
-            self._drop_link()
+            self._links.close()
             if self._timer is not None:
                 self._timer.cancel()
             try:
@@ -168,6 +174,7 @@ class Session:
             greeting=persona.greeting if speaks else "",
             disclosure=persona.disclosure if speaks else "",
             language=persona.language,
+            manners=_manners(agent.turns),
             barge_in=agent.turns.barge_in,
             speaks=speaks,
             attempts=len(self._attempts),
@@ -251,9 +258,9 @@ class Session:
         self._pump()
 
     def _act(self, effect: ev.Effect) -> None:
+        assert self._links is not None
         if type(effect) is ev.AppendAudio:
-            if self._provider is not None:
-                self._provider.append(effect.payload)
+            self._links.append(effect.payload)
             return
         if type(effect) is ev.SendAudio:
             self._wire.send(self._leg.media(effect.payload))
@@ -264,13 +271,13 @@ class Session:
             case ev.ClearCarrier():
                 self._wire.send(self._leg.clear)
             case ev.Truncate() | ev.SeedConversation() | ev.Respond() | ev.ToolOutput():
-                self._tell(effect)
+                self._links.tell(effect)
             case ev.Record(record=record, now=now):
                 self._services.journal.put(record, now=now)
             case ev.RunTool():
                 self._spawn(self._run_tool(effect))
-            case ev.ConnectProvider(attempt=attempt, blame=blame):
-                self._connect(attempt, blame=blame)
+            case ev.ConnectProvider() | ev.Prepare() | ev.Unprepare():
+                self._links.change(effect)
             case ev.EndCall():
                 self._end = effect
                 self._over.set()
@@ -278,10 +285,6 @@ class Session:
                 pass
             case _:
                 assert_never(effect)
-
-    def _tell(self, effect: ev.ToProvider) -> None:
-        if self._provider is not None:
-            self._provider.tell(effect)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None] | None:
         assert self._group is not None
@@ -292,84 +295,6 @@ class Session:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
-
-    # --- the provider
-
-    def _connect(self, attempt: int, *, blame: bool) -> None:
-        if self._provider is not None and blame:  # The core gave up on a provider that is still there.
-            failure, self._failure = self._failure or "stall", ""
-            log.warning("provider given up", extra={"call": self._claim.call, "error": failure})
-            self._services.provider_result(self._part(self._provider.suspect()), False, failure, 0.0)
-        self._drop_link()
-        self._link_number += 1
-        self._ready = asyncio.Event()
-        self._spawn(self._bring_up(attempt, self._link_number))
-
-    async def _bring_up(self, index: int, number: int) -> None:
-        assert self._core is not None
-        attempt, core, ready = self._attempts[index], self._core, self._ready
-        self._index = index
-
-        def heard(said: Iterable[ev.Event]) -> None:
-            if number == self._link_number:
-                self._provider_said(said)
-
-        def lost(word: str, retry_same: bool) -> None:
-            self._provider_lost(number, ev.ProviderLost(word, retry_same))
-
-        try:
-            async with asyncio.timeout(READY_WITHIN_S):
-                asked = ForCall(self._claim.call, core.past(), heard, lost, self._spawn)
-                provider = await self._open_provider(attempt, self._settings, asked)
-                if number != self._link_number:
-                    provider.close()
-                    return
-                self._provider = provider
-                provider.begin()
-                await ready.wait()
-        except ProviderUnreachable as error:
-            refused = ev.ProviderLost(error.error_class, error.retry_same, error.part, error.retry_after_s)
-            self._provider_lost(number, refused)
-        except TimeoutError:
-            self._provider_lost(number, ev.ProviderLost("timeout"))
-
-    def _provider_said(self, said: Iterable[ev.Event]) -> None:
-        for event in said:
-            if type(event) is ev.ProviderReady:
-                self._ready.set()
-                for part in self._attempts[self._index].opened:
-                    self._services.provider_result(part, True, "", 0.0)
-            elif type(event) is ev.ProviderLost:
-                self._provider_lost(self._link_number, event)
-                return
-            elif type(event) is ev.ResponseDone and not event.ok:
-                self._failure = event.detail
-            elif type(event) is ev.ResponseDone:
-                attempt = self._attempts[self._index]
-                for part in attempt.opened if event.detail == RECITED else attempt.parts:
-                    self._services.provider_spoke(part)
-            self.feed(event)
-
-    def _provider_lost(self, number: int, lost: ev.ProviderLost) -> None:
-        if number != self._link_number or self._over.is_set():
-            return
-        self._drop_link()
-        part = self._part(lost.part)
-        log.warning("provider lost", extra={"call": self._claim.call, "attempt": part, "error": lost.reason})
-        self._services.provider_result(part, False, lost.reason, lost.retry_after_s)
-        self.feed(lost)
-
-    def _part(self, part: str) -> str:
-        """The name under which outcomes of this part of the attempt in use are counted."""
-        name = self._attempts[self._index].name
-        return f"{name}/{part}" if part else name
-
-    def _drop_link(self) -> None:
-        """Nothing that the old link still says counts."""
-        self._link_number += 1
-        provider, self._provider = self._provider, None
-        if provider is not None:
-            provider.close()
 
     # --- tools
 
@@ -390,3 +315,14 @@ class Session:
         except (BridgeError, TimeoutError):
             acknowledged = False
         return acknowledged or not journal.has_buddy()
+
+
+def _manners(turns: Turns) -> Manners:
+    return Manners(
+        tone=turns.tone,
+        tool_words=turns.while_tool.say,
+        tool_words_after_s=turns.while_tool.after_ms / 1000,
+        prompt=turns.when_silent.say,
+        prompt_after_s=turns.when_silent.after_seconds,
+        prompts_max=turns.when_silent.times,
+    )

@@ -120,9 +120,31 @@ class Tool(msgspec.Struct, frozen=True, rename="camel"):
     side_effects: bool = False
 
 
+class WhileTool(msgspec.Struct, frozen=True, rename="camel"):
+    """Said once while a tool takes longer than that; empty: nothing is said."""
+
+    say: str = ""
+    after_ms: Positive = 1_200
+
+
+class WhenSilent(msgspec.Struct, frozen=True, rename="camel"):
+    """Said when the caller says nothing for so long, so many times on end; then the call is ended.
+
+    Empty: a caller may be silent for as long as the call may last.
+    """
+
+    say: str = ""
+    after_seconds: Positive = 10
+    times: Positive = 2
+
+
 class Turns(msgspec.Struct, frozen=True, rename="camel"):
     barge_in: bool = True
     silence_ms: Positive = 500
+    tone: bool = True
+    """A soft sound is heard while words are due and nobody can say them yet."""
+    while_tool: WhileTool = WhileTool()
+    when_silent: WhenSilent = WhenSilent()
 
 
 class Limits(msgspec.Struct, frozen=True, rename="camel"):

@@ -43,6 +43,8 @@ class Kind:
     address: Callable[[Attempt, Settings, str], Reached]
     pong_within_s: float = PING_S
     """A vendor that is slow to answer a ping is alive all the same."""
+    session_max_s: float = 0.0
+    """After so long the vendor closes a session, whatever happens in it; 0: it does not, or says so itself in time."""
 
 
 def codec_for(attempt: Attempt, settings: Settings, past: Past = ()) -> ProviderCodec:
@@ -57,6 +59,10 @@ def address(attempt: Attempt, settings: Settings, secret: str) -> Reached:
 
 def pong_within_s(attempt: Attempt) -> float:
     return _kind(attempt).pong_within_s
+
+
+def session_max_s(attempt: Attempt) -> float:
+    return _kind(attempt).session_max_s
 
 
 def prove(attempt: Attempt, settings: Settings) -> None:
@@ -194,11 +200,14 @@ def _loopback(attempt: Attempt, settings: Settings, past: Past) -> ProviderCodec
     return LoopbackCodec()
 
 
+_HOUR_S = 3_600.0
+
 KINDS: Mapping[str, Kind] = {
-    "openai": Kind(_realtime, _openai_address),
-    "azure-openai": Kind(_realtime, _azure_openai_address),
-    "azure-voice-live": Kind(_voice_live, _voice_live_address),
-    "gpt-live": Kind(_gpt_live, _gpt_live_address),
-    "gemini": Kind(_gemini, _gemini_address, pong_within_s=30.0),
+    "openai": Kind(_realtime, _openai_address, session_max_s=_HOUR_S),
+    "azure-openai": Kind(_realtime, _azure_openai_address, session_max_s=_HOUR_S / 2),
+    "azure-voice-live": Kind(_voice_live, _voice_live_address, session_max_s=_HOUR_S),
+    "gpt-live": Kind(_gpt_live, _gpt_live_address, session_max_s=2 * _HOUR_S),
+    # It says when a link ends, but one was seen to be closed after 58 minutes without a word.
+    "gemini": Kind(_gemini, _gemini_address, pong_within_s=30.0, session_max_s=_HOUR_S - 150),
     "loopback": Kind(_loopback, lambda attempt, _settings, _secret: (attempt.base_url, {})),
 }

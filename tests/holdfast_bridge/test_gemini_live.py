@@ -352,10 +352,7 @@ def test_only_a_session_that_tells_of_speech_proves_something_by_telling_nothing
     [("50s", 50.0), ("9.5s", 9.5), ("", 0.0), ("soon", 0.0), ("nan", 0.0), ("-3s", 0.0), ("1e99s", 3_600.0)],
 )
 def test_the_end_of_the_connection_is_known_beforehand(left: str, expected: float) -> None:
-    c = ready()
-    assert c.planned_end_s is None
-    assert read(c, goAway={"timeLeft": left}) == []
-    assert c.planned_end_s == expected
+    assert read(ready(), goAway={"timeLeft": left}) == [ev.ProviderEnding(expected)]
 
 
 def test_the_newest_handle_is_kept_while_the_session_can_be_resumed() -> None:

@@ -88,6 +88,7 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
             ],
             regions=[{"name": "fra", "host": HOST, "weight": 50}],
             buddy=None,
+            turns={"tone": False},
             carrier={"name": "t", "kind": "twilio", "accountSid": ACCOUNT, "apiUrl": "http://127.0.0.1:1"},
             drainSeconds=1,
         )  # fmt: skip

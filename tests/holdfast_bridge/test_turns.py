@@ -11,9 +11,19 @@ def test_an_answer_is_due_when_the_caller_stops() -> None:
     assert not turns.nobody_speaks()
     turns.speech_stopped(1.0)
     assert not turns.nobody_speaks()
+    assert turns.get_timer() == 1.9
+    assert turns.late(1.9)
+    assert not turns.late(1.9), "it is said once"
     assert turns.get_timer() == 2.8
     assert not turns.stalled(2.7)
     assert turns.stalled(2.8)
+
+
+def test_an_answer_in_time_is_not_late() -> None:
+    turns = Turns()
+    turns.speech_stopped(1.0)
+    turns.audio(1.8)
+    assert not turns.late(1.9)
 
 
 def test_a_noise_without_words_is_owed_no_answer() -> None:

@@ -8,6 +8,7 @@ from holdfast_bridge.core import events as ev
 from holdfast_bridge.core.call import CallCore
 from holdfast_bridge.core.journal import CallRecord
 from holdfast_bridge.core.plan import CallPlan
+from holdfast_bridge.core.silence import Manners
 
 PLAN = CallPlan(
     call="CA1",
@@ -17,6 +18,7 @@ PLAN = CallPlan(
     pod="p1",
     wall_s=1000.0,
     greeting="How can I help?",
+    manners=Manners(tone=False),
     tools=frozenset({"book", "look"}),
     repeatable=frozenset({"look"}),
 )

@@ -143,20 +143,18 @@ class Bridge:
         self.spoke: list[str] = []
         self.tool_results: list[tuple[str, ToolFailure | None]] = []
         self.accepting = True
-        self.port = AudioPort(
-            Services(
-                settings=lambda: self.settings,
-                journal=self.journal,
-                carrier=Carrier(self.journal),
-                calls=self.book,
-                claim=self._claim,
-                accepting=lambda: self.accepting,
-                provider_result=lambda attempt, ok, error, _wait_s: self.results.append((attempt, ok, error)),
-                provider_spoke=self.spoke.append,
-                tool_result=lambda tool, failure: self.tool_results.append((tool, failure)),
-            ),
-            count=self.counted.append,
+        self.services = Services(
+            settings=lambda: self.settings,
+            journal=self.journal,
+            carrier=Carrier(self.journal),
+            calls=self.book,
+            claim=self._claim,
+            accepting=lambda: self.accepting,
+            provider_result=lambda attempt, ok, error, _wait_s: self.results.append((attempt, ok, error)),
+            provider_spoke=self.spoke.append,
+            tool_result=lambda tool, failure: self.tool_results.append((tool, failure)),
         )
+        self.port = AudioPort(self.services, count=self.counted.append)
 
     def _claim(self, token: str) -> Claim | Refusal:
         """`good <call> <epoch>` is a good token; the real desk has tests of its own."""

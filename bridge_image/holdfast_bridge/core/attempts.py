@@ -34,9 +34,15 @@ class Attempts:
     def connect(self, attempt: int) -> None:
         self.current = attempt
         self.link += 1
+        self._ready_at = None
 
     def became_ready(self, now: float) -> None:
         self._ready_at = now
+
+    def standby(self) -> int | None:
+        """The attempt that would be next if the one in use stalled now."""
+        others = [attempt for attempt in self._order if attempt != self.current]
+        return next(iter([attempt for attempt in others if attempt not in self._failed] or others), None)
 
     def after_loss(self, now: float, lost: ProviderLost) -> int | None:
         """The attempt to try next, or None when it is time to let the carrier ask elsewhere.

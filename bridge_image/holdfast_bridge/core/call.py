@@ -1,18 +1,14 @@
 """One call, sans I/O: events go in with the time, effects come out; the shell arms one timer from `get_timer()`.
 
-It decides what the caller hears and what the model is told: disclosure and greeting, barge-in, tools, the change of a
-provider within the call, the taking-up of a call that another bridge began, and the end. It knows no carrier's frames,
-no vendor's messages, no sockets and no clock.
+It decides in which order things happen: disclosure and greeting, the change of a provider within the call, the
+taking-up of a call that another bridge began, what fills a silence, and the end. Who says what while a provider is
+there is the `Dialogue`'s. It knows no carrier's frames, no vendor's messages, no sockets and no clock.
 
 Until the disclosure was heard the caller's audio is not passed on: it must be spoken, and so cannot be interrupted.
-
-Lines and tools get identifiers of the call's own, `<owner epoch>.<link>.<the provider's id>`, because two provider
-sessions may use the same ones; a tool's identifier is also its idempotency key.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -20,17 +16,16 @@ from holdfast_bridge.core import events as ev
 from holdfast_bridge.core.account import Account
 from holdfast_bridge.core.attempts import Attempts
 from holdfast_bridge.core.conversation import Conversation
+from holdfast_bridge.core.dialogue import Dialogue
+from holdfast_bridge.core.ending import Ending, end_of
 from holdfast_bridge.core.journal import CallRecord
-from holdfast_bridge.core.opening import GOODBYE, TOO_LONG, Line, take_up
+from holdfast_bridge.core.opening import NOBODY_THERE, TOO_LONG, take_up
 from holdfast_bridge.core.plan import CallPlan
-from holdfast_bridge.core.speech import Speech
-from holdfast_bridge.core.toolbox import Toolbox
-from holdfast_bridge.core.turns import Turns
-from holdfast_bridge.core.unheard import Deaf, Unheard
+from holdfast_bridge.core.relief import Relief
+from holdfast_bridge.core.silence import GiveUp, Owed, Prompt, Silence, Tone, ToolWords
+from holdfast_bridge.core.unheard import Deaf
 
-END_CALL = "end_call"
 RECORD_EVERY_S = 1.0
-GOODBYE_WITHIN_S = 12.0
 KEYS_TOGETHER_S = 1.5
 
 
@@ -41,23 +36,19 @@ class CallCore:
         self._conversation = Conversation(resumed.items, resumed.tools) if resumed else Conversation()
         self._lost_tools = self._conversation.ask_about_intents()
         self._account = Account(plan, self._conversation, resumed)
-        self._speech = Speech(self._conversation)
         self._attempts = Attempts(plan.attempts)
-        self._turns = Turns()
+        self._ending = Ending()
         self._out: list[ev.Effect] = []
+        self._talk = Dialogue(plan, self._conversation, self._ending, out=self._out, journal=self._journal)
+        self._talk.gated = bool(plan.disclosure) and not self._account.disclosure_heard
+        self._speech, self._turns, self._unheard = self._talk.speech, self._talk.turns, self._talk.unheard
+        self._relief = Relief()
+        self._silence = Silence(plan.manners)
+        self._owed = Owed.ANSWER
+        """While no provider is there."""
         self._due: dict[str, float] = {}
-        self._script: deque[Line] = deque()
-        self._unheard = Unheard()
-        self._tools = Toolbox(plan.tools, self._conversation)
         self._keys = 0
-        self._asked: Line | None = None
         self._streaming = False
-        self._gated = bool(plan.disclosure) and not self._account.disclosure_heard
-        self._spoke = False
-        self._respond_due = False
-        self._goodbye_call = ""
-        self._ending: ev.End | None = None
-        self._released = False
         self._over = False
 
     # --- the five verbs of the shell
@@ -67,6 +58,7 @@ class CallCore:
         self._journal(now, urgent=True)
         self._unheard.hold()
         self._connect(0)
+        self._look(now)
 
     def receive(self, event: ev.Event, now: float) -> None:
         if type(event) is ev.CallerAudio:
@@ -82,14 +74,19 @@ class CallCore:
             if type(event) in ev.SIGNS_OF_LIFE:
                 self._unheard.noticed()
             self._on[type(event)](self, event, now)
+            if type(event) is not ev.ProviderAudio or self._silence.get_timer() is not None:
+                self._look(now)
 
     def effects(self) -> list[ev.Effect]:
-        out, self._out = self._out, []
+        out = self._out.copy()
+        self._out.clear()
         return out
 
     def get_timer(self) -> float | None:
-        dues = () if self._over else (*self._due.values(), self._turns.get_timer())
-        return min((due for due in dues if due is not None), default=None)
+        if self._over:
+            return None
+        others = (self._ending.due, self._turns.get_timer(), self._relief.get_timer(), self._silence.get_timer())
+        return min((due for due in (*self._due.values(), *others) if due is not None), default=None)
 
     def handle_timer(self, now: float) -> None:
         for name in [name for name, due in self._due.items() if due <= now and not self._over]:
@@ -100,14 +97,19 @@ class CallCore:
                 case "gate":
                     self._open_gate()
                 case "keys":
-                    self._respond_due = True
-                    self._maybe_respond(now)
+                    self._talk.answer(now)
                 case "max":
-                    self._too_long(now)
-                case "end":
-                    self._end(self._ending or ev.End.TOO_LONG)
-        if not self._over and self._turns.stalled(now):
+                    self._wind_up(ev.End.TOO_LONG, TOO_LONG, now)
+        if not self._over and self._ending.reason is not None and self._ending.is_late(now):
+            self._end(self._ending.reason)
+        if self._over:
+            return
+        if self._turns.late(now):
+            self._out += self._relief.overdue(now, self._attempts.standby())
+        if self._turns.stalled(now):
             self._provider_lost(ev.ProviderLost("stall"), now)
+        self._fill(now)
+        self._look(now)
 
     @property
     def record(self) -> CallRecord:
@@ -118,8 +120,7 @@ class CallCore:
         return self._speech.past(self._plan.repeatable)
 
     def silent(self) -> bool:
-        idle = not self._script and not self._tools.busy and self._ending is None
-        return idle and self._turns.nobody_speaks() and self._speech.quiet()
+        return self._talk.silent()
 
     # --- the carrier's side
 
@@ -130,22 +131,18 @@ class CallCore:
             self._check_end()
 
     def _caller_dtmf(self, event: ev.CallerDtmf, now: float) -> None:
-        if not self._attempts.ready or not self._plan.speaks:
-            return
-        text, self._keys = f"(pressed {event.digit})", self._keys + 1
-        self._conversation.user_text(f"{self._plan.epoch}.key{self._keys}", text, final=True)
-        self._out.append(ev.SeedConversation((ev.SeedText("user", text),)))
-        self._due["keys"] = now + KEYS_TOGETHER_S
-        self._journal(now)
+        if self._plan.speaks and self._talk.pressed(event.digit, self._keys + 1, now):
+            self._keys += 1
+            self._due["keys"] = now + KEYS_TOGETHER_S
 
     def _caller_stop(self, _: ev.CallerStop, _now: float) -> None:
-        self._end(ev.End.RELEASED if self._released else self._ending or ev.End.CALLER_HUNG_UP, stopped=True)
+        self._end(self._ending.on_stop(), stopped=True)
 
     def _carrier_lost(self, _: ev.CarrierLost, _now: float) -> None:
-        self._end(ev.End.RELEASED if self._released else ev.End.CARRIER_LOST)
+        self._end(self._ending.on_carrier_lost())
 
     def _release(self, _: ev.Released, now: float) -> None:
-        self._released = True
+        self._ending.released = True
         self._journal(now, urgent=True)
 
     def _superseded(self, _: ev.Superseded, _now: float) -> None:
@@ -157,7 +154,8 @@ class CallCore:
 
     def _connect(self, attempt: int, *, blame: bool = True) -> None:
         self._attempts.connect(attempt)
-        self._prefix = f"{self._plan.epoch}.{self._attempts.link}."
+        self._relief.taken()
+        self._talk.dialled(self._attempts.link)
         self._out.append(ev.ConnectProvider(attempt, blame))
 
     def _attempts_ordered(self, event: ev.AttemptsOrdered, _now: float) -> None:
@@ -184,92 +182,51 @@ class CallCore:
         self._conversation.close_past_lines()
         if taken.seeds:
             self._out.append(ev.SeedConversation(taken.seeds))
-        # A line that was asked for and never begun is in no account of the call.
-        # While a tool runs nobody is asked to speak: its result is what the caller waits for.
-        self._script = (deque() if self._tools.busy else deque(taken.lines)) or self._script
-        if self._gated:
+        if self._talk.gated:
             self._unheard.dealt_with()
         else:
             self._open_gate()
-        self._speak_next(now)
+        self._talk.ready(taken.lines, now)
 
     def _provider_lost(self, event: ev.ProviderLost, now: float) -> None:
-        self._streaming = self._respond_due = False
-        if self._spoke and self._turns.responding:
-            self._conversation.left_unfinished()
-        self._script, self._asked = deque([self._asked] if self._asked else []), None
-        self._turns.provider_gone()
-        self._speech.measure()
-        if self._unheard.hold():
-            # The next provider hears these words itself: what the lost one made of them so far is forgotten.
-            self._conversation.forget_open_turn()
+        self._let_go()
         attempt = self._attempts.after_loss(now, event)
-        if self._ending is not None:
-            self._goodbye_call = ""
+        if self._ending.reason is not None:
+            self._ending.farewell()
             self._check_end()
         elif attempt is None:
             self._end(ev.End.NO_PROVIDER)
         else:
             self._connect(attempt, blame=event.reason != "deaf")
 
+    def _let_go(self) -> None:
+        if self._attempts.ready:
+            self._owed = self._talk.owed_without_provider()
+        self._streaming = False
+        self._talk.let_go()
+
+    def _provider_ending(self, event: ev.ProviderEnding, now: float) -> None:
+        if self._plan.speaks:
+            self._relief.ends(event.in_s, now)
+
+    def _prepared(self, event: ev.Prepared, _now: float) -> None:
+        self._relief.prepared(event.attempt)
+
+    def _prepared_lost(self, event: ev.PreparedLost, _now: float) -> None:
+        self._relief.failed(event.attempt)
+
     def _nobody_listens(self, deaf: Deaf, now: float) -> None:
-        if self._plan.speaks and not self._tools.busy and self._ending is None:
+        if self._plan.speaks and not self._talk.tools.busy and self._ending.reason is None:
             self._provider_lost(ev.ProviderLost("stall" if deaf is Deaf.SURELY else "deaf"), now)
 
+    # --- the disclosure
+
     def _open_gate(self) -> None:
-        self._gated = False
+        self._talk.gated = False
         self._due.pop("gate", None)
         if self._attempts.ready:
             self._streaming = True
             self._out.extend(ev.AppendAudio(payload) for payload in self._unheard.release())
-
-    # --- the agent speaks
-
-    def _speak_next(self, now: float) -> None:
-        if self._script and self._attempts.ready and not self._turns.responding and self._ending is None:
-            self._asked = self._script.popleft()
-            self._respond(self._asked.instructions, now, words=self._asked.words)
-
-    def _respond(self, instructions: str | None, now: float, *, words: str = "") -> None:
-        self._respond_due = self._spoke = False
-        self._turns.asked(now)
-        self._out.append(ev.Respond(instructions, words))
-
-    def _maybe_respond(self, now: float) -> None:
-        busy = self._turns.responding or self._turns.caller_speaking or self._tools.busy
-        if self._respond_due and self._attempts.ready and not busy:
-            self._respond(None, now)
-
-    def _line(self, item: str) -> str | None:
-        """The line's own identifier, or None if the line was cut."""
-        key = self._prefix + item
-        disclosure = self._asked is not None and self._asked.disclosure
-        self._asked = None
-        return key if self._speech.line(key, disclosure=disclosure) else None
-
-    def _provider_audio(self, event: ev.ProviderAudio, now: float) -> None:
-        if not self._plan.speaks:
-            self._out.append(ev.SendAudio(event.payload))
-        elif (key := self._line(event.item)) is not None:
-            if self._turns.answer_due():
-                self._unheard.dealt_with()
-            self._turns.audio(now)
-            self._spoke = True
-            self._out += self._speech.audio(key, event.payload)
-            self._journal(now)
-
-    def _audio_done(self, event: ev.ProviderAudioDone, now: float) -> None:
-        self._turns.line_done()
-        self._out += self._speech.all_sent(self._prefix + event.item)
-        if self._gated and (length_ms := self._speech.disclosure_sent_ms()) is not None:
-            # A carrier that returns no marks must not leave the caller unheard for ever.
-            self._due.setdefault("gate", now + length_ms / 1000 + 2.0)
-        self._check_disclosure(now)
-
-    def _transcript(self, event: ev.ProviderTranscript, now: float) -> None:
-        if (key := self._line(event.item)) is not None:
-            self._conversation.agent_text(key, event.text, final=event.final)
-            self._journal(now, urgent=event.final)
 
     def _check_disclosure(self, now: float) -> None:
         if not self._account.disclosure_heard and self._speech.disclosure_heard():
@@ -277,102 +234,103 @@ class CallCore:
             self._journal(now, urgent=True)
             self._open_gate()
 
+    # --- what the provider says
+
+    def _provider_audio(self, event: ev.ProviderAudio, now: float) -> None:
+        if not self._plan.speaks:
+            self._out.append(ev.SendAudio(event.payload))
+            return
+        self._talk.audio(event, now)
+        if self._relief.stands_by:
+            self._out += self._relief.answered()
+
+    def _audio_done(self, event: ev.ProviderAudioDone, now: float) -> None:
+        self._talk.audio_done(event)
+        if self._talk.gated and (length_ms := self._speech.disclosure_sent_ms()) is not None:
+            # A carrier that returns no marks must not leave the caller unheard for ever.
+            self._due.setdefault("gate", now + length_ms / 1000 + 2.0)
+        self._check_disclosure(now)
+
+    def _transcript(self, event: ev.ProviderTranscript, now: float) -> None:
+        self._talk.transcript(event, now)
+
     def _response_started(self, _: ev.ResponseStarted, _now: float) -> None:
-        self._turns.response_started()
-        self._speech.new_response()
-        self._spoke = self._respond_due = False
+        self._talk.response_started()
 
     def _response_done(self, event: ev.ResponseDone, now: float) -> None:
-        if not event.ok or self._asked is not None:
+        if self._talk.broken_off(event):
             self._provider_lost(ev.ProviderLost(event.detail or "response-failed"), now)
             return
-        self._turns.response_done()
-        self._journal(now, urgent=True)
-        if self._goodbye_call:
-            call, self._goodbye_call = self._goodbye_call, ""
-            self._out.append(ev.ToolOutput(call, "{}"))
-            self._respond(GOODBYE, now)
-        elif self._ending is not None:
-            self._check_end()
-        elif self._script:
-            self._speak_next(now)
-        else:
-            self._maybe_respond(now)
-
-    # --- the caller speaks
+        self._talk.response_done(now)
+        self._check_end()
 
     def _user_turn(self, event: ev.UserTurn, now: float) -> None:
-        self._conversation.user_turn(self._prefix + event.item)
-        self._tools.new_turn()
-        self._journal(now)
+        self._talk.user_turn(event, now)
 
     def _user_transcript(self, event: ev.UserTranscript, now: float) -> None:
-        self._conversation.user_text(self._prefix + event.item, event.text, final=event.final)
-        if event.final and not self._turns.caller_speaking:
-            self._unheard.dealt_with()
-        self._journal(now, urgent=event.final)
+        self._talk.user_transcript(event, now)
 
     def _speech_started(self, _: ev.SpeechStarted, now: float) -> None:
-        self._turns.speech_started()
-        self._unheard.speech_started()
-        if not self._plan.barge_in or self._gated or self._ending is not None:
-            return
-        self._script.clear()
-        self._asked = None
-        if cut := self._speech.interrupted(self._prefix):
-            self._out += cut
-            self._journal(now)
+        self._talk.speech_started(now)
 
     def _speech_stopped(self, event: ev.SpeechStopped, now: float) -> None:
-        self._turns.speech_stopped(now, words=event.words)
-        if not event.words:
-            self._unheard.dealt_with()
-
-    # --- tools
+        self._talk.speech_stopped(event, now)
 
     def _tool_call(self, event: ev.ToolCall, now: float) -> None:
-        self._turns.acted()
-        self._unheard.dealt_with()
-        if event.name == END_CALL:
-            self._ending = ev.End.AGENT_HUNG_UP
-            self._due["end"] = now + GOODBYE_WITHIN_S
-            self._goodbye_call = "" if self._spoke else event.id
-            return
-        asked = self._tools.call(event, key=self._prefix + event.id, link=self._attempts.link)
-        self._journal(now, urgent=True)
-        self._out.append(asked)
-        if isinstance(asked, ev.ToolOutput):
-            self._respond_due = True
+        self._talk.tool_call(event, now)
 
     def _tool_result(self, event: ev.ToolResult, now: float) -> None:
-        if (told := self._tools.result(event, link=self._attempts.link)) is None:
+        self._talk.tool_result(event, now)
+
+    # --- silences, and sessions whose time is over
+
+    def _look(self, now: float) -> None:
+        """After whatever happened: is this the moment to change a session, and what does the caller hear?"""
+        if self._over or not self._plan.speaks:
             return
-        self._journal(now, urgent=True)
-        if self._attempts.ready:  # Else the next provider is seeded with the result.
-            self._out.append(told)
-            self._respond_due = True
-            self._maybe_respond(now)
+        ready = self._attempts.ready
+        if ready and self._ending.reason is None:
+            current, said = self._attempts.current, self._conversation.changes
+            effects, change = self._relief.look(now, current=current, idle=self._talk.silent(), said=said)
+            self._out += effects
+            if change:
+                self._let_go()
+                self._connect(current, blame=False)
+                ready = False
+        owed = self._talk.owed() if ready else self._owed
+        self._silence.look(now, agent=not self._speech.quiet(), caller=self._turns.caller_speaking, owed=owed)
+
+    def _fill(self, now: float) -> None:
+        match self._silence.fill(now):
+            case Tone(payload=payload):
+                self._out.append(ev.SendAudio(payload))
+            case ToolWords():
+                self._talk.say(self._plan.manners.tool_words, now)
+            case Prompt():
+                self._talk.say(self._plan.manners.prompt, now)
+            case GiveUp():
+                self._wind_up(ev.End.CALLER_SILENT, NOBODY_THERE, now)
 
     # --- the end
 
-    def _too_long(self, now: float) -> None:
-        self._ending = ev.End.TOO_LONG
-        self._due["end"] = now + GOODBYE_WITHIN_S
+    def _wind_up(self, reason: ev.End, instructions: str, now: float) -> None:
+        self._ending.wind_up(reason, now)
         if self._attempts.ready and self._plan.speaks and not self._turns.responding:
-            self._respond(TOO_LONG, now)
+            self._talk.respond(instructions, now)
         else:
             self._check_end()
 
     def _check_end(self) -> None:
-        if self._ending is not None and self._speech.quiet() and not self._turns.responding and not self._goodbye_call:
-            self._end(self._ending)
+        reason = self._ending.reason
+        if reason is not None and self._ending.complete(quiet=self._speech.quiet() and not self._turns.responding):
+            self._end(reason)
 
     def _end(self, reason: ev.End, *, stopped: bool = False) -> None:
-        over = reason in {ev.End.AGENT_HUNG_UP, ev.End.CALLER_HUNG_UP, ev.End.TOO_LONG}
+        end = end_of(reason, stopped=stopped)
         self._over, self._streaming = True, False
         self._speech.measure()
-        self._account.close(ended=over)
-        self._out.append(ev.EndCall(reason, over=over, hang_up=over and not stopped))
+        self._account.close(ended=end.over)
+        self._out.append(end)
 
     # --- the journal
 
@@ -392,6 +350,7 @@ class CallCore:
         ev.CallerMark: _caller_mark, ev.CallerDtmf: _caller_dtmf, ev.CallerStop: _caller_stop,
         ev.CarrierLost: _carrier_lost, ev.Released: _release, ev.Superseded: _superseded,
         ev.ProviderReady: _provider_ready, ev.ProviderLost: _provider_lost, ev.AttemptsOrdered: _attempts_ordered,
+        ev.ProviderEnding: _provider_ending, ev.Prepared: _prepared, ev.PreparedLost: _prepared_lost,
         ev.ProviderAudio: _provider_audio, ev.ProviderAudioDone: _audio_done, ev.ProviderTranscript: _transcript,
         ev.UserTurn: _user_turn, ev.UserTranscript: _user_transcript,
         ev.SpeechStarted: _speech_started, ev.SpeechStopped: _speech_stopped,

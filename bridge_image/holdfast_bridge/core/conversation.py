@@ -43,6 +43,8 @@ class Conversation:
         self._at = {item.id: index for index, item in enumerate(self._items)}
         self._tools = {tool.id: tool for tool in tools}
         self._ms_per_char = 0.0
+        self.changes = 0
+        """Grows with whatever is said or done."""
         self.open: dict[str, None] = {}
         """Lines of the agent that are still being made or heard."""
 
@@ -101,6 +103,11 @@ class Conversation:
         if all_sent and known.final and heard_ms >= sent_ms:
             del self.open[item]
 
+    def rest(self) -> tuple[str, bool]:
+        """The words of the open lines that were not heard so far, and whether nothing was to follow them."""
+        lines = [self._items[self._at[item]] for item in self.open]
+        return " ".join(rest for line in lines if (rest := split(line)[1])), all(line.final for line in lines)
+
     def cut(self, item: str) -> str:
         """The caller interrupted the line: only what was heard was said. Those words are returned."""
         at = self._at.get(item)
@@ -123,6 +130,7 @@ class Conversation:
     # --- what is done
 
     def tool_intent(self, tool: str, name: str, arguments: str) -> None:
+        self.changes += 1
         if len(self._tools) >= 2 * MAX_TOOLS:
             self._tools.pop(next(iter(self._tools)))
         after = self._items[-1].id if self._items else ""
@@ -133,6 +141,7 @@ class Conversation:
         if known is None or known.state != "intent":
             return False
         self._tools[tool] = structs.replace(known, state="done", result=result[:MAX_TEXT])
+        self.changes += 1
         return True
 
     def ask_about_intents(self) -> tuple[ToolUse, ...]:
@@ -210,8 +219,10 @@ class Conversation:
             self.open = {item: None for item in self.open if item in self._at}
         self._at[item.id] = len(self._items)
         self._items.append(item)
+        self.changes += 1
 
     def _put(self, item: Item) -> None:
+        self.changes += 1
         self._items[self._at[item.id]] = item
 
 

@@ -97,6 +97,27 @@ class ProviderLost:
 
 
 @dataclass(frozen=True, slots=True)
+class ProviderEnding:
+    """The vendor will close this session, or may, in so many seconds: it is time to look for a moment to change."""
+
+    in_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The second link, to the attempt of this index, is open and configured."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedLost:
+    """The second link did not come about, or is gone."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
 class AttemptsOrdered:
     """What to try from now on, and in which order, by index. What is tried already is not left for it."""
 
@@ -230,11 +251,23 @@ class ToolOutput:
 
 @dataclass(frozen=True, slots=True)
 class ConnectProvider:
-    """Open a link to the attempt of this index; any earlier link is dropped."""
+    """Use a link to the attempt of this index: the prepared one or a new one; any earlier link is dropped."""
 
     attempt: int
     blame: bool = True
     """False: that the call left an earlier link which is still open says nothing against it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepare:
+    """Open a second link, to the attempt of this index, and hold it ready beside the one in use."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unprepare:
+    """The second link is not needed any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +291,7 @@ class End(Enum):
     AGENT_HUNG_UP = "agent-hung-up"
     CALLER_HUNG_UP = "caller-hung-up"
     TOO_LONG = "too-long"
+    CALLER_SILENT = "caller-silent"
     NO_PROVIDER = "no-provider"
     CARRIER_LOST = "carrier-lost"
     RELEASED = "released"
@@ -278,11 +312,12 @@ SIGNS_OF_LIFE = frozenset({SpeechStarted, SpeechStopped, UserTurn, UserTranscrip
 
 Event: TypeAlias = (
     CallerAudio | ProviderAudio | CallerMark | CallerDtmf | CallerStop | CarrierLost | Released | Superseded
-    | ProviderReady | ProviderLost | AttemptsOrdered | ProviderAudioDone | ProviderTranscript | UserTurn
-    | UserTranscript | SpeechStarted | SpeechStopped | ResponseStarted | ResponseDone | ToolCall | ToolResult
+    | ProviderReady | ProviderLost | ProviderEnding | Prepared | PreparedLost | AttemptsOrdered
+    | ProviderAudioDone | ProviderTranscript | UserTurn | UserTranscript
+    | SpeechStarted | SpeechStopped | ResponseStarted | ResponseDone | ToolCall | ToolResult
 )  # fmt: skip
 ToProvider: TypeAlias = AppendAudio | Truncate | SeedConversation | Respond | ToolOutput
 Effect: TypeAlias = (
     SendAudio | AppendAudio | SendMark | ClearCarrier | Truncate | SeedConversation | Respond | ToolOutput
-    | ConnectProvider | RunTool | Record | EndCall
+    | ConnectProvider | Prepare | Unprepare | RunTool | Record | EndCall
 )  # fmt: skip

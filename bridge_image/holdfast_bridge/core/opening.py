@@ -16,6 +16,7 @@ GOODBYE = "Say a short goodbye to the caller. Call no tool."
 TOO_LONG = (
     "This call has reached its longest allowed time. Tell the caller so in one sentence and say goodbye. Call no tool."
 )
+NOBODY_THERE = "The caller has not answered for some time. Say that you will hang up now, and goodbye. Call no tool."
 
 SAY_AGAIN = "Sorry, the line was interrupted for a moment. Please say that again."
 TOOL_IN_DOUBT = (
@@ -50,7 +51,7 @@ def take_up(
 ) -> Taken:
     """What to tell a provider that has just come, and what to let it say."""
     known = conversation.take_up(repeatable=plan.repeatable, played_ms=played_ms)
-    lines: list[Line] = [Line(_exactly(plan.disclosure), disclosure=True, words=plan.disclosure)] if disclose else []
+    lines: list[Line] = [Line(exactly(plan.disclosure), disclosure=True, words=plan.disclosure)] if disclose else []
     in_doubt = any(tool.name not in plan.repeatable for tool in lost_tools)
     if not conversation.caller_spoke:
         if disclose:
@@ -58,13 +59,13 @@ def take_up(
         else:
             said = len(conversation.items)
             left = [known.rest, *[text for text in (plan.disclosure, plan.greeting) if text][said:]]
-        lines += [Line(_exactly(text), words=text) for text in left if text]
+        lines += [Line(exactly(text), words=text) for text in left if text]
         if not lines and handover:
             lines.append(_ours(SAY_AGAIN, plan.language))
     elif in_doubt:
         lines.append(_ours(TOOL_IN_DOUBT, plan.language))
     elif known.rest:
-        lines.append(Line(_go_on(known.rest), words="" if known.unfinished else known.rest))
+        lines.append(go_on(known.rest, whole=not known.unfinished))
     elif known.unfinished:
         lines.append(Line(_GO_ON))
     elif known.answer_due:
@@ -79,15 +80,18 @@ _GO_ON = (
 )
 
 
-def _exactly(text: str) -> str:
+def exactly(text: str) -> str:
     return f"Say exactly: {text}"
 
 
-def _go_on(rest: str) -> str:
-    return f"{_GO_ON} Begin with these words and finish the thought. Say exactly: {rest}"
+def go_on(rest: str, *, whole: bool = False) -> Line:
+    """The line that was cut, from where it was heard to. `whole`: nothing follows these words."""
+    return Line(
+        f"{_GO_ON} Begin with these words and finish the thought. Say exactly: {rest}", words=rest if whole else ""
+    )
 
 
 def _ours(text: str, language: str) -> Line:
     if language.lower().startswith("en"):
-        return Line(_exactly(text), words=text)
+        return Line(exactly(text), words=text)
     return Line(f"Say this in the language {language!r}, and nothing else: {text}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from holdfast_bridge.core.silence import Manners
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +25,7 @@ class CallPlan:
     barge_in: bool = True
     speaks: bool = True
     """False for a loop-back, which has no words of its own."""
+    manners: Manners = field(default_factory=Manners)
     attempts: int = 1
     tools: frozenset[str] = frozenset()
     repeatable: frozenset[str] = frozenset()

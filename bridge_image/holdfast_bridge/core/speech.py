@@ -44,6 +44,11 @@ class Speech:
     def quiet(self) -> bool:
         return self._playout.quiet()
 
+    def still_to_be_heard(self) -> tuple[str, bool]:
+        """The words of the open lines that were not played yet, and whether nothing was to follow them."""
+        self.measure()
+        return self.conversation.rest()
+
     def interrupted(self, prefix: str) -> list[ev.Effect]:
         """The caller talks over the agent: silence the carrier, and let the provider know what was heard."""
         if self._playout.quiet():

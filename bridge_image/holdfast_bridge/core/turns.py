@@ -7,6 +7,8 @@ from __future__ import annotations
 
 FIRST_AUDIO_S = 1.8
 """A response that was asked for and has not begun to sound after this long has stalled."""
+LATE_S = 0.9
+"""Half of that is no failure yet; it is time to get somebody else ready."""
 NEXT_AUDIO_S = 1.5
 """So has a line of which no more came for this long, and not its end either."""
 
@@ -16,29 +18,30 @@ class Turns:
         self.caller_speaking = False
         self.responding = False
         self._first_audio_due: float | None = None
+        self._late_due: float | None = None
         self._line_due: float | None = None
         self._audio_at = 0.0
 
     def speech_started(self) -> None:
         self.caller_speaking = True
-        self._first_audio_due = self._line_due = None
+        self._first_audio_due = self._late_due = self._line_due = None
 
     def speech_stopped(self, now: float, *, words: bool = True) -> None:
         """The caller's turn ended: an answer is due, if there was a word in it."""
         self.caller_speaking = False
-        self._first_audio_due = now + FIRST_AUDIO_S if words else None
+        self._answer_due(now if words else None)
 
     def asked(self, now: float) -> None:
         """We asked the model to speak."""
         self.responding = True
-        self._first_audio_due = now + FIRST_AUDIO_S
+        self._answer_due(now)
 
     def response_started(self) -> None:
         self.responding = True
 
     def audio(self, now: float) -> None:
         """A piece of a line. Pieces come often: the deadline is set once, and looks at the last one when it is due."""
-        self._first_audio_due = None
+        self._first_audio_due = self._late_due = None
         self._audio_at = now
         if self._line_due is None:
             self._line_due = now + NEXT_AUDIO_S
@@ -48,16 +51,16 @@ class Turns:
 
     def acted(self) -> None:
         """The model did something else than speak."""
-        self._first_audio_due = self._line_due = None
+        self._first_audio_due = self._late_due = self._line_due = None
 
     def response_done(self) -> None:
         self.responding = False
-        self._first_audio_due = self._line_due = None
+        self._first_audio_due = self._late_due = self._line_due = None
 
     def provider_gone(self) -> None:
         self.caller_speaking = False
         self.responding = False
-        self._first_audio_due = self._line_due = None
+        self._first_audio_due = self._late_due = self._line_due = None
 
     def nobody_speaks(self) -> bool:
         return not self.caller_speaking and not self.responding and self._first_audio_due is None
@@ -66,8 +69,15 @@ class Turns:
         return self._first_audio_due is not None
 
     def get_timer(self) -> float | None:
-        dues = [due for due in (self._first_audio_due, self._line_due) if due is not None]
-        return min(dues, default=None)
+        dues = (self._first_audio_due, self._late_due, self._line_due)
+        return min((due for due in dues if due is not None), default=None)
+
+    def late(self, now: float) -> bool:
+        """Whether an answer is overdue, said once of each."""
+        if self._late_due is None or now < self._late_due:
+            return False
+        self._late_due = None
+        return True
 
     def stalled(self, now: float) -> bool:
         """Whether a deadline has passed; one that was set for an earlier piece is put off."""
@@ -76,3 +86,7 @@ class Turns:
             if now >= self._line_due:
                 return True
         return self._first_audio_due is not None and now >= self._first_audio_due
+
+    def _answer_due(self, asked_at: float | None) -> None:
+        self._first_audio_due = None if asked_at is None else asked_at + FIRST_AUDIO_S
+        self._late_due = None if asked_at is None else asked_at + LATE_S

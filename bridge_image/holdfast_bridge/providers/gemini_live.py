@@ -45,8 +45,6 @@ class GeminiCodec:
     silence_max_s = 0.0
 
     def __init__(self, session: LiveSession, past: tuple[ev.Seed, ...] = ()) -> None:
-        self.planned_end_s: float | None = None
-        """The server closes the link so many seconds after the message in which it said so; None: not said yet."""
         self.resumption = ""
         """The handle with which another session can go on from here; empty while none can."""
         self._session = session
@@ -175,7 +173,7 @@ class GeminiCodec:
             update = said.session_resumption_update
             self.resumption = update.new_handle if update.resumable and len(update.new_handle) <= MAX_HANDLE else ""
         if said.go_away is not None:
-            self.planned_end_s = wire.seconds(said.go_away.time_left)
+            out.append(ev.ProviderEnding(wire.seconds(said.go_away.time_left)))
         return out
 
     def _garbled(self) -> Iterable[ev.Event]:

@@ -34,7 +34,7 @@ import msgspec
 
 from holdfast_bridge.core import events as ev
 from holdfast_bridge.core import failures
-from holdfast_bridge.core.call import END_CALL
+from holdfast_bridge.core.dialogue import END_CALL
 from holdfast_bridge.providers import gpt_live_history as past
 from holdfast_bridge.providers.gpt_live_turns import LiveTurns, Words
 from holdfast_bridge.providers.openai_items import END_CALL_TOOL, MAX_ARGUMENTS, to_json

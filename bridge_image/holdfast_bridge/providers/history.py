@@ -19,7 +19,7 @@ import msgspec
 
 from holdfast_bridge.core import events as ev
 from holdfast_bridge.core import stages as st
-from holdfast_bridge.core.call import END_CALL
+from holdfast_bridge.core.dialogue import END_CALL
 
 _NOTHING: dict[str, Any] = {"type": "object", "properties": {}}
 END_CALL_TOOL = st.Tool(

@@ -20,7 +20,7 @@ from holdfast.api.levers import KINDS, Lever
 from holdfast.api.providers import CanaryKey
 from holdfast.api.region import Region
 from holdfast.api.turn import TurnServer
-from holdfast.api.voiceagent import Attempt, Hearing, Realtime, Speaking, Thinking, VoiceAgent
+from holdfast.api.voiceagent import Attempt, Hearing, Realtime, Speaking, Thinking, Turns, VoiceAgent
 from holdfast.core import agents, means, problems, values
 from holdfast.core.values import Reason
 from holdfast.shifts import Order, Orders
@@ -61,12 +61,24 @@ def agent(manifest: Mapping[str, Any]) -> agents.AgentSpec | Refused:
         numbers=tuple(agents.Number(each.carrier, each.number) for each in spec.telephony.numbers),
         min_pods=spec.replicas.min,
         max_pods=spec.replicas.max,
-        barge_in=spec.turns.barge_in,
-        silence_ms=spec.turns.silence_ms,
+        turns=_turns(spec.turns),
         calls_per_pod=spec.limits.calls_per_pod,
         max_call_s=spec.limits.max_call_seconds,
         compliance=frozenset(spec.compliance),
         record=spec.privacy.record,
+    )
+
+
+def _turns(turns: Turns) -> agents.Turns:
+    return agents.Turns(
+        barge_in=turns.barge_in,
+        silence_ms=turns.silence_ms,
+        tone=turns.tone,
+        tool_words=turns.while_tool.say,
+        tool_words_after_ms=turns.while_tool.after_ms,
+        prompt=turns.when_silent.say,
+        prompt_after_s=turns.when_silent.after_seconds,
+        prompts_max=turns.when_silent.times,
     )
 
 

@@ -180,11 +180,32 @@ class Replicas(Model):
     max: Annotated[int, Field(ge=1, le=500)] = 20
 
 
+class WhileTool(Model):
+    """A sentence for a tool that takes its time; empty: nothing is said."""
+
+    say: Annotated[str, Field(max_length=300)] = ""
+    after_ms: Annotated[int, Field(ge=300, le=10_000)] = 1_200
+
+
+class WhenSilent(Model):
+    """A question for a caller who says nothing, asked so many times on end before the call is ended; empty: none."""
+
+    say: Annotated[str, Field(max_length=300)] = ""
+    after_seconds: Annotated[int, Field(ge=3, le=300)] = 10
+    times: Annotated[int, Field(ge=1, le=10)] = 2
+
+
 class Turns(Model):
-    """Who speaks when."""
+    """Who speaks when, and what fills a silence.
+
+    `tone`: a soft sound while words are due and nobody can say them yet, as after the loss of a provider.
+    """
 
     barge_in: bool = True
     silence_ms: Annotated[int, Field(ge=200, le=5_000)] = 500
+    tone: bool = True
+    while_tool: WhileTool = WhileTool()
+    when_silent: WhenSilent = WhenSilent()
 
 
 class TelephonyNumber(Model):

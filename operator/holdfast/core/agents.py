@@ -84,6 +84,20 @@ class Number:
 
 
 @dataclass(frozen=True, slots=True)
+class Turns:
+    """Who speaks when, and what fills a silence; words that are empty are not said."""
+
+    barge_in: bool = True
+    silence_ms: int = 500
+    tone: bool = True
+    tool_words: str = ""
+    tool_words_after_ms: int = 1_200
+    prompt: str = ""
+    prompt_after_s: int = 10
+    prompts_max: int = 2
+
+
+@dataclass(frozen=True, slots=True)
 class AgentSpec:
     """Everything a pod of the agent must be told that does not depend on the region.
 
@@ -97,8 +111,7 @@ class AgentSpec:
     numbers: tuple[Number, ...] = ()
     min_pods: int = 2
     max_pods: int = 20
-    barge_in: bool = True
-    silence_ms: int = 500
+    turns: Turns = Turns()
     calls_per_pod: int = 50
     max_call_s: int = 3_600
     compliance: frozenset[str] = frozenset()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from holdfast.core import results
-from holdfast.core.agents import AgentSpec, Attempt, Keys, Owner, Persona
+from holdfast.core.agents import AgentSpec, Attempt, Keys, Owner, Persona, Turns
 from holdfast.core.values import AgentRef, Region, Zone
 
 OPERATOR_PORT = 8090
@@ -140,7 +140,7 @@ def agent_json(place: Place) -> dict[str, Any]:
             }
             for tool in spec.tools
         ],
-        "turns": {"bargeIn": spec.barge_in, "silenceMs": spec.silence_ms},
+        "turns": _turns(spec.turns),
         "limits": {"callsPerPod": spec.calls_per_pod, "maxCallSeconds": spec.max_call_s},
         "privacy": {"record": spec.record},
         "carrier": _carrier(place),
@@ -174,6 +174,16 @@ def _regions(place: Place) -> list[dict[str, Any]]:
         for each in place.zone.regions
         if each.name in place.regions
     ]
+
+
+def _turns(turns: Turns) -> dict[str, object]:
+    return {
+        "bargeIn": turns.barge_in,
+        "silenceMs": turns.silence_ms,
+        "tone": turns.tone,
+        "whileTool": {"say": turns.tool_words, "afterMs": turns.tool_words_after_ms},
+        "whenSilent": {"say": turns.prompt, "afterSeconds": turns.prompt_after_s, "times": turns.prompts_max},
+    }
 
 
 def _permitted(place: Place) -> tuple[Attempt, ...]:

@@ -57,7 +57,10 @@ def test_the_configuration_is_what_bridges_read():
             "parameters": {"type": "object", "properties": {"time": {"type": "string"}}},
             "url": "https://tools.example.com/book", "timeoutMs": 2000, "sideEffects": True,
         }],
-        "turns": {"bargeIn": True, "silenceMs": 500},
+        "turns": {
+            "bargeIn": True, "silenceMs": 500, "tone": True, "whileTool": {"say": "", "afterMs": 1200},
+            "whenSilent": {"say": "", "afterSeconds": 10, "times": 2},
+        },
         "limits": {"callsPerPod": 50, "maxCallSeconds": 3600},
         "privacy": {"record": False},
         "carrier": {
