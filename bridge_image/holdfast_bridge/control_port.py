@@ -18,7 +18,7 @@ import msgspec
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from holdfast_bridge.core import answer, journal, journal_wire, signature, token
+from holdfast_bridge.core import answer, escalation, journal, journal_wire, signature, token
 from holdfast_bridge.core.answer import Apology, Asked, Greet, Hangup, Here, Question, Resume, Wait
 from holdfast_bridge.core.directive import Directive
 from holdfast_bridge.core.journal import CallRecord
@@ -94,7 +94,7 @@ class ControlPort:
     async def _answer(self, question: Question) -> str:
         around = self._around
         record = await around.journal.load(question.call)
-        if record is not None and record.state == "live":
+        if record is not None and record.state == "live" and question.after is None:
             said = await around.journal.said(record, question.hop)
             if said:
                 around.metrics.answered(question.asked.value, "repeated")
@@ -191,5 +191,10 @@ def _question(asked: Asked, request: web.Request, form: Mapping[str, Sequence[st
     call = named or sent
     if not CALL_ID.fullmatch(call) or (named and sent and named != sent):
         return None
-    hop = request.query.get("hop", "0") if asked is Asked.NEXT else "0"
-    return Question(asked=asked, call=call, hop=int(hop)) if HOP.fullmatch(hop) else None
+    asks_next = asked is Asked.NEXT
+    hop = request.query.get("hop", "0") if asks_next else "0"
+    if not HOP.fullmatch(hop):
+        return None
+    dialled = (form.get("DialCallStatus") or [""])[0]
+    after = escalation.outcome(request.query.get("after", ""), dialled) if asks_next else None
+    return Question(asked=asked, call=call, hop=int(hop), after=after)

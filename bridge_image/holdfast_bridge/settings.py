@@ -152,6 +152,13 @@ class Limits(msgspec.Struct, frozen=True, rename="camel"):
     max_call_seconds: Positive = 3_600
 
 
+class Escalation(msgspec.Struct, frozen=True, rename="camel"):
+    """Who gets a caller whom no provider can serve: a person, else a machine that records; with neither, an apology."""
+
+    transfer_to: Annotated[str, Meta(pattern=r"^(\+[1-9][0-9]{6,14})?$")] = ""
+    voicemail: bool = False
+
+
 class Carrier(msgspec.Struct, frozen=True, rename="camel"):
     name: Name
     kind: Literal["twilio", "canary"]
@@ -176,6 +183,7 @@ class AgentConfig(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     tools: Annotated[tuple[Tool, ...], Meta(max_length=64)] = ()
     turns: Turns = Turns()
     limits: Limits = Limits()
+    escalation: Escalation = Escalation()
     carrier: Carrier
     operator_url: str = ""
     redis_url: str = ""

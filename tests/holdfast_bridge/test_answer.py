@@ -11,6 +11,7 @@ from control_builders import CALL, ZONE_KEY, config, record
 
 from holdfast_bridge.core import answer, directive, token
 from holdfast_bridge.core.answer import Apology, Asked, Greet, Hangup, Question, Resume
+from holdfast_bridge.core.escalation import After, outcome
 
 KEY = ZONE_KEY.encode()
 
@@ -94,6 +95,65 @@ def test_the_third_hop_is_told_in_words(known: Any) -> None:
     assert isinstance(apology, Apology)
     root = ET.fromstring(apology.twiml)
     assert [child.tag for child in root] == ["Say", "Hangup"]
+
+
+PERSON = {"transferTo": "+4930123456", "voicemail": True}
+AFTER = f"https://fra.voice.example.com/a/clinic/front-desk/next?call={CALL}&after="
+
+
+def verbs(twiml: str) -> list[str]:
+    return [child.tag for child in ET.fromstring(twiml)]
+
+
+def test_a_caller_whom_nobody_can_serve_is_handed_to_the_person_the_agent_names() -> None:
+    apology = ask(Asked.NEXT, hop=3, escalation=PERSON)
+    assert isinstance(apology, Apology)
+    assert verbs(apology.twiml) == ["Say", "Dial"]
+    dial = ET.fromstring(apology.twiml).find("Dial")
+    assert dial is not None
+    assert (dial.text, dial.get("action"), dial.get("timeout")) == ("+4930123456", AFTER + "dial", "20")
+
+
+@pytest.mark.parametrize(
+    ("came", "voicemail", "then"),
+    [
+        (After.TALKED, True, ["Hangup"]),
+        (After.NOBODY_THERE, True, ["Say", "Record", "Hangup"]),
+        (After.NOBODY_THERE, False, ["Say", "Hangup"]),
+        (After.RECORDED, True, ["Hangup"]),
+    ],
+)
+def test_what_follows_depends_on_what_came_of_it(came: After, voicemail: bool, then: list[str]) -> None:
+    """Whatever the hop says and is known of the call: nobody is recorded or called twice."""
+    question = Question(asked=Asked.NEXT, call=CALL, after=came)
+    for known in (None, record(updated_at=1001.0)):
+        spoken = answer.answer(question, known, here(escalation={**PERSON, "voicemail": voicemail}))
+        assert isinstance(spoken, Apology)
+        assert verbs(spoken.twiml) == then
+
+
+def test_a_machine_records_where_no_person_is_named() -> None:
+    apology = ask(Asked.NEXT, hop=3, escalation={"voicemail": True}, persona={"language": "de"})
+    assert isinstance(apology, Apology)
+    record_verb = ET.fromstring(apology.twiml).find("Record")
+    assert record_verb is not None
+    assert record_verb.get("action") == AFTER + "record"
+    assert "nach dem Ton" in apology.twiml
+
+
+@pytest.mark.parametrize(
+    ("word", "status", "came"),
+    [
+        ("dial", "completed", After.TALKED),
+        ("dial", "no-answer", After.NOBODY_THERE),
+        ("dial", "", After.NOBODY_THERE),
+        ("record", "", After.RECORDED),
+        ("", "completed", None),
+        ("nonsense", "completed", None),
+    ],
+)
+def test_the_carriers_words_say_what_came_of_it(word: str, status: str, came: After | None) -> None:
+    assert outcome(word, status) is came
 
 
 def test_the_apology_speaks_the_agents_language_where_it_can() -> None:

@@ -132,6 +132,19 @@ async def test_next_asked_again_for_the_same_hop_says_the_same() -> None:
         assert claim_in(first[1], "ams").epoch == 2
 
 
+async def test_a_person_who_does_not_answer_is_followed_by_a_machine_and_one_who_does_by_nothing() -> None:
+    """Though the call is unfinished, and its last answer is remembered."""
+    fra, _ = zone(escalation={"transferTo": "+4930123456", "voicemail": True})
+    async with fra.running():
+        fra.memory.put(record(epoch=1))
+        await ask(fra, f"{PATH}/next?call={CALL}&hop=0")
+        path = f"{PATH}/next?call={CALL}&after=dial"
+        assert "<Record " in (await ask(fra, path, form={**FORM, "DialCallStatus": "busy"}))[1]
+        done = '<?xml version="1.0" encoding="UTF-8"?><Response><Hangup/></Response>'
+        assert (await ask(fra, path, form={**FORM, "DialCallStatus": "completed"}))[1] == done
+        assert (await ask(fra, f"{PATH}/next?call={CALL}&after=record"))[1] == done
+
+
 async def test_once_the_call_was_claimed_next_means_next() -> None:
     _, ams = zone()
     ams.memory.put(record(epoch=1))

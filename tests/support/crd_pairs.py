@@ -18,6 +18,7 @@ EDGE = {"accountId": "e0e0", "credentials": {"secret": "cloudflare"}}
 BOTH = {"name": "edge", "cloudflareLoadBalancer": EDGE}
 TELNYX = {"name": "telnyx-eu", "telnyx": {"credentials": {"secret": "telnyx-eu"}}}
 TWO_CARRIERS = changed(POLICY, "spec.carriers", [*POLICY["spec"]["carriers"], TELNYX])
+RECORDED = changed(AGENT, "spec.telephony", {**AGENT["spec"].get("telephony", {}), "escalation": {"voicemail": True}})
 OTHER_ATTEMPT = {**copy.deepcopy(AGENT["spec"]["attempts"][0]), "name": "second"}
 TWO_WAYS = two_ways()
 VOICE_LIVE = {
@@ -34,6 +35,9 @@ PAIRS = {
     "an agent's attempts have unique names": (
         AGENT, "spec.attempts", [AGENT["spec"]["attempts"][0], OTHER_ATTEMPT],
         [AGENT["spec"]["attempts"][0], AGENT["spec"]["attempts"][0]], "Duplicate value",
+    ),
+    "a message of a caller is kept only where audio may be kept": (
+        RECORDED, "spec.privacy", {"record": True}, {"record": False}, "so it needs privacy.record",
     ),
     "an attempt says which kind it is": (
         AGENT, "spec.attempts.0.realtime.kind", "openai", "smoke-signals", "Unsupported value",

@@ -8,7 +8,7 @@ the owner epoch by compare-and-set before it lets a Resume out.
     none            no         Greet     a new call, first epoch of this hop
     live            no         Resume    under the next epoch, in this region
     ended           any        Hangup    a finished call is not called back to life
-    none or live    yes        Apology   three streams in a row did not hold: say so, in words
+    none or live    yes        Apology   three streams in a row did not hold: say so, and see `escalation`
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 from xml.sax.saxutils import escape, quoteattr
 
-from holdfast_bridge.core import routing, token
+from holdfast_bridge.core import escalation, routing, token
 from holdfast_bridge.core.directive import Directive
 from holdfast_bridge.core.journal import CallRecord
 from holdfast_bridge.settings import AgentConfig
@@ -27,13 +27,6 @@ MAX_HOPS = 3
 HELD_S = 10.0
 DEADLINES = "#ct=1000&rt=3000&rc=1"
 """Twilio's connection overrides: 1 s to connect, 3 s to answer, one retry, then the next means."""
-
-APOLOGIES = {
-    "en": "We are sorry, we cannot take your call at the moment. Please call again in a few minutes.",
-    "de": "Leider können wir Ihren Anruf gerade nicht annehmen. Bitte rufen Sie in einigen Minuten wieder an.",
-    "es": "Lo sentimos, ahora no podemos atender su llamada. Por favor, llame de nuevo en unos minutos.",
-    "fr": "Nous sommes désolés, nous ne pouvons pas prendre votre appel. Merci de rappeler dans quelques minutes.",
-}
 
 
 class Asked(enum.Enum):
@@ -51,6 +44,8 @@ class Question:
     asked: Asked
     call: str
     hop: int = 0
+    after: escalation.After | None = None
+    """The caller was handed to somebody before, and this came of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,9 +100,11 @@ Answer = Greet | Resume | Hangup | Apology | Wait
 def answer(question: Question, record: CallRecord | None, here: Here) -> Answer:
     if record is not None and record.state == "ended":
         return Hangup(_document("<Hangup/>"))
+    if question.after is not None:
+        return Apology(_document(escalation.next_verbs(here.config, _after_url(question, here), question.after)))
     hop = effective_hop(question, record)
     if hop >= MAX_HOPS:
-        return Apology(_apology(here.config.persona.language))
+        return Apology(_document(escalation.first_verbs(here.config, _after_url(question, here))))
     among = routing.candidates(
         here.config, here.directive, unreachable=here.unreachable, own_able=here.own_able
     )
@@ -172,10 +169,9 @@ def _redirect(url: str) -> str:
     return f'<Redirect method="POST">{escape(url)}</Redirect>'
 
 
-def _apology(language: str) -> str:
-    short = language.partition("-")[0].lower()
-    spoken = short if short in APOLOGIES else "en"
-    return _document(f'<Say language="{spoken}">{escape(APOLOGIES[spoken])}</Say><Hangup/>')
+def _after_url(question: Question, here: Here) -> str:
+    """Where the carrier asks on once somebody has had the caller; who that was is added to it."""
+    return f"https://{here.config.own_host}{here.config.path}/next?call={quote(question.call, safe='')}&after="
 
 
 def _document(verbs: str) -> str:

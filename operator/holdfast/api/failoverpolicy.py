@@ -95,6 +95,10 @@ class Tenant(Model):
     hosts: Annotated[tuple[schema.Host, ...], Field(max_length=50, json_schema_extra=AS_SET)] = Field(
         default=(), description="Hosts of speech providers and tools whose data stays inside the residency."
     )
+    transfer_prefixes: Annotated[
+        tuple[Annotated[str, Field(max_length=16, pattern=r"^\+[1-9][0-9]{0,14}$")], ...],
+        Field(max_length=50, json_schema_extra=AS_SET),
+    ] = Field(default=(), description="Beginnings of the numbers that callers may be transferred to.")
     max_replicas: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
         default=None, description="Bridge pods of all their agents together, in each region."
     )

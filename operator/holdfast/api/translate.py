@@ -62,6 +62,9 @@ def agent(manifest: Mapping[str, Any]) -> agents.AgentSpec | Refused:
         min_pods=spec.replicas.min,
         max_pods=spec.replicas.max,
         turns=_turns(spec.turns),
+        escalation=agents.Escalation(
+            spec.telephony.escalation.transfer_to, spec.telephony.escalation.voicemail
+        ),
         calls_per_pod=spec.limits.calls_per_pod,
         max_call_s=spec.limits.max_call_seconds,
         compliance=frozenset(spec.compliance),
@@ -194,6 +197,7 @@ def _tenant(tenant: Tenant) -> means.Tenant:
         carriers=tenant.carriers,
         numbers=tenant.numbers,
         hosts=tenant.hosts,
+        transfer_prefixes=tenant.transfer_prefixes,
         max_replicas=tenant.max_replicas,
         max_calls=tenant.max_calls,
     )

@@ -215,8 +215,19 @@ class TelephonyNumber(Model):
     number: schema.Number
 
 
+class Escalation(Model):
+    """Who gets a caller whom no provider in any region can serve: a person, else a machine that records."""
+
+    transfer_to: Annotated[str, Field(max_length=16, pattern=r"^(\+[1-9][0-9]{6,14})?$")] = Field(
+        default="", description="Within tenants[].transferPrefixes of the policy."
+    )
+    voicemail: bool = Field(default=False, description="Needs privacy.record.")
+
+
 class Telephony(Model):
-    """How callers reach the agent."""
+    """How callers reach the agent, and who gets them when it cannot answer."""
+
+    escalation: Escalation = Escalation()
 
     numbers: Annotated[
         tuple[TelephonyNumber, ...],
@@ -247,6 +258,16 @@ class Privacy(Model):
 
 class VoiceAgentSpec(Model):
     """The wish."""
+
+    model_config = pydantic.ConfigDict(
+        json_schema_extra=rules(
+            cel(
+                "!self.telephony.escalation.voicemail || self.privacy.record",
+                "telephony.escalation.voicemail keeps what a caller says, so it needs privacy.record",
+                at=".telephony.escalation.voicemail",
+            )
+        )
+    )
 
     failover_policy: Annotated[
         schema.Name, Field(json_schema_extra=immutable("failoverPolicy", "moving to another zone is a new agent"))

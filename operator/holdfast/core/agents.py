@@ -84,6 +84,14 @@ class Number:
 
 
 @dataclass(frozen=True, slots=True)
+class Escalation:
+    """Who gets a caller whom no provider can serve: a person's number, else a machine that records."""
+
+    transfer_to: str = ""
+    voicemail: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Turns:
     """Who speaks when, and what fills a silence; words that are empty are not said."""
 
@@ -112,6 +120,7 @@ class AgentSpec:
     min_pods: int = 2
     max_pods: int = 20
     turns: Turns = Turns()
+    escalation: Escalation = Escalation()
     calls_per_pod: int = 50
     max_call_s: int = 3_600
     compliance: frozenset[str] = frozenset()

@@ -63,6 +63,7 @@ class Tenant:
     carriers: tuple[str, ...] = ()
     numbers: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
+    transfer_prefixes: tuple[str, ...] = ()
     max_replicas: int | None = None
     max_calls: int | None = None
 

@@ -142,6 +142,7 @@ def agent_json(place: Place) -> dict[str, Any]:
         ],
         "turns": _turns(spec.turns),
         "limits": {"callsPerPod": spec.calls_per_pod, "maxCallSeconds": spec.max_call_s},
+        "escalation": {"transferTo": spec.escalation.transfer_to, "voicemail": spec.escalation.voicemail},
         "privacy": {"record": spec.record},
         "carrier": _carrier(place),
         "operatorUrl": release.operator_url,

@@ -29,11 +29,14 @@ MISSING_SECRET = "MissingSecret"  # noqa: S105 - a reason, not a secret
 NAMESPACE_NOT_ALLOWED = "NamespaceNotAllowed"
 CARRIER_NOT_ALLOWED = "CarrierNotAllowed"
 NUMBER_NOT_ALLOWED = "NumberNotAllowed"
+TRANSFER_NOT_ALLOWED = "TransferNotAllowed"
 HOST_OUTSIDE_RESIDENCY = "HostOutsideResidency"
 NO_LEGAL_ATTEMPT = "NoLegalAttempt"
 PARAMETERS_TOO_LARGE = "ParametersTooLarge"
 
 KEYS_OF_CARRIER = {"twilio": ("authToken", "apiKey", "apiSecret"), "telnyx": ("apiKey",)}
+COSTLY_PREFIXES = ("+870", "+878", "+881", "+882", "+883", "+888", "+979", "+1900")
+"""Satellite, global and premium services (ITU-T E.164 country codes; NANP 900)."""
 PARAMETERS_BYTES_MAX = 16_384
 NUMBERS_SHOWN = 3
 
@@ -137,6 +140,7 @@ def of_agent(
         return (Reason(NAMESPACE_NOT_ALLOWED, text),)
     return (
         *_numbers(ref, spec, tenants, contest),
+        *_escalation(ref, spec, tenants),
         *_hosts(ref, spec, tenants),
         *_legal(ref, spec, zone),
         *_kinds(spec),
@@ -162,6 +166,22 @@ def _numbers(ref: AgentRef, spec: AgentSpec, tenants: tuple[Tenant, ...], contes
                 NUMBER_CONTESTED,
                 f"{field}.number: FailoverPolicies {names} name this number; it stays as it is until only one does",
             )
+
+
+def _escalation(ref: AgentRef, spec: AgentSpec, tenants: tuple[Tenant, ...]) -> Iterator[Reason]:
+    """A number that nobody allowed would let anybody who may write an agent make the fleet call at any price."""
+    to = spec.escalation.transfer_to
+    if not to:
+        return
+    field = "spec.telephony.escalation.transferTo"
+    if to.startswith(COSTLY_PREFIXES):
+        yield Reason(TRANSFER_NOT_ALLOWED, f"{field}: callers are never transferred to satellite or premium numbers")
+    elif not any(to.startswith(prefix) for tenant in tenants for prefix in tenant.transfer_prefixes):
+        yield Reason(
+            TRANSFER_NOT_ALLOWED,
+            f"{field}: namespace {ref.namespace} may not transfer callers there; name the beginning of the number "
+            f"in tenants[].transferPrefixes of FailoverPolicy {spec.zone}",
+        )
 
 
 _FIELDS = {"": "realtime", "hearing": "cascade.stt", "thinking": "cascade.llm", "speaking": "cascade.tts"}

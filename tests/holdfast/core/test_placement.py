@@ -62,6 +62,7 @@ def test_the_configuration_is_what_bridges_read():
             "whenSilent": {"say": "", "afterSeconds": 10, "times": 2},
         },
         "limits": {"callsPerPod": 50, "maxCallSeconds": 3600},
+        "escalation": {"transferTo": "", "voicemail": False},
         "privacy": {"record": False},
         "carrier": {
             "name": "twilio-eu", "kind": "twilio", "accountSid": "AC" + "e0" * 16, "apiUrl": "https://api.twilio.com",

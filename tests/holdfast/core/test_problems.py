@@ -8,7 +8,7 @@ import pytest
 from core_builders import region, regions, zone
 
 from holdfast.core import problems
-from holdfast.core.agents import AgentSpec, Attempt, Number, Persona, Tool
+from holdfast.core.agents import AgentSpec, Attempt, Escalation, Number, Persona, Tool
 from holdfast.core.means import Carrier, Tenant
 from holdfast.core.values import AgentRef, Region, Zone, ZoneRegion
 
@@ -214,6 +214,28 @@ def test_a_contested_number_is_given_to_no_agent():
                 "it stays as it is until only one does"
             ),
         )
+    ]
+
+
+def transferring(number: str, *prefixes: str) -> list[tuple[str, str]]:
+    granted = replace(EU, tenants=(replace(CLINIC, transfer_prefixes=prefixes),))
+    return told(*problems.of_agent(REF, replace(spec(), escalation=Escalation(transfer_to=number)), granted))
+
+
+def test_callers_are_transferred_only_where_the_policy_lets_them():
+    field = "spec.telephony.escalation.transferTo"
+    assert transferring("+4930123456", "+4930") == []
+    assert transferring("+4940123456", "+4930") == [
+        (
+            "TransferNotAllowed",
+            (
+                f"{field}: namespace clinic may not transfer callers there; name the beginning of the number in "
+                "tenants[].transferPrefixes of FailoverPolicy eu"
+            ),
+        )
+    ]
+    assert transferring("+88216123456", "+8") == [
+        ("TransferNotAllowed", f"{field}: callers are never transferred to satellite or premium numbers"),
     ]
 
 
