@@ -77,15 +77,21 @@ async def test_the_wishes_read_well(stage):
 
 
 async def test_doctor_finds_nothing_failed_in_a_sound_fleet(stage):
-    """Real API servers, real rights, real clocks: whatever it says here it would say to every owner."""
-    told = json.loads(await _holdfast(stage, "doctor", "-o", "json"))
-    outcomes = {claim["code"]: claim["outcome"] for claim in told["claims"]}
+    """Real API servers, real rights, real clocks: whatever it says here it would say to every owner.
 
-    assert [code for code, outcome in outcomes.items() if outcome == "failed"] == [], told
+    Operators that have just begun, and saw everything start beside them, doubt their own connection for some seconds.
+    """
     # The fleet of the lab has one provider, and no name was to be asked from here.
-    assert {code: outcome for code, outcome in outcomes.items() if outcome != "ok"} == {
-        "NotReadyForLoss": "warning", "HostSilent": "skipped",
-    }  # fmt: skip
+    sound = {"NotReadyForLoss": "warning", "HostSilent": "skipped"}
+
+    async def found_sound() -> bool:
+        told = json.loads(await _holdfast(stage, "doctor", "-o", "json"))
+        outcomes = {claim["code"]: claim["outcome"] for claim in told["claims"] if claim["outcome"] != "ok"}
+        assert "failed" not in outcomes.values(), told
+        print(outcomes)
+        return outcomes == sound
+
+    await until(found_sound, within_s=60, what="the fleet is found sound")
 
 
 async def test_status_calls_and_latency_tell_of_every_region(stage):
