@@ -42,6 +42,7 @@ from holdfast_bridge.seams import Services
 from holdfast_bridge.settings import Settings, SettingsFile
 from holdfast_bridge.tallies import ProviderResults, Tallies
 from holdfast_bridge.tools import ToolFailure
+from holdfast_bridge.vertex_tokens import VertexTokens
 
 CONTROL_PORT = 8080
 AUDIO_PORT = 8081
@@ -109,9 +110,11 @@ class Bridge:
         self._reordering = False
         self.tool_results: Tallies[ToolFailure] = Tallies("tool", on_news=self._news)
         self.carrier_results: Tallies[CarrierFailure] = Tallies("carrier", on_news=self._news)
+        self.vertex = VertexTokens(self._files)
         self.prober = Prober(
             settings=self._settings_in_order,
             trials=lambda: self.directives().trials,
+            secret=self.vertex.secret,
             results=self.results,
             news=self._news_at_once,
         )
@@ -152,7 +155,8 @@ class Bridge:
             self.link.point_at(self.directives().buddy)
             async with asyncio.TaskGroup() as group:
                 running = [group.create_task(audio.run(self._ports.host, self._ports.audio))]
-                running += [group.create_task(_kept_running(name, loop)) for name, loop in self._loops(carrier, drain)]
+                loops = [("vertex tokens", lambda: self.vertex.run(http)), *self._loops(carrier, drain)]
+                running += [group.create_task(_kept_running(name, loop)) for name, loop in loops]
                 await audio.bound.wait()
                 self.audio_port = audio.port
                 runner = await self._serve_control()
@@ -247,6 +251,7 @@ class Bridge:
             calls=self.calls,
             claim=self.tokens.claim,
             accepting=self.health.accepting,
+            provider_secret=self.vertex.secret,
             provider_result=self._provider_result,
             provider_spoke=self.results.spoke,
             tool_result=self._tool_result,

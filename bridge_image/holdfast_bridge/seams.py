@@ -13,7 +13,7 @@ from typing import Protocol
 from holdfast_bridge.core.journal import CallRecord
 from holdfast_bridge.core.rescue import Answer
 from holdfast_bridge.core.token import Claim, Refusal
-from holdfast_bridge.settings import Settings
+from holdfast_bridge.settings import Attempt, Settings
 from holdfast_bridge.tools import ToolFailure
 
 
@@ -121,6 +121,8 @@ class Services:
     """Verifies and spends a start token; a Refusal carries the reason that is counted."""
     accepting: Callable[[], bool]
     """False while draining, full or without a usable attempt: upgrades are answered 503."""
+    provider_secret: Callable[[Attempt, Settings], str]
+    """What an attempt's link is opened with. ProviderUnreachable while there is none."""
     provider_result: Callable[[str, bool, str, float], None]
     """(part of an attempt, ok, error class, seconds it asks us to wait) for the operator's passive evidence."""
     provider_spoke: Callable[[str], None]

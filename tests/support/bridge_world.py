@@ -16,11 +16,12 @@ from holdfast_bridge.core import signature
 from holdfast_bridge.core.journal import CallRecord
 from holdfast_bridge.core.token import Claim, Refusal, Refused
 from holdfast_bridge.seams import LiveCall, Services
-from holdfast_bridge.settings import FleetSecrets, Settings, decode_agent
+from holdfast_bridge.settings import Attempt, FleetSecrets, Settings, decode_agent
 from holdfast_bridge.tools import ToolFailure
 
 HOST = "fra.voice.example.com"
 PATH = "/a/clinic/front-desk/media"
+Secret = Callable[[Attempt, Settings], str]
 ACCOUNT = "AC00000000000000000000000000000001"
 
 
@@ -52,6 +53,10 @@ def settings(
         provider_keys=dict.fromkeys(ports, "sk-test"),
         pod="p1",
     )
+
+
+def held(attempt: Attempt, given: Settings) -> str:
+    return given.provider_keys.get(attempt.name, "")
 
 
 class News:
@@ -134,7 +139,7 @@ class Book:
 
 
 class Bridge:
-    def __init__(self, given: Settings) -> None:
+    def __init__(self, given: Settings, secret: Secret) -> None:
         self.settings = given
         self.journal = Journal()
         self.book = Book()
@@ -151,6 +156,7 @@ class Bridge:
                 calls=self.book,
                 claim=self._claim,
                 accepting=lambda: self.accepting,
+                provider_secret=secret,
                 provider_result=lambda attempt, ok, error, _wait_s: self.results.append((attempt, ok, error)),
                 provider_spoke=self.spoke.append,
                 tool_result=lambda tool, failure: self.tool_results.append((tool, failure)),
@@ -168,8 +174,8 @@ class Bridge:
 
 
 @asynccontextmanager
-async def bridge(given: Settings) -> AsyncIterator[Bridge]:
-    made = Bridge(given)
+async def bridge(given: Settings, *, secret: Secret = held) -> AsyncIterator[Bridge]:
+    made = Bridge(given, secret)
     serving = asyncio.create_task(made.port.run("127.0.0.1", 0))
     async with asyncio.timeout(2):
         await made.port.bound.wait()

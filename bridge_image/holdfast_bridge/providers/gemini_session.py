@@ -43,6 +43,8 @@ class Asks(Enum):
 class Vertex:
     project: str
     location: str
+    audience: str = ""
+    """Of the pod's own token, which the operator mounts for it. Empty: the metadata server vouches for the pod."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
