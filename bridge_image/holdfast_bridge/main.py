@@ -87,8 +87,7 @@ class Bridge:
         self.metrics = telemetry.Metrics()
         self.memory = MemoryStore()
         self.redis = journal_store.connect(agent.redis_url, agent=agent.id) if agent.redis_url else None
-        self.calls = Calls(on_change=self._calls_changed)
-        self._carried = 0
+        self.calls = Calls(on_change=self._news)
         self.directives = Directives(self._files, on_change=self._directive_changed)
         self._told = self.directives()
         self.link = BuddyLink(self._peer(), snapshot=self.calls.records, on_stale=self.calls.newer)
@@ -252,6 +251,7 @@ class Bridge:
             claim=self.tokens.claim,
             accepting=self.health.accepting,
             provider_secret=self.vertex.secret,
+            provider_began=self.results.began,
             provider_result=self._provider_result,
             provider_spoke=self.results.spoke,
             tool_result=self._tool_result,
@@ -259,12 +259,13 @@ class Bridge:
 
     def _settings_in_order(self) -> Settings:
         """The settings with the attempts that may be made: in the order that the operator last named, those that this
-        pod's breakers pass by behind the others."""
+        pod's breakers pass by behind the others. Which of them a call begins with is its own choice."""
         current, told = self._files(), self.directives()
         begins = not self._reordering
         last = [each.name for each in current.agent.attempts if self.results.passed_by(each.parts, begins=begins)]
         agent = directive.in_order(current.agent, told.attempts, told.barred, last=last)
-        return current if agent is current.agent else dataclasses.replace(current, agent=agent)
+        ill = frozenset((*told.ill, *last))
+        return current if agent is current.agent and not ill else dataclasses.replace(current, agent=agent, ill=ill)
 
     def _reorder(self) -> None:
         """A call that begins may try what is half-open; those in progress are told to pass it by."""
@@ -274,13 +275,6 @@ class Bridge:
                 call.reorder()
         finally:
             self._reordering = False
-
-    def _calls_changed(self) -> None:
-        """A call that has come begins with the first of the order in force."""
-        came, self._carried = len(self.calls) > self._carried, len(self.calls)
-        if came and (usable := self._settings_in_order().usable_attempts):
-            self.results.began(usable[0].parts)
-        self._news()
 
     def _provider_result(self, attempt: str, ok: bool, error: str, retry_after_s: float) -> None:
         self.metrics.provider(attempt, ok=ok, error=error)

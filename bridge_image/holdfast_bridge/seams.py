@@ -6,7 +6,7 @@ be driven by fakes, and the services never reach into a call except through `Liv
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -123,6 +123,8 @@ class Services:
     """False while draining, full or without a usable attempt: upgrades are answered 503."""
     provider_secret: Callable[[Attempt, Settings], str]
     """What an attempt's link is opened with. ProviderUnreachable while there is none."""
+    provider_began: Callable[[Sequence[str]], None]
+    """A call begins with these parts of an attempt."""
     provider_result: Callable[[str, bool, str, float], None]
     """(part of an attempt, ok, error class, seconds it asks us to wait) for the operator's passive evidence."""
     provider_spoke: Callable[[str], None]

@@ -13,6 +13,7 @@ import picows
 
 from holdfast_bridge.audio_port import AudioPort
 from holdfast_bridge.core import signature
+from holdfast_bridge.core.choice import Facts
 from holdfast_bridge.core.journal import CallRecord
 from holdfast_bridge.core.token import Claim, Refusal, Refused
 from holdfast_bridge.seams import LiveCall, Services
@@ -145,6 +146,7 @@ class Bridge:
         self.book = Book()
         self.counted: list[str] = []
         self.results: list[tuple[str, bool, str]] = []
+        self.began: list[tuple[str, ...]] = []
         self.spoke: list[str] = []
         self.tool_results: list[tuple[str, ToolFailure | None]] = []
         self.accepting = True
@@ -157,6 +159,7 @@ class Bridge:
                 claim=self._claim,
                 accepting=lambda: self.accepting,
                 provider_secret=secret,
+                provider_began=lambda parts: self.began.append(tuple(parts)),
                 provider_result=lambda attempt, ok, error, _wait_s: self.results.append((attempt, ok, error)),
                 provider_spoke=self.spoke.append,
                 tool_result=lambda tool, failure: self.tool_results.append((tool, failure)),
@@ -165,12 +168,20 @@ class Bridge:
         )
 
     def _claim(self, token: str) -> Claim | Refusal:
-        """`good <call> <epoch>` is a good token; the real desk has tests of its own."""
-        word, _, rest = token.partition(" ")
+        """`good <call> <epoch> [<lot>]` is a good token; the real desk has tests of its own."""
+        word, *rest = token.split(" ")
         if word != "good":
             return Refusal(Refused.BAD_SIGNATURE)
-        call, _, epoch = rest.partition(" ")
-        return Claim(call=call, agent="clinic/front-desk", region="fra", epoch=int(epoch), expires=0, nonce="n")
+        call, epoch, lot = [*rest, "-1"][:3]
+        return Claim(
+            call=call,
+            agent="clinic/front-desk",
+            region="fra",
+            epoch=int(epoch),
+            expires=0,
+            nonce="n",
+            facts=Facts(lot=int(lot)),
+        )
 
 
 @asynccontextmanager

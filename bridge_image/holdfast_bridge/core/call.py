@@ -40,9 +40,9 @@ class CallCore:
         self._handover = resumed is not None
         self._conversation = Conversation(resumed.items, resumed.tools) if resumed else Conversation()
         self._lost_tools = self._conversation.ask_about_intents()
-        self._account = Account(plan, self._conversation, resumed)
-        self._speech = Speech(self._conversation)
         self._attempts = Attempts(plan.attempts)
+        self._account = Account(plan, self._conversation, self._attempts, resumed)
+        self._speech = Speech(self._conversation)
         self._turns = Turns()
         self._out: list[ev.Effect] = []
         self._due: dict[str, float] = {}

@@ -24,6 +24,8 @@ class CallPlan:
     speaks: bool = True
     """False for a loop-back, which has no words of its own."""
     attempts: int = 1
+    names: tuple[str, ...] = ()
+    """Those of the attempts, for the journal."""
     tools: frozenset[str] = frozenset()
     repeatable: frozenset[str] = frozenset()
     """Those tools that have no side effects."""
