@@ -84,7 +84,7 @@ def directive(
     )
     if entry is not None and (found := here.order(agent)) is not None:
         barred = tuple(attempt.name for attempt in entry.spec.attempts if attempt.name not in found.names)
-        told = replace(told, attempts=found.names, barred=barred, reasons=found.reasons)
+        told = replace(told, attempts=found.names, ill=found.ill, barred=barred, reasons=found.reasons)
     content = directives.message(told, version=0)
     return {key: value for key, value in content.items() if key != "version"}
 

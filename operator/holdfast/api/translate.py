@@ -20,7 +20,7 @@ from holdfast.api.levers import KINDS, Lever
 from holdfast.api.providers import CanaryKey
 from holdfast.api.region import Region
 from holdfast.api.turn import TurnServer
-from holdfast.api.voiceagent import Attempt, Hearing, Realtime, Speaking, Thinking, VoiceAgent
+from holdfast.api.voiceagent import Attempt, Hearing, Realtime, Speaking, Thinking, VoiceAgent, When
 from holdfast.core import agents, means, problems, values
 from holdfast.core.values import Reason
 from holdfast.shifts import Order, Orders
@@ -84,7 +84,20 @@ def _attempt(attempt: Attempt) -> agents.Attempt:
         )
         tried = agents.Attempt(name=name, kind=agents.CASCADE, stages=stages)
     return dataclasses.replace(
-        tried, weight=attempt.weight, regions=frozenset(attempt.regions), declares=frozenset(attempt.declares)
+        tried,
+        weight=attempt.weight,
+        when=_when(attempt.when) if attempt.when else None,
+        regions=frozenset(attempt.regions),
+        declares=frozenset(attempt.declares),
+    )
+
+
+def _when(when: When) -> agents.When:
+    hours = when.hours
+    return agents.When(
+        called=when.called,
+        callers=when.callers,
+        hours=agents.Hours(start=hours.start, end=hours.end, zone=hours.zone, days=hours.days) if hours else None,
     )
 
 

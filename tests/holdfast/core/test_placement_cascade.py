@@ -59,6 +59,20 @@ def test_a_cascade_is_told_with_its_three_stages_and_its_voice_to_the_one_that_s
     }  # fmt: skip
 
 
+def test_whom_an_attempt_is_meant_for_is_told_to_the_pods_who_draw_and_replaces_none():
+    hours = {"start": "18:00", "end": "08:00", "zone": "Europe/Berlin"}
+    ruled = changed(TWO_WAYS, "spec.attempts.0.when", {"callers": ["+49"], "hours": hours})
+    ruled = changed(ruled, "spec.attempts.1.when", {"called": ["+4930555010"]})
+
+    first, second = place.agent_json(site(ruled))["attempts"]
+    assert first["when"] == {
+        "called": [], "callers": ["+49"],
+        "hours": {**hours, "days": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]},
+    }  # fmt: skip
+    assert second["when"] == {"called": ["+4930555010"], "callers": []}
+    assert by_kind(site())["Deployment"] == by_kind(site(ruled))["Deployment"]
+
+
 @pytest.mark.parametrize(
     ("path", "value", "policy"),
     [
