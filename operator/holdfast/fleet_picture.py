@@ -111,8 +111,10 @@ def statuses(
     seen = list(observations)
     for name in desired.regions:
         wanted[kube.REGIONS, None, name] = _region(name, zones, seen, loads.get(name), wall_s)
-    for ref in desired.agents:
+    for ref, entry in desired.agents.items():
         said = [fallbacks[ref]] if ref in fallbacks else []
+        if (kept := status.vendor_storage_off(entry.spec)) is not None:
+            said.append(kept)
         if (order := orders(ref)) is not None:
             said.append(status.attempts_well(order))
         if (answering := tools(ref)) is not None:

@@ -189,6 +189,14 @@ def test_where_an_attempt_is_tried_and_how_often_and_what_it_declares():
     assert (spec.compliance, spec.record) == ({"hipaa"}, True)
 
 
+def test_vendors_are_told_to_store_nothing_where_the_agent_asks_for_it():
+    spec = spoken(two_ways(privacy={"vendorStorage": "off"}))
+    hearing, thinking, speaking = spec.attempts[1].parts
+    assert not spec.vendors_keep
+    assert [part.options.get("noStore") for part in (hearing, thinking, speaking)] == [True, None, True]
+    assert spoken(two_ways()).attempts[1].parts[2].options == {"stability": 0.5}
+
+
 @pytest.mark.parametrize(
     ("path", "value", "field"),
     [

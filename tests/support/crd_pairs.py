@@ -104,6 +104,9 @@ PAIRS = {
     "a call is recorded or not": (
         AGENT, "spec.privacy", {"record": True}, {"record": "perhaps"}, "must be of type boolean",
     ),
+    "what vendors store is theirs to say, or off": (
+        AGENT, "spec.privacy", {"vendorStorage": "off"}, {"vendorStorage": "never"}, "Unsupported value",
+    ),
     "credentials do not stand in headers": (
         AGENT, "spec.attempts.0.realtime.headers", {"X-Tenant": "a"}, {"Authorization": "Bearer x"},
         "credentials belong into a Secret",

@@ -56,6 +56,11 @@ class GeminiLive:
         """May be changed while it serves, as tokens come and end."""
         self._house = House(models=models, pace=pace, limits=limits, waits_for_playback=waits_for_playback)
 
+    @property
+    def stored(self) -> int:
+        """Sessions that are kept, so that they could be resumed."""
+        return len(self._house.kept)
+
     def admit(self, asked: Upgrade) -> Admitted | Answer:
         key = asked.one("key") or asked.headers.get("x-goog-api-key", "")
         if found := _DEVELOPER.fullmatch(asked.path):

@@ -272,6 +272,12 @@ class Privacy(Model):
     """What is kept of a call."""
 
     record: bool = Field(default=False, description="Whether its audio may be recorded.")
+    vendor_storage: Literal["default", "off"] = Field(
+        default="default",
+        description="off: every provider whose vendor has a switch for it is told to store nothing, which may cost "
+        "more or need a plan of the vendor's; noStore: false in the options of a part leaves that one as it is. The "
+        "condition VendorStorageOff names the parts whose vendor has no switch.",
+    )
 
 
 class VoiceAgentSpec(Model):

@@ -108,7 +108,8 @@ class Number:
 class AgentSpec:
     """Everything a pod of the agent must be told that does not depend on the region.
 
-    `compliance`: what every attempt has to declare. `record`: whether audio may be kept.
+    `compliance`: what every attempt has to declare. `record`: whether audio may be kept. `vendors_keep`: whether
+    vendors may store what they are sent, as far as they can be told; the attempts have their switches set already.
     """
 
     zone: str
@@ -124,6 +125,7 @@ class AgentSpec:
     max_call_s: int = 3_600
     compliance: frozenset[str] = frozenset()
     record: bool = False
+    vendors_keep: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -172,6 +172,7 @@ KINDS: Mapping[str, Kind] = {
             "generation": OBJECT,
             "history": one_of("config", "packed"),
             "muteDuringTools": TRUTH,
+            "noStore": TRUTH,
             "repliesToAll": TRUTH,
             "resume": TEXT,
             "toolBehavior": one_of("", "BLOCKING", "NON_BLOCKING"),

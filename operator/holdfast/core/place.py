@@ -142,7 +142,7 @@ def agent_json(place: Place) -> dict[str, Any]:
         ],
         "turns": {"bargeIn": spec.barge_in, "silenceMs": spec.silence_ms},
         "limits": {"callsPerPod": spec.calls_per_pod, "maxCallSeconds": spec.max_call_s},
-        "privacy": {"record": spec.record},
+        "privacy": {"record": spec.record, "vendorStorage": "default" if spec.vendors_keep else "off"},
         "carrier": _carrier(place),
         "operatorUrl": release.operator_url,
         "redisUrl": release.redis_url,

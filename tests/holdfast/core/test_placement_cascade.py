@@ -33,7 +33,7 @@ def by_kind(where: place.Place) -> dict:
 def test_a_cascade_is_told_with_its_three_stages_and_its_voice_to_the_one_that_speaks():
     told = place.agent_json(site())
 
-    assert told["privacy"] == {"record": True}
+    assert told["privacy"] == {"record": True, "vendorStorage": "default"}
     assert [attempt["name"] for attempt in told["attempts"]] == ["openai", "cascade"]
     assert told["attempts"][1] == {
         "name": "cascade", "kind": "cascade", "weight": 20,
