@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from holdfast.core.agents import AgentSpec
+from holdfast.core.kinds import AUDIENCE
 
 TOKENS = "/var/run/holdfast/tokens"
 TOKEN_LIFE_S = 3_600
@@ -20,8 +21,8 @@ https://docs.cloud.google.com/kubernetes-engine/docs/how-to/workload-identity"""
 
 
 def audiences(spec: AgentSpec) -> dict[str, str]:
-    """Of the tokens to mount below TOKENS, by the attempt, which is the file's name."""
-    return {name: audience for name, audience in _asked(spec).items() if audience}
+    """Of the tokens to mount below TOKENS, by the attempt, which is the file's name. None for anybody but Google."""
+    return {name: audience for name, audience in _asked(spec).items() if AUDIENCE.fullmatch(audience)}
 
 
 def asks_the_machine(spec: AgentSpec) -> bool:

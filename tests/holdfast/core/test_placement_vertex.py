@@ -91,4 +91,5 @@ def test_a_token_is_for_googles_pools_only(audience: str):
 
     assert field == "options.vertex"
     assert what.endswith("and maybe audience, of a workload identity provider")
+    assert len(objects(gemini("a", audience=audience))["Deployment"]["spec"]["template"]["spec"]["volumes"]) == 1
     assert not list(kinds.wrong(gemini("a", audience=f"https:{POOL}"), language="en"))
