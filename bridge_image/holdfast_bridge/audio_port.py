@@ -81,7 +81,7 @@ class AudioPort:
     async def run(self, host: str = "0.0.0.0", port: int = PORT) -> None:  # noqa: S104 - the pod's own network
         """Serve until cancelled; calls in progress end with it, without being hung up."""
         async with aiohttp.ClientSession(trust_env=False) as http, asyncio.TaskGroup() as group:
-            self._group, self._providers = group, Providers(http)
+            self._group, self._providers = group, Providers(http, self.services.provider_secret)
             self._tools = ToolRunner(http, on_result=self.services.tool_result)
             server = await ws_create_server(
                 self._upgrade,

@@ -18,7 +18,7 @@ import msgspec
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from holdfast_bridge.core import answer, escalation, journal, journal_wire, signature, token
+from holdfast_bridge.core import answer, choice, escalation, journal, journal_wire, signature, token
 from holdfast_bridge.core.answer import Apology, Asked, Greet, Hangup, Here, Question, Resume, Wait
 from holdfast_bridge.core.directive import Directive
 from holdfast_bridge.core.journal import CallRecord
@@ -73,7 +73,7 @@ class ControlPort:
             if not self._signed(request, form):
                 self._around.metrics.refused("webhook_signature")
                 return web.Response(status=403, text="not signed by the carrier\n")
-            question = _question(asked, request, form)
+            question = self._question(asked, request, form)
             if question is None:
                 self._around.metrics.refused("webhook_malformed")
                 return web.Response(status=400, text="no such call id or hop\n")
@@ -90,6 +90,32 @@ class ControlPort:
         given = request.headers.get("X-Twilio-Signature", "")
         url = f"https://{request.headers.get('Host', '')}{request.raw_path}"
         return signature.valid(url, form, given, settings.fleet.carrier_tokens)
+
+    def _question(
+        self, asked: Asked, request: web.Request, form: Mapping[str, Sequence[str]]
+    ) -> Question | None:
+        """What the carrier asks; None when its own fields contradict ours or are none of theirs.
+
+        The caller's number is needed for his lot and goes no further.
+        """
+
+        def said(field: str) -> str:
+            return (form.get(field) or [request.query.get(field, "")])[0]
+
+        sent = said("CallSid")
+        named = request.query.get("call", "") if asked is Asked.NEXT else ""
+        call = named or sent
+        hop = request.query.get("hop", "0") if asked is Asked.NEXT else "0"
+        if not CALL_ID.fullmatch(call) or (named and sent and named != sent) or not HOP.fullmatch(hop):
+            return None
+        settings = self._around.settings()
+        facts = choice.facts(
+            caller=said("From"), called=said("To"), agent=settings.agent.id, key=settings.fleet.zone_keys[0]
+        )
+        after = escalation.outcome(request.query.get("after", ""), said("DialCallStatus"))
+        return Question(
+            asked=asked, call=call, hop=int(hop), after=after if asked is Asked.NEXT else None, facts=facts
+        )
 
     async def _answer(self, question: Question) -> str:
         around = self._around
@@ -182,19 +208,3 @@ async def _form(request: web.Request) -> dict[str, list[str]]:
         return {}
     fields = await request.post()
     return {name: [value for value in fields.getall(name) if isinstance(value, str)] for name in fields}
-
-
-def _question(asked: Asked, request: web.Request, form: Mapping[str, Sequence[str]]) -> Question | None:
-    """What the carrier asks; None when its own fields contradict ours or are none of theirs."""
-    sent = (form.get("CallSid") or [request.query.get("CallSid", "")])[0]
-    named = request.query.get("call", "") if asked is Asked.NEXT else ""
-    call = named or sent
-    if not CALL_ID.fullmatch(call) or (named and sent and named != sent):
-        return None
-    asks_next = asked is Asked.NEXT
-    hop = request.query.get("hop", "0") if asks_next else "0"
-    if not HOP.fullmatch(hop):
-        return None
-    dialled = (form.get("DialCallStatus") or [""])[0]
-    after = escalation.outcome(request.query.get("after", ""), dialled) if asks_next else None
-    return Question(asked=asked, call=call, hop=int(hop), after=after)

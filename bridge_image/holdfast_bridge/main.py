@@ -42,6 +42,7 @@ from holdfast_bridge.seams import Services
 from holdfast_bridge.settings import Settings, SettingsFile
 from holdfast_bridge.tallies import ProviderResults, Tallies
 from holdfast_bridge.tools import ToolFailure
+from holdfast_bridge.vertex_tokens import VertexTokens
 
 CONTROL_PORT = 8080
 AUDIO_PORT = 8081
@@ -86,8 +87,7 @@ class Bridge:
         self.metrics = telemetry.Metrics()
         self.memory = MemoryStore()
         self.redis = journal_store.connect(agent.redis_url, agent=agent.id) if agent.redis_url else None
-        self.calls = Calls(on_change=self._calls_changed)
-        self._carried = 0
+        self.calls = Calls(on_change=self._news)
         self.directives = Directives(self._files, on_change=self._directive_changed)
         self._told = self.directives()
         self.link = BuddyLink(self._peer(), snapshot=self.calls.records, on_stale=self.calls.newer)
@@ -109,9 +109,11 @@ class Bridge:
         self._reordering = False
         self.tool_results: Tallies[ToolFailure] = Tallies("tool", on_news=self._news)
         self.carrier_results: Tallies[CarrierFailure] = Tallies("carrier", on_news=self._news)
+        self.vertex = VertexTokens(self._files)
         self.prober = Prober(
             settings=self._settings_in_order,
             trials=lambda: self.directives().trials,
+            secret=self.vertex.secret,
             results=self.results,
             news=self._news_at_once,
         )
@@ -152,7 +154,8 @@ class Bridge:
             self.link.point_at(self.directives().buddy)
             async with asyncio.TaskGroup() as group:
                 running = [group.create_task(audio.run(self._ports.host, self._ports.audio))]
-                running += [group.create_task(_kept_running(name, loop)) for name, loop in self._loops(carrier, drain)]
+                loops = [("vertex tokens", lambda: self.vertex.run(http)), *self._loops(carrier, drain)]
+                running += [group.create_task(_kept_running(name, loop)) for name, loop in loops]
                 await audio.bound.wait()
                 self.audio_port = audio.port
                 runner = await self._serve_control()
@@ -247,6 +250,8 @@ class Bridge:
             calls=self.calls,
             claim=self.tokens.claim,
             accepting=self.health.accepting,
+            provider_secret=self.vertex.secret,
+            provider_began=self.results.began,
             provider_result=self._provider_result,
             provider_spoke=self.results.spoke,
             tool_result=self._tool_result,
@@ -254,12 +259,13 @@ class Bridge:
 
     def _settings_in_order(self) -> Settings:
         """The settings with the attempts that may be made: in the order that the operator last named, those that this
-        pod's breakers pass by behind the others."""
+        pod's breakers pass by behind the others. Which of them a call begins with is its own choice."""
         current, told = self._files(), self.directives()
         begins = not self._reordering
         last = [each.name for each in current.agent.attempts if self.results.passed_by(each.parts, begins=begins)]
         agent = directive.in_order(current.agent, told.attempts, told.barred, last=last)
-        return current if agent is current.agent else dataclasses.replace(current, agent=agent)
+        ill = frozenset((*told.ill, *last))
+        return current if agent is current.agent and not ill else dataclasses.replace(current, agent=agent, ill=ill)
 
     def _reorder(self) -> None:
         """A call that begins may try what is half-open; those in progress are told to pass it by."""
@@ -269,13 +275,6 @@ class Bridge:
                 call.reorder()
         finally:
             self._reordering = False
-
-    def _calls_changed(self) -> None:
-        """A call that has come begins with the first of the order in force."""
-        came, self._carried = len(self.calls) > self._carried, len(self.calls)
-        if came and (usable := self._settings_in_order().usable_attempts):
-            self.results.began(usable[0].parts)
-        self._news()
 
     def _provider_result(self, attempt: str, ok: bool, error: str, retry_after_s: float) -> None:
         self.metrics.provider(attempt, ok=ok, error=error)

@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import aiohttp
 
@@ -35,6 +36,8 @@ from holdfast_bridge.providers import HearingCodec, SpeakingCodec
 from holdfast_bridge.settings import Attempt, Settings
 from holdfast_bridge.tallies import ProviderResults
 
+Secret: TypeAlias = Callable[[Attempt, Settings], str]
+"""What an attempt that is one socket is dialled with, the same for a call and for a probe."""
 SILENCE_S = 60.0
 REPLY_TOKENS = 16
 
@@ -88,10 +91,11 @@ def row_of(attempt: Attempt, part: str) -> Probe:
     return PROBES[attempt.kind if stage is None else stage.kind]
 
 
-def subject_of(attempt: Attempt, part: str, settings: Settings) -> Subject:
+def subject_of(attempt: Attempt, part: str, settings: Settings, secret: Secret) -> Subject:
+    """ProviderUnreachable while there is nothing to dial it with."""
     if attempt.kind != "cascade":
         codec = speech_codecs.codec_for(attempt, settings)
-        url, headers = speech_codecs.address(attempt, settings, settings.provider_keys.get(part, ""))
+        url, headers = speech_codecs.address(attempt, settings, secret(attempt, settings))
         return Subject(
             url=url,
             headers=headers,
@@ -145,12 +149,14 @@ class Prober:
         *,
         settings: Callable[[], Settings],
         trials: Callable[[], tuple[Trial, ...]],
+        secret: Secret,
         results: ProviderResults,
         news: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
         self._trials = trials
+        self._secret = secret
         self._results = results
         self._news = news
         self._clock = clock
@@ -183,7 +189,12 @@ class Prober:
         if now - self._asked_at.get(part, float("-inf")) < row.slot_s:
             return
         self._asked_at[part] = now
-        word, retry_after_s = await probe(subject_of(attempt, part, settings), row)
+        try:
+            subject = subject_of(attempt, part, settings, self._secret)
+        except ProviderUnreachable as error:
+            word, retry_after_s = error.error_class, error.retry_after_s
+        else:
+            word, retry_after_s = await probe(subject, row)
         log.info("provider probed", extra={"attempt": part, "error": word})
         self._results.add(part, not word, word, retry_after_s)
         self._news()

@@ -134,10 +134,14 @@ class SocketProvider:
 
 
 class Providers:
-    """Opens providers. `http` carries what is asked by requests; sockets are each attempt's own."""
+    """Opens providers. `http` carries what is asked by requests; sockets are each attempt's own.
 
-    def __init__(self, http: aiohttp.ClientSession) -> None:
+    `secret`: what an attempt that is one socket is dialled with, or ProviderUnreachable.
+    """
+
+    def __init__(self, http: aiohttp.ClientSession, secret: Callable[[Attempt, Settings], str]) -> None:
         self._http = http
+        self._secret = secret
 
     async def open(self, attempt: Attempt, settings: Settings, asked: ForCall) -> Provider:
         """An open provider, or ProviderUnreachable within the link's deadline."""
@@ -147,7 +151,7 @@ class Providers:
         provider = SocketProvider(codec, asked, session_max_s=speech_codecs.session_max_s(attempt))
         if attempt.kind == "loopback":
             return provider.joined(LoopbackLink(provider.heard))
-        url, headers = speech_codecs.address(attempt, settings, settings.provider_keys.get(attempt.name, ""))
+        url, headers = speech_codecs.address(attempt, settings, self._secret(attempt, settings))
         link = await provider_link.dial(
             url,
             headers,

@@ -6,14 +6,14 @@ be driven by fakes, and the services never reach into a call except through `Liv
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from holdfast_bridge.core.journal import CallRecord
 from holdfast_bridge.core.rescue import Answer
 from holdfast_bridge.core.token import Claim, Refusal
-from holdfast_bridge.settings import Settings
+from holdfast_bridge.settings import Attempt, Settings
 from holdfast_bridge.tools import ToolFailure
 
 
@@ -121,6 +121,10 @@ class Services:
     """Verifies and spends a start token; a Refusal carries the reason that is counted."""
     accepting: Callable[[], bool]
     """False while draining, full or without a usable attempt: upgrades are answered 503."""
+    provider_secret: Callable[[Attempt, Settings], str]
+    """What an attempt's link is opened with. ProviderUnreachable while there is none."""
+    provider_began: Callable[[Sequence[str]], None]
+    """A call begins with these parts of an attempt."""
     provider_result: Callable[[str, bool, str, float], None]
     """(part of an attempt, ok, error class, seconds it asks us to wait) for the operator's passive evidence."""
     provider_spoke: Callable[[str], None]

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Coroutine
 from typing import Any, Protocol, assert_never
 
+from holdfast_bridge import choosing
 from holdfast_bridge.core import events as ev
 from holdfast_bridge.core.call import CallCore
 from holdfast_bridge.core.journal import CallRecord
@@ -104,7 +105,7 @@ class Session:
             return
         settings = self._services.settings()
         own = {attempt.name: index for index, attempt in enumerate(self._attempts)}
-        usable = settings.usable_attempts or settings.agent.attempts
+        usable = choosing.for_call(settings, self._claim, self._handed)
         self.feed(ev.AttemptsOrdered(tuple(own[attempt.name] for attempt in usable if attempt.name in own)))
 
     # --- the life of a call
@@ -120,6 +121,7 @@ class Session:
         if not self._settings.agent.attempts:  # Barred while the call came in: another region may have one.
             self._wire.close(CLOSE_GOING_AWAY)
             return
+        self._handed = known
         self._core = CallCore(self._plan(), known)
         self._links = Links(
             self._services,
@@ -132,6 +134,7 @@ class Session:
             spawn=self._spawn,
         )
         self._services.calls.add(self)
+        self._services.provider_began(self._attempts[0].parts)
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
@@ -161,7 +164,7 @@ class Session:
     def _plan(self) -> CallPlan:
         settings = self._settings
         agent, persona = settings.agent, settings.agent.persona
-        self._attempts = settings.usable_attempts or settings.agent.attempts
+        self._attempts = choosing.for_call(settings, self._claim, self._handed)
         speaks = self._attempts[0].kind != "loopback"
         return CallPlan(
             call=self._claim.call,
@@ -178,6 +181,7 @@ class Session:
             barge_in=agent.turns.barge_in,
             speaks=speaks,
             attempts=len(self._attempts),
+            names=tuple(attempt.name for attempt in self._attempts),
             tools=frozenset(tool.name for tool in agent.tools),
             repeatable=frozenset(tool.name for tool in agent.tools if not tool.side_effects),
         )

@@ -68,6 +68,28 @@ class Stage(msgspec.Struct, frozen=True, rename="camel"):
     key_source: str = ""
 
 
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+TimeOfDay = Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+
+
+class Hours(msgspec.Struct, frozen=True, rename="camel"):
+    """A part of the day, as clocks show it in that zone."""
+
+    start: TimeOfDay
+    end: TimeOfDay
+    zone: str
+    days: tuple[Day, ...] = DAYS
+
+
+class When(msgspec.Struct, frozen=True, rename="camel"):
+    """Which calls an attempt is meant for; all that is given must hold. See `core.choice`."""
+
+    called: tuple[str, ...] = ()
+    callers: tuple[str, ...] = ()
+    hours: Hours | None = None
+
+
 class Attempt(msgspec.Struct, frozen=True, rename="camel"):
     """One entry of the agent's provider list: one speech-to-speech provider, or (kind `cascade`) three stages."""
 
@@ -81,6 +103,8 @@ class Attempt(msgspec.Struct, frozen=True, rename="camel"):
     query: dict[str, str] = {}
     headers: dict[str, str] = {}
     options: dict[str, Any] = {}
+    weight: Count = 0
+    when: When | None = None
     key_file: str = ""
     key_source: str = ""
     hearing: Stage | None = None
@@ -231,6 +255,8 @@ class Settings:
     agent: AgentConfig
     fleet: FleetSecrets
     provider_keys: Mapping[str, str] = field(repr=False)
+    ill: frozenset[str] = frozenset()
+    """Attempts that are tried last, because the operator or this pod found a part of them ill. No file says so."""
     pod: str = ""
     pod_uid: str = ""
 

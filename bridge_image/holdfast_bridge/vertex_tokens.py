@@ -55,14 +55,12 @@ class VertexTokens:
     def __init__(
         self,
         settings: Callable[[], Settings],
-        http: aiohttp.ClientSession,
         *,
         clock: Callable[[], float] = time.monotonic,
         read: Callable[[str], bytes] = read_file,
         asked_within_s: float = ASKED_WITHIN_S,
     ) -> None:
         self._settings = settings
-        self._http = http
         self._clock = clock
         self._read = read
         self._asked_within_s = asked_within_s
@@ -85,19 +83,19 @@ class VertexTokens:
         word = "auth" if kept is not None and isinstance(kept.source, gt.Refusal) else kept.problem if kept else ""
         raise ProviderUnreachable(word or "timeout", retry_same=False)
 
-    async def run(self) -> None:
+    async def run(self, http: aiohttp.ClientSession) -> None:
         while True:
-            await self.look()
+            await self.look(http)
             await asyncio.sleep(LOOK_EVERY_S)
 
-    async def look(self) -> None:
+    async def look(self, http: aiohttp.ClientSession) -> None:
         """Fetch what is due, all at once."""
         self._take_up()
         now = self._clock()
         due = [(name, kept) for name, kept in self._kept.items() if kept.ask_at <= now]
         async with asyncio.TaskGroup() as group:
             for name, kept in due:
-                group.create_task(self._fetch(name, kept))
+                group.create_task(self._fetch(http, name, kept))
 
     def _take_up(self) -> None:
         """The attempts as they are now; a token of credentials that were replaced is not used any more."""
@@ -114,13 +112,13 @@ class VertexTokens:
             for name, credentials in wanted.items()
         }
 
-    async def _fetch(self, name: str, kept: _Kept) -> None:
+    async def _fetch(self, http: aiohttp.ClientSession, name: str, kept: _Kept) -> None:
         if isinstance(kept.source, gt.Refusal):
             self._failed(name, kept, kept.source.value)
             return
         try:
             async with asyncio.timeout(self._asked_within_s):
-                found = await self._ask(kept.source)
+                found = await self._ask(http, kept.source)
         except TimeoutError:
             found = gt.Failed("timeout")
         except (aiohttp.ClientError, OSError):
@@ -140,7 +138,7 @@ class VertexTokens:
             kept.problem = word
             log.warning("no token for Vertex AI", extra={"attempt": name, "error": word})
 
-    async def _ask(self, source: gt.Source) -> gt.Token | gt.Failed:
+    async def _ask(self, http: aiohttp.ClientSession, source: gt.Source) -> gt.Token | gt.Failed:
         file = b""
         if isinstance(source, gt.ExternalAccount):
             try:
@@ -150,7 +148,7 @@ class VertexTokens:
                 return gt.Failed("auth")
         step: gt.Ask | gt.Token | gt.Failed = gt.first(source, file=file)
         while isinstance(step, gt.Ask):
-            async with self._http.request(
+            async with http.request(
                 step.method, step.url, headers=step.headers, data=step.body or None, allow_redirects=False
             ) as answer:
                 body = await _body(answer)

@@ -84,7 +84,7 @@ def directive(
     )
     if entry is not None and (found := here.order(agent)) is not None:
         barred = tuple(attempt.name for attempt in entry.spec.attempts if attempt.name not in found.names)
-        told = replace(told, attempts=found.names, barred=barred, reasons=found.reasons)
+        told = replace(told, attempts=found.names, ill=found.ill, barred=barred, reasons=found.reasons)
     content = directives.message(told, version=0)
     return {key: value for key, value in content.items() if key != "version"}
 
@@ -111,8 +111,10 @@ def statuses(
     seen = list(observations)
     for name in desired.regions:
         wanted[kube.REGIONS, None, name] = _region(name, zones, seen, loads.get(name), wall_s)
-    for ref in desired.agents:
+    for ref, entry in desired.agents.items():
         said = [fallbacks[ref]] if ref in fallbacks else []
+        if (kept := status.vendor_storage_off(entry.spec)) is not None:
+            said.append(kept)
         if (order := orders(ref)) is not None:
             said.append(status.attempts_well(order))
         if (answering := tools(ref)) is not None:

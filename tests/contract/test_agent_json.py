@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import api_objects as build
+import msgspec
 import pytest
 
 from holdfast.api import translate
@@ -30,7 +31,9 @@ BOTH = build.two_ways(
     cascade={**build.CASCADE, "weight": 20, "regions": ["fra", "ams"], "declares": ["hipaa", "soc2"]},
     compliance=["soc2"], privacy={"record": True},
 )  # fmt: skip
-BOTH["spec"]["attempts"][0] = {**BOTH["spec"]["attempts"][0], "weight": 80, "declares": ["soc2"]}
+WHEN = {"called": ["+4930555010"], "callers": ["+49", "+423"],
+        "hours": {"start": "22:00", "end": "06:30", "zone": "Europe/Berlin", "days": ["sat", "sun"]}}  # fmt: skip
+BOTH["spec"]["attempts"][0] = {**BOTH["spec"]["attempts"][0], "weight": 80, "declares": ["soc2"], "when": WHEN}
 
 
 def _agent(manifest=build.AGENT, policy=build.POLICY) -> place.Place:
@@ -86,6 +89,8 @@ def test_a_realtime_attempt_and_a_cascade_reach_the_bridge_whole(tmp_path):
     read = settings.load(tmp_path)
 
     openai, cascade = read.agent.attempts
+    assert json.loads(msgspec.json.encode(openai.when)) == WHEN
+    assert (openai.weight, cascade.weight, cascade.when) == (80, 20, None)
     assert (openai.kind, openai.voice, openai.model) == ("openai", "marin", "gpt-realtime")
     assert (cascade.kind, cascade.voice) == ("cascade", "")
     assert (cascade.hearing.kind, cascade.hearing.base_url) == ("deepgram-flux", "wss://api.eu.deepgram.com")

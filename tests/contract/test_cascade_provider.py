@@ -43,7 +43,7 @@ class World:
 
     async def open(self) -> Provider:
         asked = ForCall(call="CA1", past=(), hear=self._hear, lost=lambda word, retry: None, spawn=self._spawn)
-        provider = await Providers(self.http).open(self.settings.agent.attempts[0], self.settings, asked)
+        provider = await Providers(self.http, lambda *_: "").open(self.settings.agent.attempts[0], self.settings, asked)
         provider.begin()
         return provider
 

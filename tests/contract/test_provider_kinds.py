@@ -121,6 +121,9 @@ SAMPLES: tuple[Any, ...] = (
     0.5, 0.59, 0.6, 0.7, 0.71, 0.9, 1.01, 1.5, 1.51, 2.01, "BLOCKING", "x-key", "x key",
     [], ["de"], ["de"] * 100, ["de"] * 101, [1], [120, 160], [0.5], [True], {}, {"a": 1},
     {"project": "p", "location": "l"}, {"project": "p"}, {"project": 1, "location": "l"},
+    {"project": "p", "location": "l", "audience": 1},
+    {"project": "p", "location": "l",
+     "audience": "//iam.googleapis.com/projects/7/locations/global/workloadIdentityPools/p/providers/q"},
 )  # fmt: skip
 
 

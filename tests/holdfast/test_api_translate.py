@@ -14,6 +14,9 @@ NOON = {"until": "2026-11-21T12:00:00Z", "reason": "new disks"}
 NOON_S = 1_795_262_400.0
 
 
+HOURS = {"start": "18:00", "end": "08:00", "zone": "Europe/Berlin"}
+
+
 def test_a_policy_that_says_little_has_the_usual_rules():
     zone = translate.zone(stored(POLICY))
 
@@ -186,6 +189,14 @@ def test_where_an_attempt_is_tried_and_how_often_and_what_it_declares():
     assert (spec.compliance, spec.record) == ({"hipaa"}, True)
 
 
+def test_vendors_are_told_to_store_nothing_where_the_agent_asks_for_it():
+    spec = spoken(two_ways(privacy={"vendorStorage": "off"}))
+    hearing, thinking, speaking = spec.attempts[1].parts
+    assert not spec.vendors_keep
+    assert [part.options.get("noStore") for part in (hearing, thinking, speaking)] == [True, None, True]
+    assert spoken(two_ways()).attempts[1].parts[2].options == {"stability": 0.5}
+
+
 @pytest.mark.parametrize(
     ("path", "value", "field"),
     [
@@ -201,6 +212,8 @@ def test_where_an_attempt_is_tried_and_how_often_and_what_it_declares():
         ("spec.tools.0.webhook.url", "https://[x/v1", "spec.tools.0.webhook.url"),
         ("spec.attempts.0.realtime.options", {str(n): n for n in range(21)}, "spec.attempts.0.realtime.options"),
         ("spec.attempts.0.weight", 101, "spec.attempts.0.weight"),
+        ("spec.attempts.0.when", {"hours": {**HOURS, "zone": "Mars/Olympus"}}, "spec.attempts.0.when.hours.zone"),
+        ("spec.attempts.0.when", {"callers": ["49"]}, "spec.attempts.0.when.callers.0"),
     ],
 )
 def test_what_cannot_be_meant_of_an_attempt_is_refused_by_field(path, value, field):

@@ -147,3 +147,4 @@ async def test_what_a_pod_counts_of_a_stage_turns_the_order_that_it_is_told() ->
             await until(lambda: bool(pod.directives().reasons))
             (reason,) = pod.directives().reasons
             assert reason.message == "cascade/speaking is ill in fra, so cascade is tried last"
+            assert pod.directives().ill == ("cascade",), "no caller is drawn for it, whatever its weight"

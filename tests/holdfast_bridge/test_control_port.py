@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import time
 from typing import Any
@@ -69,6 +70,29 @@ async def test_a_signed_voice_webhook_is_greeted_by_get_and_post() -> None:
         status, twiml = await ask(fra, f"{PATH}/fallback?CallSid={CALL}", method="GET")
         assert status == 200
         assert claim_in(twiml, "fra").call == CALL
+
+
+async def test_a_caller_is_known_again_by_a_lot_and_his_number_goes_no_further(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    fra, _ = zone()
+    async with fra.running():
+        said = [
+            (await ask(fra, f"{PATH}/fallback", form={**FORM, "CallSid": f"CA{index}", "From": number}))[1]
+            for index, number in enumerate(("+491511234567", "+491511234567", "+491511234568", "anonymous"))
+        ]
+    first, again, other, nobody = [claim_in(twiml, "fra").facts for twiml in said]
+    assert first == again
+    assert first.lot != other.lot
+    assert (first.prefix, first.called) == ("491", "+4930222")
+    assert nobody.lot == -1
+    shown = repr([vars(record) for record in caplog.records])
+    assert "1511234567" not in shown
+    for twiml in said:
+        body = re.search(r'name="token" value="([^".]+)', twiml)
+        assert body is not None
+        assert b"1511234567" not in (token.unb64url(body[1]) or b"")
 
 
 @pytest.mark.parametrize("kind", ["voice", "fallback", f"next?call={CALL}&hop=1"])

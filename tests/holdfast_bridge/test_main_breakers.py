@@ -73,7 +73,7 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
+async def scene(tmp_path: Path, *, weight: int = 0) -> AsyncIterator[Scene]:
     async with AsyncExitStack() as stack:
         first, second = (VendorSockets(OpenAIVendor(keys={"sk-test": name}, pace=SOON)) for name in NAMES)
         ports = [(await stack.enter_async_context(vendor.serving("127.0.0.1", 0))).port for vendor in (first, second)]
@@ -83,6 +83,7 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
             tmp_path / "pod",
             attempts=[
                 {"name": name, "kind": "openai", "model": "gpt-realtime", "voice": "marin", "keyFile": str(key),
+                 "weight": weight,
                  "baseUrl": f"ws://127.0.0.1:{port}/v1/realtime"}
                 for name, port in zip(NAMES, ports, strict=True)
             ],
@@ -177,6 +178,14 @@ async def test_an_operator_that_finds_a_provider_well_again_closes_the_pods_own_
         assert at.gauge()["first"] == 0.0
         await at.greeted()
         await at.opened(1, 2)
+
+
+async def test_what_the_operator_found_ill_is_passed_by_whatever_its_weight(tmp_path: Path) -> None:
+    async with scene(tmp_path, weight=50) as at:
+        at.pod.directives.apply(Directive(version=1, attempts=("first", "second"), ill=("first",)))
+        for _ in range(8):
+            await at.greeted()
+        await at.opened(0, 8)
 
 
 async def test_an_operator_that_has_not_heard_of_it_leaves_the_pods_own_breaker_alone(tmp_path: Path) -> None:

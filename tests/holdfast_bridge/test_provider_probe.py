@@ -10,12 +10,13 @@ import pytest
 from control_builders import built
 from control_parts import until
 from control_ports import free_ports
-from probed_vendors import SAY_HOW_LONG, STAGES, VENDORS, asked, failure, given, part_of, refusing, serving
+from probed_vendors import SAY_HOW_LONG, STAGES, VENDORS, asked, failure, given, held, part_of, refusing, serving
 
 from holdfast.gather import provider_probe as operators
 from holdfast_bridge import provider_probe, speech_codecs, stage_codecs
 from holdfast_bridge.core.directive import Trial
 from holdfast_bridge.core.failures import Failure, kind
+from holdfast_bridge.provider_link import ProviderUnreachable
 from holdfast_bridge.provider_questions import Opens
 from holdfast_bridge.settings import Settings
 from holdfast_bridge.tallies import ProviderResults
@@ -110,7 +111,7 @@ async def test_a_model_that_is_not_there_is_told_as_such(name: str, model: str) 
 class Desk:
     """A prober with its trials and its results."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, secret: provider_probe.Secret = held) -> None:
         self.trials: tuple[Trial, ...] = ()
         self.now = 100.0
         self.news = 0
@@ -118,6 +119,7 @@ class Desk:
         self.prober = provider_probe.Prober(
             settings=lambda: settings,
             trials=lambda: self.trials,
+            secret=secret,
             results=self.results,
             news=self.told,
             clock=lambda: self.now,
@@ -211,6 +213,19 @@ async def test_a_key_that_is_not_there_is_not_tried_nor_a_part_that_is_not() -> 
         async with desk.running():
             await desk.leave(Trial("a/hearing", 1), Trial("other", 1), Trial("a", 1), Trial("a/nothing", 1))
         assert (server.counts.opened, desk.results.report()) == (0, [])
+
+
+async def test_while_there_is_nothing_to_dial_with_nobody_is_asked_and_why_is_told() -> None:
+    def no_token(*_: object) -> str:
+        raise ProviderUnreachable("auth", retry_same=False)
+
+    async with serving("gemini") as (server, port):
+        desk = Desk(given("gemini", port), secret=no_token)
+        async with desk.running():
+            await desk.ask(Trial("a", 1))
+        [told] = desk.results.report()
+        assert (told["ok"], [each["kind"] for each in told["failed"]]) == (0, ["auth"])
+        assert server.counts.opened == 0
 
 
 async def test_the_loop_within_the_process_is_well_without_being_asked() -> None:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import logging
-import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 from aiohttp import web
-from aiohttp.abc import AbstractResolver, ResolveResult
-from world_vendors_tls import contexts
+from google_tokens import Clock, Google, status_reply, token_reply
 
 from holdfast_bridge.core import failures
 from holdfast_bridge.core.failures import Failure
@@ -23,7 +20,6 @@ from holdfast_bridge.provider_link import ProviderUnreachable
 from holdfast_bridge.settings import AgentConfig, FleetSecrets, Settings, decode_agent
 from holdfast_bridge.vertex_tokens import VertexTokens, read_file
 
-Reply = Callable[[web.Request], Awaitable[web.Response]]
 AGENT = {
     "version": 1, "namespace": "clinic", "agent": "front", "region": "fra", "zone": "eu", "policyHost": "h.example",
     "regions": [{"name": "fra", "host": "fra.example"}], "carrier": {"name": "t", "kind": "canary"},
@@ -55,70 +51,6 @@ def external(**changes: object) -> str:
     })
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-class Google(AbstractResolver):
-    """The hosts that are asked, on loopback: what they were asked, and what they answer."""
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[str, dict[str, str]]] = []
-        self.reply: Reply = token_reply("ya29.first")
-        self._ports: dict[int, int] = {}
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        where = {"host": "127.0.0.1", "port": self._ports[port], "family": socket.AF_INET, "proto": 0, "flags": 0}
-        return [ResolveResult(hostname=host, **where)]  # type: ignore[typeddict-item]
-
-    async def close(self) -> None:
-        """There is nothing to close."""
-
-    async def answer(self, request: web.Request) -> web.Response:
-        self.asked.append((f"{request.method} {request.host}{request.path}", dict(await request.post())))  # type: ignore[arg-type]
-        return await self.reply(request)
-
-    @contextlib.asynccontextmanager
-    async def serving(self, folder: Path) -> AsyncIterator[aiohttp.ClientSession]:
-        server, client = contexts(folder, "sts.googleapis.com", "iamcredentials.googleapis.com")
-        application = web.Application()
-        application.router.add_route("*", "/{path:.*}", self.answer)
-        runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
-        await runner.setup()
-        for port, tls in ((80, None), (443, server)):
-            site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
-            await site.start()
-            self._ports[port] = runner.addresses[-1][1]
-        connector = aiohttp.TCPConnector(resolver=self, ssl=client)
-        try:
-            async with aiohttp.ClientSession(connector=connector) as http:
-                yield http
-        finally:
-            await runner.cleanup()
-
-
-def token_reply(token: str, *, life_s: float = 3_600) -> Reply:
-    async def reply(request: web.Request) -> web.Response:
-        if request.path.endswith(":generateAccessToken"):
-            return web.json_response({"accessToken": f"{token}.sa", "expireTime": "2026-11-21T10:00:00Z"})
-        return web.json_response({"access_token": token, "expires_in": life_s, "token_type": "Bearer"})
-
-    return reply
-
-
-def status_reply(status: int, **changes: Any) -> Reply:
-    async def reply(_: web.Request) -> web.Response:
-        return web.Response(status=status, **changes)
-
-    return reply
-
-
 @pytest.fixture
 async def google(tmp_path: Path) -> AsyncIterator[tuple[Google, aiohttp.ClientSession]]:
     there = Google()
@@ -126,15 +58,15 @@ async def google(tmp_path: Path) -> AsyncIterator[tuple[Google, aiohttp.ClientSe
         yield there, http
 
 
-def tokens(http: aiohttp.ClientSession, settings: Settings, clock: Clock | None = None) -> VertexTokens:
-    return VertexTokens(lambda: settings, http, clock=clock or Clock())
+def tokens(settings: Settings, clock: Clock | None = None) -> VertexTokens:
+    return VertexTokens(lambda: settings, clock=clock or Clock())
 
 
 async def test_a_token_of_the_metadata_server_is_there_before_a_call(google: Any) -> None:
     there, http = google
-    kept = tokens(http, told({"gemini-eu": "metadata-server"}))
+    kept = tokens(told({"gemini-eu": "metadata-server"}))
     assert kept.token("gemini-eu") == ""
-    await kept.look()
+    await kept.look(http)
     assert kept.token("gemini-eu") == "ya29.first"
     assert kept.token("another") == ""
     assert [asked for asked, _ in there.asked] == [
@@ -147,8 +79,8 @@ async def test_the_pods_own_token_is_exchanged_twice(google: Any) -> None:
     files = {"/var/run/service-account/token": b"eyJ.pod\n"}
     url = "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/v@p.example:generateAccessToken"
     settings = told({"g": external(service_account_impersonation_url=url)})
-    kept = VertexTokens(lambda: settings, http, clock=Clock(), read=files.__getitem__)
-    await kept.look()
+    kept = VertexTokens(lambda: settings, clock=Clock(), read=files.__getitem__)
+    await kept.look(http)
     assert kept.token("g") == "ya29.first.sa"
     assert [asked.split("/")[0] for asked, _ in there.asked] == [
         "POST sts.googleapis.com", "POST iamcredentials.googleapis.com",
@@ -159,18 +91,18 @@ async def test_the_pods_own_token_is_exchanged_twice(google: Any) -> None:
 async def test_a_token_is_renewed_early_and_serves_until_its_end(google: Any) -> None:
     there, http = google
     clock = Clock()
-    kept = tokens(http, told({"g": "metadata-server"}), clock)
-    await kept.look()
+    kept = tokens(told({"g": "metadata-server"}), clock)
+    await kept.look(http)
     clock.now += 3_300
-    await kept.look()
+    await kept.look(http)
     assert len(there.asked) == 1
     there.reply = token_reply("ya29.second")
     clock.now += 60
-    await kept.look()
+    await kept.look(http)
     assert kept.token("g") == "ya29.second"
     there.reply = status_reply(503)
     clock.now += 3_599
-    await kept.look()
+    await kept.look(http)
     assert kept.token("g") == "ya29.second"
     clock.now += 1
     assert kept.token("g") == ""
@@ -184,19 +116,19 @@ async def test_a_refusal_is_asked_again_after_longer_and_longer(google: Any, sta
     there.reply = status_reply(status, headers={"Location": "http://metadata.google.internal/elsewhere"})
     clock = Clock()
     settings = told({"g": "metadata-server"})
-    kept = tokens(http, settings, clock)
+    kept = tokens(settings, clock)
     for wait_s in (0, 1, 2, 4):
         clock.now += wait_s - 0.01
-        await kept.look()
+        await kept.look(http)
         clock.now += 0.01
-        await kept.look()
+        await kept.look(http)
     assert len(there.asked) == 4
     with pytest.raises(ProviderUnreachable) as refused:
         kept.secret(settings.agent.attempts[0], settings)
     assert failures.kind(refused.value.error_class) is kind
     there.reply = token_reply("ya29.late")
     clock.now += 8
-    await kept.look()
+    await kept.look(http)
     assert kept.secret(settings.agent.attempts[0], settings) == "ya29.late"
 
 
@@ -210,8 +142,8 @@ async def test_an_answer_that_never_comes_is_given_up(google: Any) -> None:
 
     there.reply = hang
     settings = told({"g": "metadata-server"})
-    kept = VertexTokens(lambda: settings, http, asked_within_s=0.05)
-    await kept.look()
+    kept = VertexTokens(lambda: settings, asked_within_s=0.05)
+    await kept.look(http)
     never.set()
     with pytest.raises(ProviderUnreachable, match="timeout"):
         kept.secret(settings.agent.attempts[0], settings)
@@ -220,8 +152,8 @@ async def test_an_answer_that_never_comes_is_given_up(google: Any) -> None:
 async def test_an_endless_answer_is_not_read_to_its_end(google: Any) -> None:
     there, http = google
     there.reply = status_reply(200, body=b'{"access_token":"' + b"x" * 1_000_000 + b'"}')
-    kept = tokens(http, told({"g": "metadata-server"}))
-    await kept.look()
+    kept = tokens(told({"g": "metadata-server"}))
+    await kept.look(http)
     assert kept.token("g") == ""
 
 
@@ -234,8 +166,8 @@ async def test_one_source_that_fails_takes_no_token_from_the_others(google: Any)
     _, http = google
     no_path = external(credential_source={"file": "/var/run/\0"})
     settings = told({"a": external(), "b": '{"type":"service_account"}', "c": no_path, "d": "metadata-server"})
-    kept = tokens(http, settings)
-    await kept.look()
+    kept = tokens(settings)
+    await kept.look(http)
     assert [kept.token(name) for name in "abcd"] == ["", "", "", "ya29.first"]
     for each in settings.agent.attempts[:3]:
         with pytest.raises(ProviderUnreachable, match="auth"):
@@ -245,13 +177,13 @@ async def test_one_source_that_fails_takes_no_token_from_the_others(google: Any)
 async def test_credentials_that_were_replaced_lose_their_token(google: Any) -> None:
     there, http = google
     now = [told({"g": "metadata-server"})]
-    kept = VertexTokens(lambda: now[0], http, clock=Clock())
-    await kept.look()
+    kept = VertexTokens(lambda: now[0], clock=Clock())
+    await kept.look(http)
     now[0] = told({"g": '{"type":"authorized_user"}'})
-    await kept.look()
+    await kept.look(http)
     assert kept.token("g") == ""
     now[0] = told({"g": "metadata-server"}, attempt("g", options={}))
-    await kept.look()
+    await kept.look(http)
     assert kept.token("g") == ""
     assert len(there.asked) == 1
 
@@ -259,8 +191,8 @@ async def test_credentials_that_were_replaced_lose_their_token(google: Any) -> N
 async def test_an_attempt_that_is_not_on_vertex_is_dialled_with_its_key(google: Any) -> None:
     there, http = google
     settings = told({"dev": "AIza"}, attempt("dev", options={}), attempt("other", options={}))
-    kept = tokens(http, settings)
-    await kept.look()
+    kept = tokens(settings)
+    await kept.look(http)
     dev, other = settings.agent.attempts
     assert (kept.secret(dev, settings), kept.secret(other, settings)) == ("AIza", "")
     assert there.asked == []
@@ -270,13 +202,13 @@ async def test_no_token_is_logged_and_a_failure_is_told_once(google: Any, caplog
     there, http = google
     clock = Clock()
     caplog.set_level(logging.DEBUG)
-    kept = tokens(http, told({"g": "metadata-server"}), clock)
+    kept = tokens(told({"g": "metadata-server"}), clock)
     there.reply = status_reply(500, text="ya29.leaked")
     for _ in range(3):
-        await kept.look()
+        await kept.look(http)
         clock.now += 60
     there.reply = token_reply("ya29.first")
-    await kept.look()
+    await kept.look(http)
     records = [record for record in caplog.records if record.name == "holdfast_bridge.vertex_tokens"]
     assert [record.getMessage() for record in records] == ["no token for Vertex AI", "a token for Vertex AI again"]
     assert "ya29" not in repr([vars(record) for record in caplog.records])
@@ -292,7 +224,7 @@ async def test_the_loop_fetches_by_itself_until_it_is_cancelled(google: Any) -> 
         return await token_reply("ya29.first")(request)
 
     there.reply = reply
-    running = asyncio.create_task(tokens(http, told({"g": "metadata-server"})).run())
+    running = asyncio.create_task(tokens(told({"g": "metadata-server"})).run(http))
     async with asyncio.timeout(5):
         await asked.wait()
     running.cancel()

@@ -13,14 +13,16 @@ import picows
 
 from holdfast_bridge.audio_port import AudioPort
 from holdfast_bridge.core import signature
+from holdfast_bridge.core.choice import Facts
 from holdfast_bridge.core.journal import CallRecord
 from holdfast_bridge.core.token import Claim, Refusal, Refused
 from holdfast_bridge.seams import LiveCall, Services
-from holdfast_bridge.settings import FleetSecrets, Settings, decode_agent
+from holdfast_bridge.settings import Attempt, FleetSecrets, Settings, decode_agent
 from holdfast_bridge.tools import ToolFailure
 
 HOST = "fra.voice.example.com"
 PATH = "/a/clinic/front-desk/media"
+Secret = Callable[[Attempt, Settings], str]
 ACCOUNT = "AC00000000000000000000000000000001"
 
 
@@ -52,6 +54,10 @@ def settings(
         provider_keys=dict.fromkeys(ports, "sk-test"),
         pod="p1",
     )
+
+
+def held(attempt: Attempt, given: Settings) -> str:
+    return given.provider_keys.get(attempt.name, "")
 
 
 class News:
@@ -134,12 +140,13 @@ class Book:
 
 
 class Bridge:
-    def __init__(self, given: Settings) -> None:
+    def __init__(self, given: Settings, secret: Secret) -> None:
         self.settings = given
         self.journal = Journal()
         self.book = Book()
         self.counted: list[str] = []
         self.results: list[tuple[str, bool, str]] = []
+        self.began: list[tuple[str, ...]] = []
         self.spoke: list[str] = []
         self.tool_results: list[tuple[str, ToolFailure | None]] = []
         self.accepting = True
@@ -150,6 +157,8 @@ class Bridge:
             calls=self.book,
             claim=self._claim,
             accepting=lambda: self.accepting,
+            provider_secret=secret,
+            provider_began=lambda parts: self.began.append(tuple(parts)),
             provider_result=lambda attempt, ok, error, _wait_s: self.results.append((attempt, ok, error)),
             provider_spoke=self.spoke.append,
             tool_result=lambda tool, failure: self.tool_results.append((tool, failure)),
@@ -157,17 +166,25 @@ class Bridge:
         self.port = AudioPort(self.services, count=self.counted.append)
 
     def _claim(self, token: str) -> Claim | Refusal:
-        """`good <call> <epoch>` is a good token; the real desk has tests of its own."""
-        word, _, rest = token.partition(" ")
+        """`good <call> <epoch> [<lot>]` is a good token; the real desk has tests of its own."""
+        word, *rest = token.split(" ")
         if word != "good":
             return Refusal(Refused.BAD_SIGNATURE)
-        call, _, epoch = rest.partition(" ")
-        return Claim(call=call, agent="clinic/front-desk", region="fra", epoch=int(epoch), expires=0, nonce="n")
+        call, epoch, lot = [*rest, "-1"][:3]
+        return Claim(
+            call=call,
+            agent="clinic/front-desk",
+            region="fra",
+            epoch=int(epoch),
+            expires=0,
+            nonce="n",
+            facts=Facts(lot=int(lot)),
+        )
 
 
 @asynccontextmanager
-async def bridge(given: Settings) -> AsyncIterator[Bridge]:
-    made = Bridge(given)
+async def bridge(given: Settings, *, secret: Secret = held) -> AsyncIterator[Bridge]:
+    made = Bridge(given, secret)
     serving = asyncio.create_task(made.port.run("127.0.0.1", 0))
     async with asyncio.timeout(2):
         await made.port.bound.wait()

@@ -25,6 +25,7 @@ VOICE_LIVE = {
     "kind": "azure-voice-live", "baseUrl": "wss://clinic.services.ai.azure.com/voice-live/realtime",
     "options": {"agent": "desk", "project": "clinic"}, "apiKey": {"secret": "azure", "key": "api-key"},
 }  # fmt: skip
+HOURS = {"start": "18:00", "end": "08:00", "zone": "Europe/Berlin"}
 TWENTY, TWENTY_ONE = ({f"option{number}": number for number in range(count)} for count in (20, 21))
 
 # claim: (object, path, value that is accepted, value that is refused, words of the refusal)
@@ -85,6 +86,19 @@ PAIRS = {
     "an attempt's share is a part of a hundred": (
         AGENT, "spec.attempts.0.weight", 100, 101, "should be less than or equal to 100",
     ),
+    "hours are times of a clock": (
+        AGENT, "spec.attempts.0.when", {"hours": HOURS}, {"hours": {**HOURS, "end": "24:00"}}, "should match",
+    ),
+    "hours last": (
+        AGENT, "spec.attempts.0.when", {"hours": HOURS}, {"hours": {**HOURS, "end": "18:00"}},
+        "hours end at another time than they start",
+    ),
+    "a rule has a condition": (
+        AGENT, "spec.attempts.0.when", {"callers": ["+423"]}, {}, "a rule without a condition is none",
+    ),
+    "of a caller's number no more is asked than a country": (
+        AGENT, "spec.attempts.0.when", {"callers": ["+1", "+423"]}, {"callers": ["+4930"]}, "should match",
+    ),
     "words of compliance are words": (
         AGENT, "spec.compliance", ["hipaa", "pci-dss"], ["HIPAA!"], "should match",
     ),
@@ -93,6 +107,9 @@ PAIRS = {
     ),
     "a call is recorded or not": (
         AGENT, "spec.privacy", {"record": True}, {"record": "perhaps"}, "must be of type boolean",
+    ),
+    "what vendors store is theirs to say, or off": (
+        AGENT, "spec.privacy", {"vendorStorage": "off"}, {"vendorStorage": "never"}, "Unsupported value",
     ),
     "credentials do not stand in headers": (
         AGENT, "spec.attempts.0.realtime.headers", {"X-Tenant": "a"}, {"Authorization": "Bearer x"},

@@ -12,7 +12,7 @@ from control_builders import built
 from holdfast_bridge import provider_probe
 from holdfast_bridge.core.failures import Failure, kind
 from holdfast_bridge.provider_questions import Said
-from holdfast_bridge.settings import Settings
+from holdfast_bridge.settings import Attempt, Settings
 from holdfast_gameday.world.anthropic import AnthropicVendor
 from holdfast_gameday.world.aws_signed import AwsKey
 from holdfast_gameday.world.azure_openai import AzureOpenAI
@@ -124,9 +124,14 @@ def part_of(settings: Settings) -> str:
     return part
 
 
+def held(attempt: Attempt, settings: Settings) -> str:
+    """A key that stands for itself, as all but Vertex's do."""
+    return settings.provider_keys.get(attempt.name, "")
+
+
 async def asked(settings: Settings, *, within_s: float = 2.0) -> Said:
     attempt, part = settings.agent.attempts[0], part_of(settings)
-    subject = provider_probe.subject_of(attempt, part, settings)
+    subject = provider_probe.subject_of(attempt, part, settings, held)
     return await provider_probe.probe(subject, provider_probe.row_of(attempt, part), within_s=within_s)
 
 

@@ -5,6 +5,7 @@ Times in a record are seconds since 1970; `now` is the call's own clock, which b
 
 from __future__ import annotations
 
+from holdfast_bridge.core.attempts import Attempts
 from holdfast_bridge.core.conversation import Conversation
 from holdfast_bridge.core.journal import CallRecord, bounded
 from holdfast_bridge.core.plan import CallPlan
@@ -13,10 +14,13 @@ from holdfast_bridge.core.plan import CallPlan
 class Account:
     """`resumed`: what another bridge wrote of this call."""
 
-    def __init__(self, plan: CallPlan, conversation: Conversation, resumed: CallRecord | None) -> None:
+    def __init__(
+        self, plan: CallPlan, conversation: Conversation, attempts: Attempts, resumed: CallRecord | None
+    ) -> None:
         self.disclosure_heard = resumed.disclosure_heard if resumed else False
         self._plan = plan
         self._conversation = conversation
+        self._attempts = attempts
         self._started_at = resumed.started_at if resumed else plan.wall_s
         self._seq = resumed.seq if resumed else 0
         self._clock = 0.0
@@ -51,5 +55,6 @@ class Account:
             items=self._conversation.items,
             tools=self._conversation.tools,
             updated_at=updated_at,
+            attempt=self._plan.names[self._attempts.current] if self._plan.names and self._attempts.ready else "",
         )
         return bounded(record)

@@ -19,6 +19,7 @@ from urllib.parse import quote
 from xml.sax.saxutils import escape, quoteattr
 
 from holdfast_bridge.core import escalation, routing, token
+from holdfast_bridge.core.choice import NO_FACTS, Facts
 from holdfast_bridge.core.directive import Directive
 from holdfast_bridge.core.journal import CallRecord
 from holdfast_bridge.settings import AgentConfig
@@ -46,6 +47,8 @@ class Question:
     hop: int = 0
     after: escalation.After | None = None
     """The caller was handed to somebody before, and this came of it."""
+    facts: Facts = NO_FACTS
+    """What the choice of an attempt may know of the call, which the start token passes on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +120,7 @@ def answer(question: Question, record: CallRecord | None, here: Here) -> Answer:
     )
     # A greeting at a later hop may follow a stream whose journal died with its region, so it claims a later epoch.
     epoch = 1 + hop if record is None else record.epoch + 1
-    twiml = _stream(question.call, media.host, after.host, hop=hop + 1, epoch=epoch, region=media.name, here=here)
+    twiml = _stream(question, media.host, after.host, hop=hop + 1, epoch=epoch, region=media.name, here=here)
     if record is None:
         return Greet(twiml=twiml, region=media.name, epoch=epoch)
     return Resume(twiml=twiml, region=media.name, epoch=epoch)
@@ -149,20 +152,21 @@ def _taken_here(
 
 
 def _stream(
-    call: str, media_host: str, next_host: str, *, hop: int, epoch: int, region: str, here: Here
+    question: Question, media_host: str, next_host: str, *, hop: int, epoch: int, region: str, here: Here
 ) -> str:
     claim = token.Claim(
-        call=call,
+        call=question.call,
         agent=here.config.id,
         region=region,
         epoch=epoch,
         expires=int(here.now) + token.LIFE_S,
         nonce=here.nonce,
+        facts=question.facts,
     )
     url = f"wss://{media_host}{here.config.path}/media"
     parameter = f'<Parameter name="token" value={quoteattr(token.mint(claim, key=here.key))}/>'
     connect = f"<Connect><Stream url={quoteattr(url)}>{parameter}</Stream></Connect>"
-    return _document(connect + _redirect(next_url(here.config, next_host, call, hop=hop)))
+    return _document(connect + _redirect(next_url(here.config, next_host, question.call, hop=hop)))
 
 
 def _redirect(url: str) -> str:

@@ -35,8 +35,8 @@ class CallCore:
         self._handover = resumed is not None
         self._conversation = Conversation(resumed.items, resumed.tools) if resumed else Conversation()
         self._lost_tools = self._conversation.ask_about_intents()
-        self._account = Account(plan, self._conversation, resumed)
         self._attempts = Attempts(plan.attempts)
+        self._account = Account(plan, self._conversation, self._attempts, resumed)
         self._ending = Ending()
         self._out: list[ev.Effect] = []
         self._talk = Dialogue(plan, self._conversation, self._ending, out=self._out, journal=self._journal)

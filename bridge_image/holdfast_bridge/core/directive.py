@@ -63,6 +63,8 @@ class Directive(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     attempts: tuple[str, ...] = ()
     barred: tuple[str, ...] = ()
     """Attempts that may not be made here at all: outside the residency, not compliant, or not meant for this region."""
+    ill: tuple[str, ...] = ()
+    """Attempts that go behind all others, whatever their weight and whoever calls."""
     reasons: tuple[Cause, ...] = ()
     trials: tuple[Trial, ...] = ()
     drain: DrainOrder | None = None

@@ -70,6 +70,8 @@ class CallRecord(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     items: tuple[Item, ...] = ()
     tools: tuple[ToolUse, ...] = ()
     updated_at: float
+    attempt: str = ""
+    """Which one the call was using and had not lost: who takes the call up goes on with it where it can."""
 
 
 _decoder = msgspec.json.Decoder(CallRecord)

@@ -27,6 +27,8 @@ class CallPlan:
     """False for a loop-back, which has no words of its own."""
     manners: Manners = field(default_factory=Manners)
     attempts: int = 1
+    names: tuple[str, ...] = ()
+    """Those of the attempts, for the journal."""
     tools: frozenset[str] = frozenset()
     repeatable: frozenset[str] = frozenset()
     """Those tools that have no side effects."""

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 
 import msgspec
 
+from holdfast_bridge.core.choice import NO_FACTS, Facts
+
 LIFE_S = 120
 MAX_TOKEN_CHARS = 2_048
 AUTH_WINDOW_S = 60
@@ -50,19 +52,35 @@ class Claim:
     epoch: int
     expires: int
     nonce: str
+    facts: Facts = NO_FACTS
+    """What the choice of an attempt may know; bridges that are older say and read nothing of it."""
 
 
-class _Payload(msgspec.Struct, frozen=True):
+class _Payload(msgspec.Struct, frozen=True, omit_defaults=True):
     c: str
     a: str
     r: str
     e: int
     x: int
     n: str
+    l: int = -1  # noqa: E741  one letter each, for the token is long enough
+    t: str = ""
+    p: str = ""
 
 
 def mint(claim: Claim, *, key: bytes) -> str:
-    payload = _Payload(c=claim.call, a=claim.agent, r=claim.region, e=claim.epoch, x=claim.expires, n=claim.nonce)
+    told = claim.facts
+    payload = _Payload(
+        c=claim.call,
+        a=claim.agent,
+        r=claim.region,
+        e=claim.epoch,
+        x=claim.expires,
+        n=claim.nonce,
+        l=told.lot,
+        t=told.called,
+        p=told.prefix,
+    )
     body = b64url(msgspec.json.encode(payload))
     return f"{body}.{b64url(_mac(key, body.encode()))}"
 
@@ -89,7 +107,13 @@ def verify(token: str, *, keys: Sequence[bytes], agent: str, region: str, now: f
     if payload.r != region:
         return Refusal(Refused.WRONG_REGION)
     return Claim(
-        call=payload.c, agent=payload.a, region=payload.r, epoch=payload.e, expires=payload.x, nonce=payload.n
+        call=payload.c,
+        agent=payload.a,
+        region=payload.r,
+        epoch=payload.e,
+        expires=payload.x,
+        nonce=payload.n,
+        facts=Facts(lot=payload.l, called=payload.t, prefix=payload.p),
     )
 
 

@@ -43,6 +43,8 @@ class Asks(Enum):
 class Vertex:
     project: str
     location: str
+    audience: str = ""
+    """Of the pod's own token, which the operator mounts for it. Empty: the metadata server vouches for the pod."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +74,9 @@ class LiveSession:
     """On Vertex: ask to be told when the caller begins and ends to speak."""
     generation: Mapping[str, Any] = field(default_factory=dict)
     """More of `generationConfig`, as a temperature or a budget for thinking."""
+    no_store: bool = False
+    """Ask for no handle by which the session could be resumed: for one the vendor keeps all that was said for a day.
+    https://docs.cloud.google.com/gemini-enterprise-agent-platform/resources/zero-data-retention"""
     resume: str = ""
     """The handle of an earlier session, whose conversation this one goes on with."""
 
@@ -120,10 +125,11 @@ def setup(session: LiveSession, *, past: str = "") -> dict[str, Any]:
         },
         "inputAudioTranscription": {},
         "outputAudioTranscription": {},
-        # A handle that is null is refused by newer models.
-        "sessionResumption": {"handle": session.resume} if session.resume else {},
         "contextWindowCompression": {"slidingWindow": {}},
     }
+    if session.resume or not session.no_store:
+        # A handle that is null is refused by newer models.
+        asked["sessionResumption"] = {"handle": session.resume} if session.resume else {}
     if instructions := [{"text": text} for text in (session.instructions, past) if text]:
         asked["systemInstruction"] = {"parts": instructions}
     if session.seeds_by_config:

@@ -86,6 +86,7 @@ class Deepgram:
             name,
             lambda wire, _number: begin(self._around(wire, asked.path, request_id)),
             {"dg-request-id": request_id},
+            unstored=asked.one("mip_opt_out") == "true",
         )
 
     def refusal(self, fault: Fault) -> Answer:

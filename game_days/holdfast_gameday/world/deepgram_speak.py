@@ -179,7 +179,12 @@ class DeepgramSpeak:
         if self._limit is not None and self._links >= self._limit:
             return _answer(429, "TOO_MANY_REQUESTS", "Too many requests. Please try again later.")
         opened = Opened(asked.one("model", "aura-asteria-en"))
-        return Admitted(name, lambda wire, number: self._session(wire, number, opened), {"dg-request-id": _id()})
+        return Admitted(
+            name,
+            lambda wire, number: self._session(wire, number, opened),
+            {"dg-request-id": _id()},
+            unstored=asked.one("mip_opt_out") == "true",
+        )
 
     def refusal(self, fault: Fault) -> Answer:
         code = {401: "INVALID_AUTH", 402: "ASR_PAYMENT_REQUIRED", 403: "INSUFFICIENT_PERMISSIONS",

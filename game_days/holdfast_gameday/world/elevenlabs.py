@@ -314,7 +314,11 @@ class ElevenLabs:
             opened = replace(opened, wrong=("voice_id_does_not_exist", message))
         if self._limit is not None and self._links >= self._limit:
             return _answer(429, "too_many_concurrent_requests", "Too many concurrent requests.")
-        return Admitted(name or "", lambda wire, number: self._session(wire, number, opened))
+        return Admitted(
+            name or "",
+            lambda wire, number: self._session(wire, number, opened),
+            unstored=asked.one("enable_logging") == "false",
+        )
 
     def refusal(self, fault: Fault) -> Answer:
         return _answer(fault.status, fault.error_code, "Refused on demand.", retry_after_s=fault.retry_after_s)

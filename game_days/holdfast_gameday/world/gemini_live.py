@@ -52,8 +52,14 @@ class GeminiLive:
         waits_for_playback: bool = True,
     ) -> None:
         self._keys = dict(keys)
-        self._tokens = dict(tokens or {})
+        self.tokens = dict(tokens or {})
+        """May be changed while it serves, as tokens come and end."""
         self._house = House(models=models, pace=pace, limits=limits, waits_for_playback=waits_for_playback)
+
+    @property
+    def stored(self) -> int:
+        """Sessions that are kept, so that they could be resumed."""
+        return len(self._house.kept)
 
     def admit(self, asked: Upgrade) -> Admitted | Answer:
         key = asked.one("key") or asked.headers.get("x-goog-api-key", "")
@@ -79,9 +85,9 @@ class GeminiLive:
 
     def _vertex(self, authorization: str, version: str) -> Admitted | Answer:
         scheme, _, token = authorization.partition(" ")
-        if scheme.lower() != "bearer" or token not in self._tokens:
+        if scheme.lower() != "bearer" or token not in self.tokens:
             return _refused(401, "Request had invalid authentication credentials. Expected OAuth 2 access token.")
-        name = self._tokens[token]
+        name = self.tokens[token]
         return Admitted(name, lambda wire, number: self._session(wire, number, vertex=True, version=version))
 
     def _session(self, wire: Wire, number: int, *, vertex: bool, version: str) -> Session:

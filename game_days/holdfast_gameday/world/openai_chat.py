@@ -78,7 +78,8 @@ class OpenAIChatVendor:
             return _refused(400, refusal.message, code=refusal.code, param=refusal.param)
         if body["model"] not in self._models:
             return _no_model(body["model"])
-        return Streamed("text/event-stream; charset=utf-8", tuple(self._steps(body, number)))
+        steps = tuple(self._steps(body, number))
+        return Streamed("text/event-stream; charset=utf-8", steps, unstored=body.get("store") is False)
 
     def refusal(self, fault: Fault) -> Answer:
         headers = {}

@@ -72,4 +72,6 @@ class Counts:
     opened: int = 0
     refused: int = 0
     closed: int = 0
+    unstored: int = 0
+    """Of those that were opened, how many asked in the vendor's words that nothing be stored."""
     by_key: dict[str, int] = field(default_factory=dict)

@@ -64,6 +64,8 @@ class Streamed:
     content_type: str
     steps: tuple[Step, ...]
     headers: Mapping[str, str] = field(default_factory=dict)
+    unstored: bool = False
+    """The client asked that nothing be stored."""
 
 
 class HttpVendor(Protocol):
@@ -164,6 +166,7 @@ class VendorHttp:
             return self._answered(found)
         number, self._next = self._next, self._next + 1
         self.counts.opened += 1
+        self.counts.unstored += found.unstored
         self.counts.by_key[key_name] = self.counts.by_key.get(key_name, 0) + 1
         if self._log is not None:
             self._log.record(

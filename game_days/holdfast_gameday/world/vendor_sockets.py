@@ -107,6 +107,8 @@ class Admitted:
     session: Callable[[Wire, int], Session]
     """Makes the session of the link with this number; numbers are never used twice by one server."""
     headers: Mapping[str, str] = field(default_factory=dict)
+    unstored: bool = False
+    """The client asked that nothing be stored."""
 
 
 class Vendor(Protocol):
@@ -185,6 +187,7 @@ class VendorSockets:
         if isinstance(found, Answer):
             return self._answer(found)
         self.counts.opened += 1
+        self.counts.unstored += found.unstored
         self.counts.by_key[found.key_name] = self.counts.by_key.get(found.key_name, 0) + 1
         number, self._next = self._next, self._next + 1
         socket = _Socket(self, number, found, path=url.path)

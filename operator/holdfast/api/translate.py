@@ -20,8 +20,8 @@ from holdfast.api.levers import KINDS, Lever
 from holdfast.api.providers import CanaryKey
 from holdfast.api.region import Region
 from holdfast.api.turn import TurnServer
-from holdfast.api.voiceagent import Attempt, Hearing, Realtime, Speaking, Thinking, Turns, VoiceAgent
-from holdfast.core import agents, means, problems, values
+from holdfast.api.voiceagent import Attempt, Hearing, Realtime, Speaking, Thinking, Turns, VoiceAgent, When
+from holdfast.core import agents, means, privacy, problems, values
 from holdfast.core.values import Reason
 from holdfast.shifts import Order, Orders
 
@@ -38,6 +38,7 @@ def agent(manifest: Mapping[str, Any]) -> agents.AgentSpec | Refused:
         spec = VoiceAgent.model_validate(manifest).spec
     except pydantic.ValidationError as e:
         return _refused(e)
+    off, attempts = spec.privacy.vendor_storage == "off", tuple(_attempt(each) for each in spec.attempts)
     return agents.AgentSpec(
         zone=spec.failover_policy,
         persona=agents.Persona(
@@ -46,7 +47,7 @@ def agent(manifest: Mapping[str, Any]) -> agents.AgentSpec | Refused:
             disclosure=spec.persona.disclosure,
             language=spec.persona.language,
         ),
-        attempts=tuple(_attempt(each) for each in spec.attempts),
+        attempts=tuple(map(privacy.switched, attempts)) if off else attempts,
         tools=tuple(
             agents.Tool(
                 name=tool.name,
@@ -69,6 +70,7 @@ def agent(manifest: Mapping[str, Any]) -> agents.AgentSpec | Refused:
         max_call_s=spec.limits.max_call_seconds,
         compliance=frozenset(spec.compliance),
         record=spec.privacy.record,
+        vendors_keep=not off,
     )
 
 
@@ -99,7 +101,20 @@ def _attempt(attempt: Attempt) -> agents.Attempt:
         )
         tried = agents.Attempt(name=name, kind=agents.CASCADE, stages=stages)
     return dataclasses.replace(
-        tried, weight=attempt.weight, regions=frozenset(attempt.regions), declares=frozenset(attempt.declares)
+        tried,
+        weight=attempt.weight,
+        when=_when(attempt.when) if attempt.when else None,
+        regions=frozenset(attempt.regions),
+        declares=frozenset(attempt.declares),
+    )
+
+
+def _when(when: When) -> agents.When:
+    hours = when.hours
+    return agents.When(
+        called=when.called,
+        callers=when.callers,
+        hours=agents.Hours(start=hours.start, end=hours.end, zone=hours.zone, days=hours.days) if hours else None,
     )
 
 

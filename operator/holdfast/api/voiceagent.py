@@ -3,6 +3,7 @@
 Everything else it refers to lies in its own namespace.
 """
 
+import zoneinfo
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import pydantic
@@ -112,8 +113,53 @@ class Cascade(Model):
     tts: Speaking
 
 
+TimeOfDay = Annotated[str, Field(max_length=5, pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+_WEEK: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+class Hours(Model):
+    """A part of the day, as clocks show it in a time zone. That of an end before the start is the next day's."""
+
+    model_config = pydantic.ConfigDict(
+        json_schema_extra=rules(cel("self.start != self.end", "hours end at another time than they start"))
+    )
+    start: TimeOfDay
+    end: TimeOfDay
+    zone: Annotated[str, Field(max_length=40, pattern=r"^[A-Za-z]+(/[A-Za-z0-9_+-]+)*$")]
+    days: Annotated[tuple[Day, ...], Field(min_length=1, max_length=7, json_schema_extra=AS_SET)] = _WEEK
+
+    @pydantic.field_validator("zone")
+    @classmethod
+    def _is_known(cls, zone: str) -> str:
+        """No rule of the API server's can tell, so that Accepted does."""
+        try:
+            zoneinfo.ZoneInfo(zone)
+        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ValueError("no time zone has this name; use one such as Europe/Berlin") from error
+        return zone
+
+
+class When(Model):
+    """Which calls an attempt is meant for. All that is given must hold."""
+
+    model_config = pydantic.ConfigDict(
+        json_schema_extra=rules(
+            cel("has(self.called) || has(self.callers) || has(self.hours)", "a rule without a condition is none")
+        )
+    )
+    called: Annotated[tuple[schema.Number, ...], Field(max_length=50, json_schema_extra=AS_SET)] = Field(
+        default=(), description="The numbers that were dialled."
+    )
+    callers: Annotated[
+        tuple[Annotated[str, Field(max_length=4, pattern=r"^\+[1-9][0-9]{0,2}$")], ...],
+        Field(max_length=50, json_schema_extra=AS_SET),
+    ] = Field(default=(), description="How the caller's number begins, such as +49: three digits of it are looked at.")
+    hours: Hours | None = Field(default=None, description="When the call began.")
+
+
 class Attempt(Model):
-    """One entry of the provider list. A call starts on the first healthy one."""
+    """One entry of the provider list. A call starts on the first healthy one that is meant for it."""
 
     model_config = pydantic.ConfigDict(
         json_schema_extra=rules(
@@ -130,7 +176,11 @@ class Attempt(Model):
     )
     weight: Annotated[int, Field(ge=0, le=100)] = Field(
         default=0,
-        description="The heaviest is tried first, and those without a weight last. Where none has any: in their order.",
+        description="Its share of the callers, each of whom begins with the same one again. The others follow by "
+        "weight, and then those without. Where none has any: in their order.",
+    )
+    when: When | None = Field(
+        default=None, description="The calls that it is meant for; for the others it comes after those that are."
     )
     declares: Compliance = Field(default=(), description="What its providers keep to: see spec.compliance.")
     realtime: Realtime | None = None
@@ -254,6 +304,12 @@ class Privacy(Model):
     """What is kept of a call."""
 
     record: bool = Field(default=False, description="Whether its audio may be recorded.")
+    vendor_storage: Literal["default", "off"] = Field(
+        default="default",
+        description="off: every provider whose vendor has a switch for it is told to store nothing, which may cost "
+        "more or need a plan of the vendor's; noStore: false in the options of a part leaves that one as it is. The "
+        "condition VendorStorageOff names the parts whose vendor has no switch.",
+    )
 
 
 class VoiceAgentSpec(Model):

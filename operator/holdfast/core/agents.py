@@ -21,10 +21,30 @@ class KeyRef:
 
 
 @dataclass(frozen=True, slots=True)
+class Hours:
+    """A part of the day as the clocks of `zone` show it; `end` before `start` is on the next day."""
+
+    start: str
+    end: str
+    zone: str
+    days: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """Which calls an attempt is meant for: the numbers dialled, how the caller's begins, and the hours."""
+
+    called: tuple[str, ...] = ()
+    callers: tuple[str, ...] = ()
+    hours: Hours | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """One entry of the provider list: one link, or (kind `cascade`) its three stages, each called `ENTRY/ROLE`.
 
-    `options`: what only its kind has, see `kinds`. `weight`: the heaviest is tried first; 0: after those with one.
+    `options`: what only its kind has, see `kinds`. `weight`: its share of the callers; 0: after those with one.
+    `when` None: for every call.
     `regions` empty: everywhere. `declares`: the words of compliance that its provider keeps to.
     """
 
@@ -39,6 +59,7 @@ class Attempt:
     key: KeyRef | None = None
     stages: tuple[Attempt, ...] = ()
     weight: int = 0
+    when: When | None = None
     regions: frozenset[str] = frozenset()
     declares: frozenset[str] = frozenset()
 
@@ -109,7 +130,8 @@ class Turns:
 class AgentSpec:
     """Everything a pod of the agent must be told that does not depend on the region.
 
-    `compliance`: what every attempt has to declare. `record`: whether audio may be kept.
+    `compliance`: what every attempt has to declare. `record`: whether audio may be kept. `vendors_keep`: whether
+    vendors may store what they are sent, as far as they can be told; the attempts have their switches set already.
     """
 
     zone: str
@@ -125,6 +147,7 @@ class AgentSpec:
     max_call_s: int = 3_600
     compliance: frozenset[str] = frozenset()
     record: bool = False
+    vendors_keep: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,14 +25,15 @@ class RegionLine:
 class Directive:
     """`drain_s`: hand over what is in flight within this time; None: do not drain.
 
-    `attempts`: those that may be made, in this order; `barred`: those that may not; `reasons`: why either is not as
-    the spec has it.
+    `attempts`: those that may be made, in this order; `ill`: those of them that go last for every caller; `barred`:
+    those that may not be made; `reasons`: why any of it is not as the spec has it.
     """
 
     buddy: str | None
     regions: tuple[RegionLine, ...]
     attempts: tuple[str, ...] = ()
     barred: tuple[str, ...] = ()
+    ill: tuple[str, ...] = ()
     reasons: tuple[Reason, ...] = ()
     drain_s: float | None = None
     ice: tuple[IceServer, ...] = ()
@@ -107,6 +108,7 @@ def message(told: Directive, *, version: int) -> dict[str, Any]:
         ],
         "attempts": list(told.attempts),
         "barred": list(told.barred),
+        "ill": list(told.ill),
         "reasons": [{"code": reason.code, "message": reason.message} for reason in told.reasons],
         "drain": None if told.drain_s is None else {"untilSeconds": told.drain_s},
         "lost": list(told.lost),

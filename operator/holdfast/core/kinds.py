@@ -21,6 +21,11 @@ OPTIONS_BYTES_MAX = 16_384
 NAME_CHARS_MAX = 64
 """Of a name that is not known, so much is repeated."""
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+AUDIENCE = re.compile(
+    r"(https:)?//iam\.googleapis\.com/projects/[0-9]+/locations/global"
+    r"/workloadIdentityPools/[a-z0-9-]+/providers/[a-z0-9-]+"
+)
+"""Google's and nobody else's: with a token for the cluster's API server a pod would have rights in the cluster."""
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
@@ -91,13 +96,19 @@ def one_of(*words: str) -> Type:
     return Type(f"one of {', '.join(word or '(nothing)' for word in words)}", lambda value, _: value in words)
 
 
-def fields(*names: str) -> Type:
-    """An object of just these strings."""
+def fields(*names: str, **more: tuple[str, re.Pattern[str]]) -> Type:
+    """An object of just these strings. `more`: those that may be left out, each in words and how it looks."""
 
     def fits(value: Any, _: Mapping[str, Any]) -> bool:
-        return isinstance(value, dict) and value.keys() == set(names) and all(map(_is_text, value.values()))
+        return (
+            isinstance(value, dict)
+            and set(names) <= value.keys() <= {*names, *more}
+            and all(map(_is_text, value.values()))
+            and all(look.fullmatch(value[name]) for name, (_words, look) in more.items() if name in value)
+        )
 
-    return Type(f"an object with {', '.join(names)}", fits)
+    maybe = "".join(f", and maybe {name}, {words}" for name, (words, _look) in more.items())
+    return Type(f"an object with {', '.join(names)}{maybe}", fits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,11 +172,12 @@ KINDS: Mapping[str, Kind] = {
             "generation": OBJECT,
             "history": one_of("config", "packed"),
             "muteDuringTools": TRUTH,
+            "noStore": TRUTH,
             "repliesToAll": TRUTH,
             "resume": TEXT,
             "toolBehavior": one_of("", "BLOCKING", "NON_BLOCKING"),
             "vadSignals": TRUTH,
-            "vertex": fields("project", "location"),
+            "vertex": fields("project", "location", audience=("of a workload identity provider", AUDIENCE)),
         },
     ),
     "deepgram-flux": Kind(

@@ -143,7 +143,7 @@ def agent_json(place: Place) -> dict[str, Any]:
         "turns": _turns(spec.turns),
         "limits": {"callsPerPod": spec.calls_per_pod, "maxCallSeconds": spec.max_call_s},
         "escalation": {"transferTo": spec.escalation.transfer_to, "voicemail": spec.escalation.voicemail},
-        "privacy": {"record": spec.record},
+        "privacy": {"record": spec.record, "vendorStorage": "default" if spec.vendors_keep else "off"},
         "carrier": _carrier(place),
         "operatorUrl": release.operator_url,
         "redisUrl": release.redis_url,
@@ -202,10 +202,21 @@ def _permitted(place: Place) -> tuple[Attempt, ...]:
 def _attempt(place: Place, attempt: Attempt) -> dict[str, Any]:
     if attempt.kind == LOOPBACK:
         return {"name": attempt.name, "kind": attempt.kind}
-    named = {"name": attempt.name, "weight": attempt.weight}
+    named = {"name": attempt.name, "weight": attempt.weight, **_when(attempt)}
     if attempt.stages:
         return {**named, "kind": attempt.kind, **{stage.role: _part(place, stage) for stage in attempt.stages}}
     return {**named, **_part(place, attempt)}
+
+
+def _when(attempt: Attempt) -> dict[str, Any]:
+    if attempt.when is None:
+        return {}
+    when = attempt.when
+    written: dict[str, Any] = {"called": list(when.called), "callers": list(when.callers)}
+    if when.hours is not None:
+        hours = when.hours
+        written["hours"] = {"start": hours.start, "end": hours.end, "zone": hours.zone, "days": list(hours.days)}
+    return {"when": written}
 
 
 def _part(place: Place, part: Attempt) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from holdfast.core import vertex
 from holdfast.core.agents import Attempt
 from holdfast.core.place import MOUNT, OPERATOR_PORT, Place, agent_json, carrier_name, key_path, operator_token
 from holdfast.core.values import AgentRef, Zone
@@ -132,7 +133,10 @@ def deployment(place: Place) -> Manifest:
             },
             "topologySpreadConstraints": [_spread(selector, key) for key in _SPREAD_OVER],
             "containers": [_container(place)],
-            "volumes": [{"name": "holdfast", "projected": {"defaultMode": 0o440, "sources": _sources(place)}}],
+            "volumes": [
+                {"name": "holdfast", "projected": {"defaultMode": 0o440, "sources": _sources(place)}},
+                *_tokens(place),
+            ],
         },
     }
     replicas = {} if place.replicas is None else {"replicas": place.replicas or place.spec.min_pods}
@@ -199,7 +203,10 @@ def _container(place: Place) -> dict[str, Any]:
             "runAsNonRoot": True,
             "capabilities": {"drop": ["ALL"]},
         },
-        "volumeMounts": [{"name": "holdfast", "mountPath": MOUNT, "readOnly": True}],
+        "volumeMounts": [
+            {"name": "holdfast", "mountPath": MOUNT, "readOnly": True},
+            *({"name": each["name"], "mountPath": vertex.TOKENS, "readOnly": True} for each in _tokens(place)),
+        ],
     }
 
 
@@ -225,6 +232,15 @@ def _sources(place: Place) -> list[dict[str, Any]]:
             if part.key is not None
         ),
     ]
+
+
+def _tokens(place: Place) -> list[dict[str, Any]]:
+    """The pod's own tokens for those who take them for an identity; none of them is one for the API server."""
+    sources = [
+        {"serviceAccountToken": {"audience": audience, "expirationSeconds": vertex.TOKEN_LIFE_S, "path": name}}
+        for name, audience in sorted(vertex.audiences(place.spec).items())
+    ]
+    return [{"name": "tokens", "projected": {"defaultMode": 0o440, "sources": sources}}] if sources else []
 
 
 def _parts(place: Place) -> list[Attempt]:
@@ -284,7 +300,8 @@ def disruption_budget(place: Place) -> Manifest:
 def network_policy(place: Place) -> Manifest:
     """In: the entry and our operator. Out: names, Redis, our operator, and TLS to providers, carrier and buddy.
 
-    The canary has none of the last three, so nothing of it leaves the cluster.
+    The canary has none of the last three, so nothing of it leaves the cluster. Google's STS is TLS as well; the
+    metadata server is not, and is reached only from pods that have an attempt on Vertex AI which needs it.
     """
     operator = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": place.release.namespace}}}
     entry = [dict(peer) for peer in place.release.ingress_from]
@@ -302,6 +319,8 @@ def network_policy(place: Place) -> Manifest:
         if embedded:
             to_redis["to"] = [_pods(operator, "holdfast-redis")]
         egress.append(to_redis)
+    if vertex.asks_the_machine(place.spec):
+        egress += [{"to": [{"ipBlock": {"cidr": cidr}}], "ports": [_tcp(port)]} for cidr, port in vertex.METADATA]
     if place.zone is not None:
         egress.append({**_outside(place), "ports": [_tcp(port) for port in _tls_ports(place, place.zone)]})
     return {

@@ -21,11 +21,9 @@ kind never waits for a milder one's to end.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
-from itertools import accumulate
 
 from holdfast.core import reasons
 from holdfast.core.values import AgentRef, Reason, Verdict
@@ -259,16 +257,18 @@ class Attempts:
 class Order:
     """What to try, in this order, and a reason for everything that is not as the spec has it.
 
-    `turned`: it is not the usual order, which is the one with nothing ill; or there is nothing to try.
+    `turned`: it is not the usual order, which is the one with nothing ill; or there is nothing to try. `ill`: those of
+    them that stand last for it, whoever calls: a call is drawn for one of those with a weight only where they are well.
     """
 
     names: tuple[str, ...]
     reasons: tuple[Reason, ...] = ()
     turned: bool = False
+    ill: tuple[str, ...] = ()
 
 
-def order(attempts: Attempts, sick: frozenset[str], *, region: str, caller: int | None = None) -> Order:
-    """Filter first, then the well before the ill. `caller`: a hash that keeps a caller at one of weighted attempts.
+def order(attempts: Attempts, sick: frozenset[str], *, region: str) -> Order:
+    """Filter first, then the well before the ill. Which caller begins where is drawn in the pods.
 
     Nothing permitted is an empty order; everything ill is the spec's.
     """
@@ -283,9 +283,14 @@ def order(attempts: Attempts, sick: frozenset[str], *, region: str, caller: int 
         found = [Reason(reasons.ALL_ATTEMPTS_ILL, message)]
     else:
         found = [Reason(reasons.ATTEMPT_ILL, _tried_last(line, sick, region)) for line in found_ill]
-    preferred = _preferred(lines, caller)
+    preferred = _preferred(lines)
     names = _arranged(lines, preferred, sick)
-    return Order(names, (*refused, *found), turned=not names or names != tuple([line.name for line in preferred]))
+    return Order(
+        names,
+        reasons=(*refused, *found),
+        turned=not names or names != tuple([line.name for line in preferred]),
+        ill=tuple([line.name for line in found_ill]),
+    )
 
 
 def _tried_last(line: AttemptLine, sick: frozenset[str], region: str) -> str:
@@ -346,20 +351,9 @@ def _forbidden(line: AttemptLine, attempts: Attempts, region: str) -> Reason | N
     return None
 
 
-def _preferred(lines: tuple[AttemptLine, ...], caller: int | None = None) -> tuple[AttemptLine, ...]:
-    """The order when all are well: by weight, and a caller begins at one drawn in proportion to the weights.
-
-    He begins at the same each time, and is moved only when that one is ill.
-    """
-    if not any(line.weight for line in lines):
-        return lines
-    by_weight = sorted(lines, key=lambda line: -line.weight)
-    if caller is None:
-        return tuple(by_weight)
-    weighted = [line for line in by_weight if line.weight]
-    bounds = tuple(accumulate(line.weight for line in weighted))
-    own = bisect_right(bounds, caller % bounds[-1])
-    return (*weighted[own:], *weighted[:own], *by_weight[len(weighted) :])
+def _preferred(lines: tuple[AttemptLine, ...]) -> tuple[AttemptLine, ...]:
+    """The order when all are well: by weight, the same for every caller."""
+    return tuple(sorted(lines, key=lambda line: -line.weight))
 
 
 def _arranged(

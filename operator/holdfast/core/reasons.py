@@ -95,6 +95,9 @@ TOOLS_ANSWER = "ToolsAnswer"
 TOOL_ILL = "ToolIll"
 TOOL_REFUSES = "ToolRefuses"
 TOOL_UNHEARD = "ToolUnheard"
+VENDORS_TOLD = "VendorsTold"
+BY_CONTRACT_ONLY = "ByContractOnly"
+LEFT_ON = "LeftOn"
 
 # What may be said of a region's ICE servers.
 RELAYS_WELL = "RelaysWell"

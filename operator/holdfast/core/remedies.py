@@ -95,6 +95,10 @@ REMEDIES: Mapping[str, str] = MappingProxyType({
     reasons.TOOLS_ANSWER: NOTHING,
     reasons.TOOL_ILL: "The tool's webhook answers two calls in a row; look at its own logs and at the way to it.",
     reasons.TOOL_REFUSES: "The webhook takes what the spec sends it: mend its address there, or what it asks for.",
+    reasons.VENDORS_TOLD: NOTHING,
+    reasons.BY_CONTRACT_ONLY: "Agree with the vendor what it keeps, declare that in the attempt and ask for it in "
+    "spec.compliance; or use an attempt whose vendor has a switch.",
+    reasons.LEFT_ON: "Take noStore: false out of the options of these parts, once the vendor's plan allows it.",
     reasons.TOOL_UNHEARD: "Callers have the agent use the tool twice in this region; nobody tries one without need.",
     # A region's ICE servers.
     reasons.RELAYS_WELL: NOTHING,

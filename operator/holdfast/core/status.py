@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from holdfast.core import readiness, reasons, remedies, writes
+from holdfast.core import privacy, readiness, reasons, remedies, writes
+from holdfast.core.agents import AgentSpec
 from holdfast.core.evidence import History
 from holdfast.core.fallback import Fallback
 from holdfast.core.plans import Plan, View
@@ -25,6 +26,7 @@ READY_FOR_LOSS = "ReadyForLoss"
 LEVERS_AS_KEPT = "LeversAsKept"
 ATTEMPTS_WELL = "AttemptsWell"
 TOOLS_WELL = "ToolsWell"
+VENDOR_STORAGE_OFF = "VendorStorageOff"
 ROUTE_IN_SYNC = "RouteInSync"
 LEVER_REACHABLE = "LeverReachable"
 FALLBACK_READY = "FallbackReady"
@@ -123,6 +125,22 @@ def tools_well(tools: Mapping[str, History]) -> Condition:
         words = f"not called often enough here: {', '.join(unheard)}"
         return Condition(TOOLS_WELL, None, Reason(reasons.TOOL_UNHEARD, words))
     return Condition(TOOLS_WELL, True, Reason(reasons.TOOLS_ANSWER, f"well: {', '.join(sorted(tools))}"))
+
+
+def vendor_storage_off(spec: AgentSpec) -> Condition | None:
+    """Whether every vendor is told to store nothing; the parts that none can be told for by name. None: nobody asks."""
+    if spec.vendors_keep:
+        return None
+    said = []
+    if bound := privacy.by_contract(spec.attempts):
+        words = "there is no switch, and what the vendor keeps is a matter of the contract with it"
+        said.append(Reason(reasons.BY_CONTRACT_ONLY, f"{', '.join(bound)}: {words}"))
+    if left := privacy.left_on(spec.attempts):
+        said.append(Reason(reasons.LEFT_ON, f"{', '.join(left)}: options.{privacy.SWITCH} says that it may be stored"))
+    if said:
+        told = "; ".join(each.message for each in said)
+        return Condition(VENDOR_STORAGE_OFF, False, Reason(said[0].code, told))
+    return Condition(VENDOR_STORAGE_OFF, True, Reason(reasons.VENDORS_TOLD, "every vendor is told to store nothing"))
 
 
 def levers_as_kept(drift: Mapping[str, Sequence[str]]) -> Condition:

@@ -67,6 +67,7 @@ def test_the_message_is_what_the_long_poll_promises():
         ],
         "attempts": ["openai"],
         "barred": [],
+        "ill": [],
         "reasons": [],
         "drain": {"untilSeconds": 60.0},
         "lost": ["fra"],

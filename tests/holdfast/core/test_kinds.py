@@ -135,7 +135,7 @@ def test_options_are_bounded_and_too_long_ones_are_not_looked_at():
         (
             "gemini", "vertex", [{"project": "p", "location": "l"}],
             [{"project": "p"}, {"project": "p", "location": 1}, {"project": "p", "location": "l", "key": "k"}, "p"],
-            "an object with project, location",
+            "an object with project, location, and maybe audience, of a workload identity provider",
         ),
     ],
 )  # fmt: skip

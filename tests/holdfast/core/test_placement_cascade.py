@@ -33,7 +33,7 @@ def by_kind(where: place.Place) -> dict:
 def test_a_cascade_is_told_with_its_three_stages_and_its_voice_to_the_one_that_speaks():
     told = place.agent_json(site())
 
-    assert told["privacy"] == {"record": True}
+    assert told["privacy"] == {"record": True, "vendorStorage": "default"}
     assert [attempt["name"] for attempt in told["attempts"]] == ["openai", "cascade"]
     assert told["attempts"][1] == {
         "name": "cascade", "kind": "cascade", "weight": 20,
@@ -57,6 +57,20 @@ def test_a_cascade_is_told_with_its_three_stages_and_its_voice_to_the_one_that_s
             "keySource": "Secret clinic/elevenlabs key api-key",
         },
     }  # fmt: skip
+
+
+def test_whom_an_attempt_is_meant_for_is_told_to_the_pods_who_draw_and_replaces_none():
+    hours = {"start": "18:00", "end": "08:00", "zone": "Europe/Berlin"}
+    ruled = changed(TWO_WAYS, "spec.attempts.0.when", {"callers": ["+49"], "hours": hours})
+    ruled = changed(ruled, "spec.attempts.1.when", {"called": ["+4930555010"]})
+
+    first, second = place.agent_json(site(ruled))["attempts"]
+    assert first["when"] == {
+        "called": [], "callers": ["+49"],
+        "hours": {**hours, "days": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]},
+    }  # fmt: skip
+    assert second["when"] == {"called": ["+4930555010"], "callers": []}
+    assert by_kind(site())["Deployment"] == by_kind(site(ruled))["Deployment"]
 
 
 @pytest.mark.parametrize(

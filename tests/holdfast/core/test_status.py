@@ -8,6 +8,7 @@ import pytest
 from core_builders import DEGRADED, DOWN, UNKNOWN, cordoned, joined, origins, regions, said, view, zone
 
 from holdfast.core import failover, fallback, reasons, status
+from holdfast.core.agents import AgentSpec, Attempt, Persona
 from holdfast.core.evidence import History
 from holdfast.core.plans import CarrierMove, Plan, Refusal, Turn, View
 from holdfast.core.providers import Order
@@ -274,6 +275,33 @@ def test_an_attempt_that_is_meant_for_other_regions_is_as_the_spec_has_it():
     assert said_of(status.attempts_well(Order((), (not_here, none)))) == (
         False, reasons.ATTEMPT_NOT_HERE, f"{not_here.message}; {none.message}"
     )
+
+
+def stored(*parts: Attempt, vendors_keep: bool = False) -> AgentSpec:
+    return AgentSpec(zone="eu", persona=Persona("", ""), attempts=parts, vendors_keep=vendors_keep)
+
+
+def test_nothing_is_said_of_vendors_while_nobody_asks_what_they_store():
+    assert status.vendor_storage_off(stored(Attempt("a", "openai"), vendors_keep=True)) is None
+
+
+def test_every_vendor_is_told_to_store_nothing_or_is_named():
+    told_all = stored(Attempt("g", "gemini", options={"noStore": True}), Attempt("l", "gpt-live"))
+    assert said_of(status.vendor_storage_off(told_all)) == (
+        True, reasons.VENDORS_TOLD, "every vendor is told to store nothing",
+    )  # fmt: skip
+    stages = (
+        Attempt("c/hearing", "deepgram-nova", options={"noStore": True}), Attempt("c/thinking", "anthropic"),
+        Attempt("c/speaking", "elevenlabs", options={"noStore": False}),
+    )  # fmt: skip
+    none = "there is no switch, and what the vendor keeps is a matter of the contract with it"
+    left = "c/speaking (elevenlabs): options.noStore says that it may be stored"
+    cascade = Attempt("c", "cascade", stages=stages)
+    assert said_of(status.vendor_storage_off(stored(Attempt("a", "openai"), cascade))) == (
+        False, reasons.BY_CONTRACT_ONLY, f"a (openai), c/thinking (anthropic): {none}; {left}",
+    )  # fmt: skip
+    alone = replace(stages[2], name="c/speaking")
+    assert said_of(status.vendor_storage_off(stored(alone))) == (False, reasons.LEFT_ON, left)
 
 
 WELL = History(0.0, Verdict.UP)
