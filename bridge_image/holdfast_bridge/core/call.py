@@ -53,12 +53,10 @@ class CallCore:
         self._asked: Line | None = None
         self._streaming = False
         self._gated = bool(plan.disclosure) and not self._account.disclosure_heard
-        self._spoke = False
-        self._respond_due = False
+        self._spoke = self._respond_due = False
         self._goodbye_call = ""
         self._ending: ev.End | None = None
-        self._released = False
-        self._over = False
+        self._released = self._over = False
 
     # --- the five verbs of the shell
 
@@ -135,6 +133,7 @@ class CallCore:
         text, self._keys = f"(pressed {event.digit})", self._keys + 1
         self._conversation.user_text(f"{self._plan.epoch}.key{self._keys}", text, final=True)
         self._out.append(ev.SeedConversation((ev.SeedText("user", text),)))
+        self._tools.new_turn()
         self._due["keys"] = now + KEYS_TOGETHER_S
         self._journal(now)
 
@@ -210,7 +209,7 @@ class CallCore:
         elif attempt is None:
             self._end(ev.End.NO_PROVIDER)
         else:
-            self._connect(attempt, blame=event.reason != "deaf")
+            self._connect(attempt, blame=event.reason not in {"deaf", "tool_loop"})
 
     def _nobody_listens(self, deaf: Deaf, now: float) -> None:
         if self._plan.speaks and not self._tools.busy and self._ending is None:
@@ -238,7 +237,7 @@ class CallCore:
     def _maybe_respond(self, now: float) -> None:
         busy = self._turns.responding or self._turns.caller_speaking or self._tools.busy
         if self._respond_due and self._attempts.ready and not busy:
-            self._respond(None, now)
+            self._respond(self._tools.go_on(), now)
 
     def _line(self, item: str) -> str | None:
         """The line's own identifier, or None if the line was cut."""
@@ -341,8 +340,9 @@ class CallCore:
         asked = self._tools.call(event, key=self._prefix + event.id, link=self._attempts.link)
         self._journal(now, urgent=True)
         self._out.append(asked)
-        if isinstance(asked, ev.ToolOutput):
-            self._respond_due = True
+        self._respond_due = self._respond_due or isinstance(asked, ev.ToolOutput)
+        if self._tools.endless:
+            self._provider_lost(ev.ProviderLost("tool_loop"), now)
 
     def _tool_result(self, event: ev.ToolResult, now: float) -> None:
         if (told := self._tools.result(event, link=self._attempts.link)) is None:
