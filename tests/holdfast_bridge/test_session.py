@@ -273,7 +273,8 @@ async def with_tool(*, buddy: bool, acknowledges: bool) -> tuple[Webhook, list[s
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     address = runner.addresses[0]
-    tool = {"name": "book", "url": f"http://{address[0]}:{address[1]}/book", "sideEffects": True}
+    url = f"http://{address[0]}:{address[1]}/book"
+    tool = {"name": "book", "url": url, "sideEffects": True, "networks": ["127.0.0.0/8"]}
     try:
         async with provider() as (vendor, port), bridge(settings(port, greeting="hi", tools=[tool])) as b:
             b.journal.buddy, b.journal.acknowledges = buddy, acknowledges

@@ -20,7 +20,7 @@ from holdfast.api.levers import KINDS, Lever
 from holdfast.api.providers import CanaryKey
 from holdfast.api.region import Region
 from holdfast.api.turn import TurnServer
-from holdfast.api.voiceagent import Attempt, Hearing, Realtime, Speaking, Thinking, VoiceAgent
+from holdfast.api.voiceagent import Attempt, Hearing, Realtime, Speaking, Thinking, Tool, VoiceAgent
 from holdfast.core import agents, means, problems, values
 from holdfast.core.values import Reason
 from holdfast.shifts import Order, Orders
@@ -47,17 +47,7 @@ def agent(manifest: Mapping[str, Any]) -> agents.AgentSpec | Refused:
             language=spec.persona.language,
         ),
         attempts=tuple(_attempt(each) for each in spec.attempts),
-        tools=tuple(
-            agents.Tool(
-                name=tool.name,
-                description=tool.description,
-                parameters=tool.parameters,
-                url=tool.webhook.url,
-                timeout_ms=tool.webhook.timeout_ms,
-                side_effects=tool.side_effects,
-            )
-            for tool in spec.tools
-        ),
+        tools=tuple(_tool(each) for each in spec.tools),
         numbers=tuple(agents.Number(each.carrier, each.number) for each in spec.telephony.numbers),
         min_pods=spec.replicas.min,
         max_pods=spec.replicas.max,
@@ -67,6 +57,22 @@ def agent(manifest: Mapping[str, Any]) -> agents.AgentSpec | Refused:
         max_call_s=spec.limits.max_call_seconds,
         compliance=frozenset(spec.compliance),
         record=spec.privacy.record,
+    )
+
+
+def _tool(tool: Tool) -> agents.Tool:
+    webhook = tool.webhook
+    signing = (webhook.signing.current, webhook.signing.previous) if webhook.signing else ()
+    return agents.Tool(
+        name=tool.name,
+        description=tool.description,
+        parameters=tool.parameters,
+        url=webhook.url,
+        timeout_ms=webhook.timeout_ms,
+        side_effects=tool.side_effects,
+        in_cluster=webhook.network == "cluster",
+        cache_s=webhook.cache_seconds,
+        signing=tuple(agents.KeyRef(each.secret, each.key) for each in signing if each is not None),
     )
 
 
@@ -184,6 +190,7 @@ def _tenant(tenant: Tenant) -> means.Tenant:
         hosts=tenant.hosts,
         max_replicas=tenant.max_replicas,
         max_calls=tenant.max_calls,
+        tool_networks=tenant.tool_networks,
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import combinations
 from urllib.parse import urlsplit
 
-from holdfast.core import kinds, results
+from holdfast.core import kinds, results, tool_schemas
 from holdfast.core.agents import AgentSpec, Attempt
 from holdfast.core.means import Tenant
 from holdfast.core.values import AgentRef, Reason, Region, Zone
@@ -32,6 +32,7 @@ NUMBER_NOT_ALLOWED = "NumberNotAllowed"
 HOST_OUTSIDE_RESIDENCY = "HostOutsideResidency"
 NO_LEGAL_ATTEMPT = "NoLegalAttempt"
 PARAMETERS_TOO_LARGE = "ParametersTooLarge"
+NETWORK_NOT_ALLOWED = "NetworkNotAllowed"
 
 KEYS_OF_CARRIER = {"twilio": ("authToken", "apiKey", "apiSecret"), "telnyx": ("apiKey",)}
 PARAMETERS_BYTES_MAX = 16_384
@@ -140,7 +141,7 @@ def of_agent(
         *_hosts(ref, spec, tenants),
         *_legal(ref, spec, zone),
         *_kinds(spec),
-        *_tools(spec),
+        *_tools(ref, spec, tenants),
     )
 
 
@@ -175,12 +176,14 @@ def _parts(spec: AgentSpec) -> Iterator[tuple[str, Attempt]]:
 
 
 def _hosts(ref: AgentRef, spec: AgentSpec, tenants: tuple[Tenant, ...]) -> Iterator[Reason]:
-    for field, part in _parts(spec):
-        host = urlsplit(part.base_url).hostname or ""
+    named = [(f"{field}.baseUrl", part.base_url) for field, part in _parts(spec)]
+    named += [(f"spec.tools[{tool.name}].webhook.url", tool.url) for tool in spec.tools]
+    for field, url in named:
+        host = urlsplit(url).hostname or ""
         if not any(host in tenant.hosts for tenant in tenants):
             yield Reason(
                 HOST_OUTSIDE_RESIDENCY,
-                f"{field}.baseUrl: namespace {ref.namespace} may not send calls "
+                f"{field}: namespace {ref.namespace} may not send calls "
                 f"to {host}, which is not among tenants[].hosts of FailoverPolicy {spec.zone}",
             )
 
@@ -207,14 +210,22 @@ def _kinds(spec: AgentSpec) -> Iterator[Reason]:
             yield Reason(INVALID_SPEC, f"{field}.{name}: {what}")
 
 
-def _tools(spec: AgentSpec) -> Iterator[Reason]:
+def _tools(ref: AgentRef, spec: AgentSpec, tenants: tuple[Tenant, ...]) -> Iterator[Reason]:
     for tool in spec.tools:
+        if tool.in_cluster and not any(tenant.tool_networks for tenant in tenants):
+            yield Reason(
+                NETWORK_NOT_ALLOWED,
+                f"spec.tools[{tool.name}].webhook.network: FailoverPolicy {spec.zone} names no tenants[].toolNetworks "
+                f"for namespace {ref.namespace}; have one named, or say public",
+            )
         size = len(json.dumps(tool.parameters))
         if size > PARAMETERS_BYTES_MAX:
             yield Reason(
                 PARAMETERS_TOO_LARGE,
                 f"spec.tools[{tool.name}].parameters: {size} bytes, at most {PARAMETERS_BYTES_MAX} are allowed",
             )
+        elif wrong := tool_schemas.wrong(tool.parameters):
+            yield Reason(INVALID_SPEC, f"spec.tools[{tool.name}].parameters: {wrong}")
 
 
 def secrets_of(zone: Zone) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
