@@ -190,6 +190,7 @@ class ToolRunner:
             ):
                 return await _read(answer)
         except (aiohttp.ClientError, TimeoutError, ForbiddenAddress, ValueError) as error:
+            log.info("tool did not answer", extra={"tool": tool.name, "error": type(error).__name__})
             return _unanswered(error)
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,3 +50,21 @@ def test_without_a_secret_there_is_no_signature() -> None:
 )
 def test_a_secret_is_text_or_base64_behind_its_prefix(written: str, read: bytes | None) -> None:
     assert key(written) == read
+
+
+def test_the_receiver_on_the_page_knows_ours_and_nobody_elses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """People will copy it."""
+    page = (Path(__file__).parents[2] / "docs" / "tools.md").read_text(encoding="utf-8")
+    [code] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    there: dict[str, Any] = {}
+    exec(code, there)
+    is_ours = there["is_ours"]
+    monkeypatch.setattr(there["time"], "time", lambda: 1_700_000_100.0)
+    sent = headers("CA1/1.1.c", BODY, wall_s=1_700_000_000, keys=[b"new", b"old"])
+    assert is_ours(sent, BODY, b"new")
+    assert is_ours(sent, BODY, b"old")
+    assert not is_ours(sent, BODY, b"another")
+    assert not is_ours(sent, BODY + b" ", b"new")
+    assert not is_ours({**sent, "webhook-id": "CA2/1.1.c"}, BODY, b"new")
+    late = headers("CA1/1.1.c", BODY, wall_s=1_699_999_000, keys=[b"new"])
+    assert not is_ours(late, BODY, b"new")
