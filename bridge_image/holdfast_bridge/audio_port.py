@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import TypeAlias
 
@@ -36,6 +36,7 @@ from holdfast_bridge.legs.twilio import TwilioLeg
 from holdfast_bridge.providing import Providers
 from holdfast_bridge.seams import Services
 from holdfast_bridge.session import Session
+from holdfast_bridge.settings import Tool
 from holdfast_bridge.tool_connections import ToolConnections
 from holdfast_bridge.tools import ToolRunner
 from holdfast_bridge.ws_messages import Messages, MessageTooBig, is_text
@@ -170,8 +171,14 @@ class AudioPort:
         )
         self._group.create_task(self._run(session, socket))
         if self._webhooks is not None and (tools := self.services.settings().agent.tools):
-            self._group.create_task(self._webhooks.warm(tools))
+            self._group.create_task(self._warm(self._webhooks, tools))
         return session
+
+    async def _warm(self, webhooks: ToolConnections, tools: Sequence[Tool]) -> None:
+        try:
+            await webhooks.warm(tools)
+        except Exception:
+            log.exception("tools not warmed")
 
     def _secrets(self, tool: str) -> tuple[str, ...]:
         return self.services.settings().tool_secrets.get(tool, ())

@@ -75,6 +75,8 @@ def test_a_schema_may_name_an_older_draft(dialect: str) -> None:
         ({"pattern": "(?=a)b"}, "is not a regular expression of RE2: invalid perl operator: (?="),
         ({"pattern": "(a)\\1"}, "is not a regular expression of RE2: invalid escape sequence"),
         ({"patternProperties": {"(": {}}}, "is not a regular expression of RE2: missing )"),
+        ({"pattern": "^(\\pL{1,100})+$"}, "patterns are too large together"),
+        ({"allOf": [{"pattern": f"^.{{1,{900 + n}}}$"} for n in range(20)]}, "patterns are too large together"),
         ({"$ref": "https://example.com/schema"}, "leads out of the schema"),
         ({"properties": {"a": {"$ref": "other.json#/a"}}}, "leads out of the schema"),
         ({"$ref": "#/$defs/none"}, "leads nowhere"),
@@ -116,6 +118,13 @@ def test_a_pattern_that_would_backtrack_for_ever_is_matched_all_the_same() -> No
     assert schema.problem({"day": "a" * 15_000}) == ""
 
 
+def test_a_pattern_of_a_long_program_is_matched_with_a_name_and_not_with_a_novel() -> None:
+    schema = ToolSchema({"properties": {"name": {"pattern": r"^[\p{L} .-]{1,40}$"}}})
+    assert schema.problem({"name": "Zoë Łukasiewicz-Øster"}) == ""
+    assert schema.problem({"name": "x" * 41}).startswith("name: 'xxx")
+    assert schema.problem({"name": "x" * 16_000}) == INTRICATE
+
+
 def _doubling(then: dict[str, Any]) -> dict[str, Any]:
     """Thirty levels, each of which looks twice at the next: a thousand million looks."""
     levels = {f"d{level}": {"allOf": [{"$ref": f"#/$defs/d{level + 1}"}] * 2} for level in range(30)}
@@ -128,6 +137,7 @@ def _doubling(then: dict[str, Any]) -> dict[str, Any]:
         (_doubling({"type": "object"}), {}),
         ({"$ref": "#"}, {}),
         ({"properties": {"a": {"contains": {"anyOf": [{"type": "string"}] * 300}}}}, {"a": [1] * 4_000}),
+        ({"properties": {"a": {"pattern": "(a?){500}a{500}x"}}}, {"a": "a" * 16_000}),
         ({"properties": {"a": {"contains": {"enum": list(range(3_000))}}}}, {"a": [-1] * 4_000}),
     ],
 )  # fmt: skip

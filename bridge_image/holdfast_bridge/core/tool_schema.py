@@ -1,10 +1,10 @@
 """Whether what a model gives a tool fits the tool's JSON schema, found out within a bounded effort.
 
 Draft 2020-12, or the draft that `$schema` names. The model's words come from callers, so nothing here may stall the
-calls beside: patterns are RE2's, which match in linear time; every keyword that is looked at costs a step, and a check
-that would cost more than STEPS_MAX ends without an answer. No reference leaves the schema, and none is ever fetched.
-Knows no webhook and no model. The operator refuses the same schemas in code of its own; the contract test
-tests/contract/test_tool_schemas.py holds the two together.
+calls beside: patterns are RE2's, which match in linear time; every keyword that is looked at and every match cost
+steps, and a check that would cost more than STEPS_MAX ends without an answer. No reference leaves the schema, and none
+is ever fetched. Knows no webhook and no model. The operator refuses the same schemas in code of its own; the contract
+test tests/contract/test_tool_schemas.py holds the two together.
 
 `format` is a remark, as the draft has it. `unevaluatedItems`, `unevaluatedProperties` and references that are resolved
 while checking (`$dynamicRef`, `$recursiveRef`) are refused: their cost cannot be counted here.
@@ -27,9 +27,13 @@ from referencing.jsonschema import specification_with
 
 SCHEMA_BYTES_MAX = 16_384
 SCHEMA_DEPTH_MAX = 24
+PROGRAM_MAX = 100_000
+"""Instructions of all patterns of a schema; one that counts letters of every script has tens of thousands."""
 ARGUMENTS_BYTES_MAX = 16_384
 STEPS_MAX = 10_000
 """About 25 ms; an ordinary check takes fewer than a hundred."""
+WORK_OF_A_STEP = 1_000
+"""Characters times instructions of a pattern's program: what RE2 may have to do at worst, and seldom does."""
 PROBLEMS_TOLD = 3
 PROBLEM_CHARS_MAX = 200
 
@@ -47,7 +51,7 @@ _ANY = FormatChecker(formats=())
 """Else Python's own idea of a pattern is asked, too."""
 _QUIET = re2.Options()
 _QUIET.log_errors = False
-_QUIET.max_mem = 1 << 20
+_QUIET.max_mem = 1 << 22
 
 
 class WrongSchema(ValueError):
@@ -108,6 +112,8 @@ class ToolSchema:
         except re2.error as error:
             why = error.args[0].decode() if error.args and isinstance(error.args[0], bytes) else "it is not one"
             raise WrongSchema(f"pattern {pattern[:80]!r} is not a regular expression of RE2: {why}") from error
+        if sum(each.programsize for each in self._patterns.values()) > PROGRAM_MAX:
+            raise WrongSchema("its patterns are too large together: use maxLength instead of counted repeats")
 
     # --- counting
 
@@ -125,9 +131,7 @@ class ToolSchema:
 
     def _spending(self, keyword: Callable[..., Any]) -> Callable[..., Any]:
         def check(validator: Validator, value: Any, instance: Any, schema: Mapping[str, Any]) -> Any:
-            self._left -= 1 + _size(value) + _size(instance)
-            if self._left < 0:
-                raise _TooIntricate
+            self._spend(1 + _size(value) + _size(instance))
             return keyword(validator, value, instance, schema)
 
         return check
@@ -135,7 +139,14 @@ class ToolSchema:
     # --- keywords that the library would match with backtracking, or in quadratic time
 
     def _matches(self, pattern: str, text: str) -> bool:
-        return self._patterns[pattern].search(text) is not None
+        compiled = self._patterns[pattern]
+        self._spend(len(text) * compiled.programsize // WORK_OF_A_STEP)
+        return compiled.search(text) is not None
+
+    def _spend(self, steps: int) -> None:
+        self._left -= steps
+        if self._left < 0:
+            raise _TooIntricate
 
     def _pattern(
         self, _validator: Validator, pattern: str, instance: Any, _schema: object

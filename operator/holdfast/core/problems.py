@@ -36,6 +36,7 @@ NETWORK_NOT_ALLOWED = "NetworkNotAllowed"
 
 KEYS_OF_CARRIER = {"twilio": ("authToken", "apiKey", "apiSecret"), "telnyx": ("apiKey",)}
 PARAMETERS_BYTES_MAX = 16_384
+ALL_PARAMETERS_BYTES_MAX = 65_536
 NUMBERS_SHOWN = 3
 
 
@@ -211,6 +212,13 @@ def _kinds(spec: AgentSpec) -> Iterator[Reason]:
 
 
 def _tools(ref: AgentRef, spec: AgentSpec, tenants: tuple[Tenant, ...]) -> Iterator[Reason]:
+    sizes = {tool.name: len(json.dumps(tool.parameters)) for tool in spec.tools}
+    if (whole := sum(sizes.values())) > ALL_PARAMETERS_BYTES_MAX:
+        yield Reason(
+            PARAMETERS_TOO_LARGE,
+            f"spec.tools: {whole} bytes of parameters together, at most {ALL_PARAMETERS_BYTES_MAX} are allowed",
+        )
+        return
     for tool in spec.tools:
         if tool.in_cluster and not any(tenant.tool_networks for tenant in tenants):
             yield Reason(
@@ -218,8 +226,7 @@ def _tools(ref: AgentRef, spec: AgentSpec, tenants: tuple[Tenant, ...]) -> Itera
                 f"spec.tools[{tool.name}].webhook.network: FailoverPolicy {spec.zone} names no tenants[].toolNetworks "
                 f"for namespace {ref.namespace}; have one named, or say public",
             )
-        size = len(json.dumps(tool.parameters))
-        if size > PARAMETERS_BYTES_MAX:
+        if (size := sizes[tool.name]) > PARAMETERS_BYTES_MAX:
             yield Reason(
                 PARAMETERS_TOO_LARGE,
                 f"spec.tools[{tool.name}].parameters: {size} bytes, at most {PARAMETERS_BYTES_MAX} are allowed",

@@ -22,6 +22,7 @@ from referencing.jsonschema import specification_with
 
 DEPTH_MAX = 24
 CHARS_TOLD = 200
+PROGRAM_MAX = 100_000  # instructions of all patterns of a schema
 DRAFTS = {
     "https://json-schema.org/draft/2020-12/schema": Draft202012Validator,
     "https://json-schema.org/draft/2019-09/schema": Draft201909Validator,
@@ -36,7 +37,7 @@ _VALUES = frozenset({"enum", "const", "default", "examples"})
 _ANY = FormatChecker(formats=())  # Else Python's own idea of a pattern is asked, too.
 _QUIET = re2.Options()
 _QUIET.log_errors = False
-_QUIET.max_mem = 1 << 20
+_QUIET.max_mem = 1 << 22
 
 
 def wrong(schema: Mapping[str, Any]) -> str:
@@ -61,12 +62,16 @@ def _wrong(text: str) -> str:
         DRAFTS[draft].check_schema(schema, format_checker=_ANY)
     except SchemaError as error:
         return f"{error.json_path}: {error.message[:CHARS_TOLD]}"
-    return next(_unusable(schema, draft), "")
+    try:
+        return next(_unusable(schema, draft), "")
+    finally:
+        re2.purge()  # Nothing is matched here, and a hostile pattern is large.
 
 
 def _unusable(schema: dict[str, Any], draft: str) -> Iterator[str]:
     nodes = list(_subschemas(schema))
     known = {id(node) for node in nodes}
+    programs: dict[str, int] = {}
     resolver = Registry().resolver_with_root(specification_with(draft).create_resource(schema))
     for node in nodes:
         yield from (f"{keyword} is not supported" for keyword in _UNCOUNTABLE if keyword in node)
@@ -77,7 +82,7 @@ def _unusable(schema: dict[str, Any], draft: str) -> Iterator[str]:
         named = node.get("patternProperties")
         for pattern in (node.get("pattern"), *(named if isinstance(named, dict) else ())):
             if isinstance(pattern, str):
-                yield from _unmatchable(pattern)
+                yield from _unmatchable(pattern, programs)
 
 
 def _lost(resolver: Any, reference: str, known: set[int]) -> Iterator[str]:
@@ -93,12 +98,15 @@ def _lost(resolver: Any, reference: str, known: set[int]) -> Iterator[str]:
             yield f"$ref {reference[:80]!r} leads to what is no schema"
 
 
-def _unmatchable(pattern: str) -> Iterator[str]:
+def _unmatchable(pattern: str, programs: dict[str, int]) -> Iterator[str]:
+    """`programs`: the sizes of those that were seen; this one's is put there."""
     try:
-        re2.compile(pattern, _QUIET)
+        programs[pattern] = re2.compile(pattern, _QUIET).programsize
     except re2.error as error:
         why = error.args[0].decode() if error.args and isinstance(error.args[0], bytes) else "it is not one"
         yield f"pattern {pattern[:80]!r} is not a regular expression of RE2: {why}"
+    if sum(programs.values()) > PROGRAM_MAX:
+        yield "its patterns are too large together: use maxLength instead of counted repeats"
 
 
 def _subschemas(node: Any) -> Iterator[dict[str, Any]]:

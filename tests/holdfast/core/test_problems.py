@@ -376,3 +376,11 @@ def test_a_tool_in_the_cluster_needs_networks_that_the_policy_grants_to_its_name
         )
     ]
     assert problems.of_agent(REF, inside, replace(EU, tenants=(granted,))) == ()
+
+
+@pytest.mark.parametrize(("size", "found"), [(13_107, []), (13_108, ["ParametersTooLarge"])])
+def test_the_parameters_of_all_tools_together_are_bounded(size: int, found: list[str]):
+    """What it costs to look at an agent is borne by all the others."""
+    five = [replace(BOOK, name=f"book-{n}", parameters={"a": "x" * (size - len('{"a": ""}'))}) for n in range(5)]
+
+    assert codes(*problems.of_agent(REF, spec(tools=tuple(five)), EU)) == found
