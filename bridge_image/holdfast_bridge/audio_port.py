@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import TypeAlias
 
@@ -36,6 +36,8 @@ from holdfast_bridge.legs.twilio import TwilioLeg
 from holdfast_bridge.providing import Providers
 from holdfast_bridge.seams import Services
 from holdfast_bridge.session import Session
+from holdfast_bridge.settings import Tool
+from holdfast_bridge.tool_connections import ToolConnections
 from holdfast_bridge.tools import ToolRunner
 from holdfast_bridge.ws_messages import Messages, MessageTooBig, is_text
 
@@ -77,12 +79,18 @@ class AudioPort:
         self._waiting: set[CarrierSocket] = set()
         self._group: asyncio.TaskGroup | None = None
         self._tools: ToolRunner | None = None
+        self._webhooks: ToolConnections | None = None
 
     async def run(self, host: str = "0.0.0.0", port: int = PORT) -> None:  # noqa: S104 - the pod's own network
         """Serve until cancelled; calls in progress end with it, without being hung up."""
-        async with aiohttp.ClientSession(trust_env=False) as http, asyncio.TaskGroup() as group:
-            self._group, self._providers = group, Providers(http, self.services.provider_secret)
-            self._tools = ToolRunner(http, on_result=self.services.tool_result)
+        async with (
+            aiohttp.ClientSession(trust_env=False) as http,
+            ToolConnections(clock=asyncio.get_running_loop().time) as webhooks,
+            asyncio.TaskGroup() as group,
+        ):
+            self._group, self._webhooks = group, webhooks
+            self._providers = Providers(http, self.services.provider_secret)
+            self._tools = ToolRunner(webhooks, on_result=self.services.tool_result, secrets=self._secrets)
             server = await ws_create_server(
                 self._upgrade,
                 host,
@@ -163,7 +171,18 @@ class AudioPort:
             open_provider=self._providers.open,
         )
         self._group.create_task(self._run(session, socket))
+        if self._webhooks is not None and (tools := self.services.settings().agent.tools):
+            self._group.create_task(self._warm(self._webhooks, tools))
         return session
+
+    async def _warm(self, webhooks: ToolConnections, tools: Sequence[Tool]) -> None:
+        try:
+            await webhooks.warm(tools)
+        except Exception:
+            log.exception("tools not warmed")
+
+    def _secrets(self, tool: str) -> tuple[str, ...]:
+        return self.services.settings().tool_secrets.get(tool, ())
 
     async def _run(self, session: Session, socket: CarrierSocket) -> None:
         """A call that breaks must not break its neighbours: the group ends all when one task raises."""

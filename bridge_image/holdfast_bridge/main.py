@@ -21,7 +21,7 @@ import aiohttp
 import uvloop
 from aiohttp import web
 
-from holdfast_bridge import journal_store, providing, settings, telemetry
+from holdfast_bridge import journal_store, providing, settings, telemetry, tools
 from holdfast_bridge.audio_port import AudioPort
 from holdfast_bridge.calls import Calls, TokenDesk
 from holdfast_bridge.carrier import CarrierFailure, TwilioRest
@@ -348,10 +348,16 @@ async def _kept_running(name: str, loop: Callable[[], Awaitable[None]]) -> None:
         await asyncio.sleep(RESTART_AFTER_S)
 
 
+def prove(current: Settings) -> None:
+    """SettingsError for what reads well and could not be used in a call."""
+    providing.prove(current)
+    tools.prove(current)
+
+
 async def serve(directory: Path, ports: Ports) -> None:
     pod, uid = os.environ.get("POD_NAME", ""), os.environ.get("POD_UID", "")
 
-    bridge = Bridge(lambda: settings.load(directory, pod=pod, pod_uid=uid), ports=ports, check=providing.prove)
+    bridge = Bridge(lambda: settings.load(directory, pod=pod, pod_uid=uid), ports=ports, check=prove)
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signum, bridge.stop)

@@ -141,7 +141,14 @@ class Tool(msgspec.Struct, frozen=True, rename="camel"):
     parameters: dict[str, Any] = {}
     url: str = ""
     timeout_ms: Positive = 2_000
+    """From the question to the answer, second tries included."""
     side_effects: bool = False
+    networks: Annotated[tuple[str, ...], Meta(max_length=32)] = ()
+    """CIDRs beside the public addresses that its webhook may lie in."""
+    cache_seconds: Count = 0
+    signing_files: Annotated[tuple[str, ...], Meta(max_length=2)] = ()
+    """Where its signing secret lies, and the one that it replaces. Empty: its requests are not signed."""
+    signing_sources: Annotated[tuple[str, ...], Meta(max_length=2)] = ()
 
 
 class WhileTool(msgspec.Struct, frozen=True, rename="camel"):
@@ -257,6 +264,8 @@ class Settings:
     provider_keys: Mapping[str, str] = field(repr=False)
     ill: frozenset[str] = frozenset()
     """Attempts that are tried last, because the operator or this pod found a part of them ill. No file says so."""
+    tool_secrets: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
+    """The signing secrets by tool, the current one first; empty where one is not there."""
     pod: str = ""
     pod_uid: str = ""
 
@@ -270,11 +279,17 @@ class Settings:
     @property
     def missing_keys(self) -> tuple[str, ...]:
         """Where each absent key was expected, as the tenant wrote it (a Secret and its key)."""
-        return tuple(
+        absent = tuple(
             _source(attempt, name)
             for attempt in self.agent.attempts
             for name in attempt.key_files
             if not self.provider_keys.get(name)
+        )
+        return absent + tuple(
+            source
+            for tool in self.agent.tools
+            for source, secret in zip(tool.signing_sources, self.tool_secrets.get(tool.name, ()), strict=False)
+            if not secret
         )
 
 
@@ -289,7 +304,10 @@ def load(directory: Path = DIRECTORY, *, pod: str = "", pod_uid: str = "") -> Se
     fleet = read_fleet(directory / "fleet")
     files = {name: file for attempt in config.attempts for name, file in attempt.key_files.items()}
     keys = {name: key for name, file in files.items() if file and (key := _text(Path(file)))}
-    return Settings(agent=config, fleet=fleet, provider_keys=keys, pod=pod, pod_uid=pod_uid)
+    secrets = {tool.name: tuple(_text(Path(file)) or "" for file in tool.signing_files) for tool in config.tools}
+    return Settings(
+        agent=config, fleet=fleet, provider_keys=keys, tool_secrets=secrets, pod=pod, pod_uid=pod_uid
+    )
 
 
 def read_agent(path: Path) -> AgentConfig:

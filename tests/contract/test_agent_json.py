@@ -13,7 +13,7 @@ import pytest
 from holdfast.api import translate
 from holdfast.core import place, placement, problems, results
 from holdfast.core.agents import Keys
-from holdfast_bridge import providing, settings
+from holdfast_bridge import providing, settings, tools
 
 RELEASE = place.Release(
     region="fra", namespace="holdfast-system", bridge_image="bridge:1", image_pull_policy="Never", ingress_class="lab",
@@ -75,6 +75,7 @@ def test_a_bridge_starts_on_what_the_operator_mounts(where, tmp_path):
     read = settings.load(tmp_path)
 
     providing.prove(read)
+    tools.prove(read)
     assert (read.missing_keys, read.usable_attempts) == ((), read.agent.attempts)
     written = json.loads(objects["ConfigMap"]["data"]["agent.json"])
     assert read.agent.id == f"{written['namespace']}/{written['agent']}"
@@ -102,6 +103,30 @@ def test_a_realtime_attempt_and_a_cascade_reach_the_bridge_whole(tmp_path):
         "openai": "key of openai", "cascade/hearing": "key of deepgram", "cascade/thinking": "key of anthropic",
         "cascade/speaking": "key of elevenlabs",
     }  # fmt: skip
+
+
+def test_a_tool_in_the_cluster_whose_requests_are_signed_reaches_the_bridge_whole(tmp_path):
+    webhook = {
+        "url": "https://tools.example.com/look", "network": "cluster", "cacheSeconds": 60, "timeoutMs": 900,
+        "signing": {"current": {"secret": "booking", "key": "new"}, "previous": {"secret": "booking", "key": "old"}},
+    }  # fmt: skip
+    bent = build.changed(build.changed(build.AGENT, "spec.tools.0.sideEffects", False), "spec.tools.0.webhook", webhook)
+    where = _agent(bent, build.changed(build.POLICY, "spec.tenants.0.toolNetworks", ["10.96.0.0/12"]))
+    objects = {each["kind"]: each for each in placement.objects(where)}
+    _mounted(objects, tmp_path, keys=True)
+
+    assert settings.load(tmp_path).missing_keys == (
+        "Secret clinic/booking key new", "Secret clinic/booking key old",
+    )  # fmt: skip
+    for name in ("current", "previous"):
+        (tmp_path / "tool" / "book").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "tool" / "book" / name).write_text(f"secret {name}")
+    read = settings.load(tmp_path)
+
+    tools.prove(read)
+    (tool,) = read.agent.tools
+    assert (tool.networks, tool.cache_seconds, tool.timeout_ms) == (("10.96.0.0/12",), 60, 900)
+    assert (read.tool_secrets, read.missing_keys) == ({"book": ("secret current", "secret previous")}, ())
 
 
 def test_both_sides_call_the_parts_alike():

@@ -210,6 +210,9 @@ def test_vendors_are_told_to_store_nothing_where_the_agent_asks_for_it():
         ("spec.attempts.0.realtime.baseUrl", "wss://x.com:65536", "spec.attempts.0.realtime.baseUrl"),
         ("spec.attempts.0.realtime.baseUrl", "wss://x.com:port", "spec.attempts.0.realtime.baseUrl"),
         ("spec.tools.0.webhook.url", "https://[x/v1", "spec.tools.0.webhook.url"),
+        ("spec.tools.0.webhook.url", "https://me:key@x.com/v1", "spec.tools.0.webhook.url"),
+        ("spec.tools.0.webhook.url", "http://x.com/v1", "spec.tools.0.webhook.url"),
+        ("spec.tools.0.webhook.cacheSeconds", 60, "spec.tools.0"),
         ("spec.attempts.0.realtime.options", {str(n): n for n in range(21)}, "spec.attempts.0.realtime.options"),
         ("spec.attempts.0.weight", 101, "spec.attempts.0.weight"),
         ("spec.attempts.0.when", {"hours": {**HOURS, "zone": "Mars/Olympus"}}, "spec.attempts.0.when.hours.zone"),
@@ -221,6 +224,36 @@ def test_what_cannot_be_meant_of_an_attempt_is_refused_by_field(path, value, fie
     refused = translate.agent(changed(two_ways(), path, value))
     assert isinstance(refused, tuple)
     assert [(reason.code, reason.message.partition(": ")[0]) for reason in refused] == [("InvalidSpec", field)]
+
+
+def test_how_a_tools_webhook_is_asked():
+    webhook = {
+        "url": "https://booking.clinic.svc/look", "network": "cluster", "cacheSeconds": 60, "timeoutMs": 900,
+        "signing": {"current": {"secret": "booking", "key": "new"}, "previous": {"secret": "older", "key": "old"}},
+    }  # fmt: skip
+    plain = changed(changed(AGENT, "spec.tools.0.sideEffects", False), "spec.tools.0.webhook", webhook)
+    (tool,) = spoken(plain).tools
+    assert (tool.in_cluster, tool.cache_s, tool.timeout_ms) == (True, 60, 900)
+    assert tool.signing == (KeyRef("booking", "new"), KeyRef("older", "old"))
+    (bare,) = spoken(AGENT).tools
+    assert (bare.in_cluster, bare.cache_s, bare.signing) == (False, 0, ())
+
+
+def test_the_networks_of_tools_are_read():
+    policy = changed(POLICY, "spec.tenants.0.toolNetworks", ["10.96.0.0/12", "fd00:10::/64"])
+    assert translate.zone(policy).tenants[0].tool_networks == ("10.96.0.0/12", "fd00:10::/64")
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        "10.96.0.1/12", "10.96.0.0/33", "a/8", "127.0.0.0/8", "0.0.0.0/0", "169.254.0.0/16", "::/0", "::1/128",
+        "fe80::/64",
+    ],
+)  # fmt: skip
+def test_what_is_no_network_or_every_pods_own_is_lent_to_no_tool(network: str):
+    refused = translate.zone(changed(POLICY, "spec.tenants.0.toolNetworks", ["10.96.0.0/12", network]))
+    assert [reason.message.partition(": ")[0] for reason in refused] == ["spec.tenants.0.toolNetworks.1"]
 
 
 def test_nothing_that_was_written_into_a_field_is_repeated():

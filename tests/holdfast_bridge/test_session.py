@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import dataclasses
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import msgspec
 from aiohttp import web
@@ -255,16 +257,23 @@ async def test_a_pod_that_stops_lets_go_of_the_socket_and_leaves_the_call_live()
 
 
 class Webhook:
+    """A tool whose answer comes at once, unless a test holds it."""
+
     def __init__(self) -> None:
         self.seen: list[tuple[str | None, object]] = []
+        self.asked, self.go = asyncio.Event(), asyncio.Event()
+        self.go.set()
+        self.tool: dict[str, object] = {}
 
     async def book(self, request: web.Request) -> web.Response:
         self.seen.append((request.headers.get("Idempotency-Key"), await request.json()))
+        self.asked.set()
+        await self.go.wait()
         return web.json_response({"booking": 7})
 
 
-async def with_tool(*, buddy: bool, acknowledges: bool) -> tuple[Webhook, list[str], str]:
-    """The webhook, the intents the buddy heard of, and what the model was told."""
+@asynccontextmanager
+async def webhook() -> AsyncIterator[Webhook]:
     hook = Webhook()
     app = web.Application()
     app.router.add_post("/book", hook.book)
@@ -273,19 +282,29 @@ async def with_tool(*, buddy: bool, acknowledges: bool) -> tuple[Webhook, list[s
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     address = runner.addresses[0]
-    tool = {"name": "book", "url": f"http://{address[0]}:{address[1]}/book", "sideEffects": True}
+    url = f"http://{address[0]}:{address[1]}/book"
+    hook.tool = {"name": "book", "url": url, "sideEffects": True, "networks": ["127.0.0.0/8"]}
     try:
-        async with provider() as (vendor, port), bridge(settings(port, greeting="hi", tools=[tool])) as b:
-            b.journal.buddy, b.journal.acknowledges = buddy, acknowledges
-            vendor.calls_tool = "book"
-            socket = await dial_in(b.port.port)
-            socket.start("good CA1 1")
-            await vendor.until(lambda: vendor.sessions and vendor.sessions[0].of("conversation.item.create"))
-            told = vendor.sessions[0].of("conversation.item.create")[0]["item"]["output"]
-            await socket.until(lambda: socket.audio.endswith(b"fine"))
-            return hook, b.journal.intents, told
+        yield hook
     finally:
         await runner.cleanup()
+
+
+async def with_tool(*, buddy: bool, acknowledges: bool) -> tuple[Webhook, list[str], str]:
+    """The webhook, the intents the buddy heard of, and what the model was told."""
+    async with (
+        webhook() as hook,
+        provider() as (vendor, port),
+        bridge(settings(port, greeting="hi", tools=[hook.tool])) as b,
+    ):
+        b.journal.buddy, b.journal.acknowledges = buddy, acknowledges
+        vendor.calls_tool = "book"
+        socket = await dial_in(b.port.port)
+        socket.start("good CA1 1")
+        await vendor.until(lambda: vendor.sessions and vendor.sessions[0].of("conversation.item.create"))
+        told = vendor.sessions[0].of("conversation.item.create")[0]["item"]["output"]
+        await socket.until(lambda: socket.audio.endswith(b"fine"))
+        return hook, b.journal.intents, told
 
 
 async def test_a_tool_with_side_effects_runs_after_its_intent_with_an_idempotency_key() -> None:
@@ -304,3 +323,64 @@ async def test_a_tool_whose_intent_the_buddy_did_not_acknowledge_is_not_run() ->
 async def test_without_a_buddy_the_own_record_suffices_for_a_tool() -> None:
     hook, _, _ = await with_tool(buddy=False, acknowledges=False)
     assert len(hook.seen) == 1
+
+
+async def test_the_result_of_a_tool_whose_provider_died_meanwhile_is_told_to_the_next_one() -> None:
+    async with (
+        webhook() as hook,
+        provider() as (one, first),
+        provider() as (two, second),
+        bridge(settings(first, more={"b": second}, greeting="hi", tools=[hook.tool])) as b,
+    ):
+        hook.go.clear()
+        one.calls_tool = "book"
+        ordered(b, "first", "b")
+        socket = await dial_in(b.port.port)
+        socket.start("good CA1 1")
+        await hook.asked.wait()
+        one.refuse = 503
+        assert one.sessions[0].transport is not None
+        one.sessions[0].transport.disconnect(graceful=False)
+        await two.until(lambda: two.sessions and two.sessions[0].of("session.update"))
+        hook.go.set()
+        await socket.until(lambda: socket.audio.endswith(b"fine"))
+        told = [each["item"] for each in two.sessions[0].of("conversation.item.create")]
+        assert [item["output"] for item in told if item["type"] == "function_call_output"] == ['{"booking": 7}']
+        assert len(hook.seen) == 1
+
+
+async def test_the_heir_of_a_call_knows_what_a_tool_told_its_first_owner() -> None:
+    async with webhook() as hook, provider() as (vendor, port):
+        given = settings(port, greeting="hi", tools=[hook.tool])
+        async with bridge(given) as b:
+            vendor.calls_tool = "book"
+            socket = await dial_in(b.port.port)
+            socket.start("good CA1 1")
+            await socket.until(lambda: socket.audio.endswith(b"fine"))
+            left = b.journal.records[-1]
+        async with bridge(given) as b:
+            b.journal.known = left
+            socket = await dial_in(b.port.port)
+            socket.start("good CA1 2")
+            await vendor.until(lambda: len(vendor.sessions) == 2 and vendor.sessions[1].of("conversation.item.create"))
+            told = [each["item"] for each in vendor.sessions[1].of("conversation.item.create")]
+            assert [item["output"] for item in told if item["type"] == "function_call_output"] == ['{"booking": 7}']
+            assert len(hook.seen) == 1
+
+
+async def test_a_calls_tools_are_connected_to_when_it_begins() -> None:
+    """The first tool of a call is asked on a connection that is there: nobody waits for its handshake."""
+    opened = asyncio.Event()
+
+    async def connection(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        opened.set()
+        writer.close()
+
+    server = await asyncio.start_server(connection, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/book"
+    tool = {"name": "book", "url": url, "networks": ["127.0.0.0/8"]}
+    async with server, provider() as (_, port), bridge(settings(port, tools=[tool])) as b:
+        socket = await dial_in(b.port.port)
+        socket.start("good CA1 1")
+        async with asyncio.timeout(3):
+            await opened.wait()

@@ -55,6 +55,19 @@ def test_a_missing_provider_key_is_a_fact_that_names_its_secret(tmp_path: Path) 
     assert read.provider_keys == {"openai": "sk-1"}
 
 
+def test_a_tools_secrets_are_read_and_the_one_that_is_missing_is_named(tmp_path: Path) -> None:
+    files = [tmp_path / "tool" / "book" / name for name in ("current", "previous")]
+    sources = ["Secret clinic/booking key new", "Secret clinic/booking key old"]
+    book = {"name": "book", "signingFiles": [str(file) for file in files], "signingSources": sources}
+    mounted(tmp_path, tools=[book, {"name": "look"}])
+    files[0].parent.mkdir(parents=True)
+    files[1].write_text("whsec_b2xk\n")
+    read = settings.load(tmp_path)
+    assert read.tool_secrets == {"book": ("", "whsec_b2xk"), "look": ()}
+    assert read.missing_keys == ("Secret clinic/booking key new",)
+    assert "b2xk" not in repr(read)
+
+
 @pytest.mark.parametrize(
     ("changes", "named"),
     [

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-import aiohttp
 import pytest
 from aiohttp import web
+from control_builders import built
 
+from holdfast_bridge.errors import SettingsError
 from holdfast_bridge.settings import Tool
-from holdfast_bridge.tools import MAX_OUTPUT_BYTES, ToolFailure, ToolRunner
+from holdfast_bridge.tool_connections import ToolConnections
+from holdfast_bridge.tools import MAX_OUTPUT_BYTES, ToolFailure, ToolRunner, prove
 
+LOOPBACK = ("127.0.0.0/8",)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -29,19 +33,25 @@ async def hook(handler: Handler) -> AsyncIterator[str]:
         await runner.cleanup()
 
 
-async def run(url: str, *, arguments: str = "{}", timeout_ms: int = 1000) -> str:
-    async with aiohttp.ClientSession() as http:
-        tool = Tool("t", url=url, timeout_ms=timeout_ms)
-        return await ToolRunner(http).run(tool, call="CA1", key="1.1.c", arguments=arguments)
+def tool(url: str, *, timeout_ms: int = 1000, **more: object) -> Tool:
+    return Tool("t", url=url, timeout_ms=timeout_ms, **{"networks": LOOPBACK, **more})  # type: ignore[arg-type]
 
 
-async def counted(url: str, *, arguments: str = "{}", timeout_ms: int = 1000) -> list[tuple[str, ToolFailure | None]]:
+async def run(url: str, *, arguments: str = "{}", timeout_ms: int = 1000, **more: object) -> str:
+    asked = tool(url, timeout_ms=timeout_ms, **more)
+    async with ToolConnections(clock=time.monotonic) as connections:
+        return await ToolRunner(connections).run(asked, call="CA1", key="1.1.c", arguments=arguments)
+
+
+async def counted(
+    url: str, *, arguments: str = "{}", timeout_ms: int = 1000, **more: object
+) -> list[tuple[str, ToolFailure | None]]:
     """What is told of one run."""
     told: list[tuple[str, ToolFailure | None]] = []
-    async with aiohttp.ClientSession() as http:
-        tools = ToolRunner(http, on_result=lambda tool, failure: told.append((tool, failure)))
-        tool = Tool("t", url=url, timeout_ms=timeout_ms)
-        await tools.run(tool, call="CA1", key="1.1.c", arguments=arguments)
+    async with ToolConnections(clock=time.monotonic) as connections:
+        tools = ToolRunner(connections, on_result=lambda tool, failure: told.append((tool, failure)))
+        asked = tool(url, timeout_ms=timeout_ms, **more)
+        await tools.run(asked, call="CA1", key="1.1.c", arguments=arguments)
     return told
 
 
@@ -134,5 +144,53 @@ async def test_silence_a_closed_port_and_a_flood_are_told_apart() -> None:
     assert await counted("http://127.0.0.1:1/t") == [("t", ToolFailure.UNREACHABLE)]
 
 
-async def test_what_was_never_sent_tells_nothing_of_the_webhook() -> None:
-    assert await counted("http://127.0.0.1:1/t", arguments="[1]") == []
+DAY = {"type": "object", "properties": {"day": {"type": "string"}}, "required": ["day"]}
+
+
+@pytest.mark.parametrize("arguments", ["[1]", "{", '{"day": 1}', "{}", '{"day": "' + "x" * 16_384 + '"}', "\ud800"])
+async def test_what_was_never_sent_tells_nothing_of_the_webhook(arguments: str) -> None:
+    assert await counted("http://127.0.0.1:1/t", arguments=arguments, parameters=DAY) == []
+
+
+async def test_arguments_that_do_not_fit_are_told_to_the_model_and_the_webhook_is_not_asked() -> None:
+    hits: list[object] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        hits.append(await request.json())
+        return web.Response(text="sun")
+
+    async with hook(answer) as url:
+        assert await run(url, arguments='{"day": 1}', parameters=DAY) == (
+            '{"error":"the arguments do not fit the tool\'s parameters, so it was not asked: '
+            "day: 1 is not of type 'string'\"}"
+        )
+        assert hits == []
+        assert await run(url, arguments='{"day": "mon"}', parameters=DAY) == "sun"
+        assert len(hits) == 1
+
+
+async def test_a_tool_without_a_usable_schema_is_not_asked() -> None:
+    """No bridge starts with one; a call that began before an edit must not find out by asking."""
+    assert "cannot be used to check" in await run("http://127.0.0.1:1/t", parameters={"type": "strin"})
+
+
+@pytest.mark.parametrize(
+    ("written", "named"),
+    [
+        ({"url": "ftp://tools.example.com"}, "tools[1] (t).url must be http"),
+        ({"url": "https://me:key@tools.example.com"}, "tools[1] (t).url must be http"),
+        ({"url": "https:///t"}, "tools[1] (t).url must be http"),
+        ({"url": "https://[x/t"}, "tools[1] (t).url must be http"),
+        ({"parameters": {"type": "strin"}}, "tools[1] (t).parameters: $.type: 'strin' is not valid"),
+        ({"networks": ["10.0.0.1/8"]}, "tools[1] (t).networks: 10.0.0.1/8 has host bits set"),
+        ({"cacheSeconds": 60, "sideEffects": True}, "tools[1] (t).cacheSeconds: a tool with side effects"),
+    ],
+)
+def test_a_tool_that_could_not_be_asked_is_refused_when_the_settings_are_read(
+    written: dict[str, object], named: str
+) -> None:
+    well = {"name": "t", "url": "https://tools.example.com/t", "parameters": DAY, "networks": ["10.0.0.0/8"]}
+    prove(built(tools=[well | {"name": "well"}]))
+    with pytest.raises(SettingsError) as refused:
+        prove(built(tools=[well | {"name": "well"}, well | written]))
+    assert str(refused.value).startswith(f"agent.json: {named}")

@@ -122,6 +122,16 @@ PAIRS = {
     "tools have unique names": (
         AGENT, "spec.tools", AGENT["spec"]["tools"], AGENT["spec"]["tools"] * 2, "Duplicate value",
     ),
+    "what has side effects is not kept": (
+        changed(AGENT, "spec.tools.0.webhook.cacheSeconds", 60), "spec.tools.0.sideEffects", False, True,
+        "a tool with side effects has no answer that could be kept",
+    ),
+    "a tool's webhook lies outside or in the cluster": (
+        AGENT, "spec.tools.0.webhook.network", "cluster", "anywhere", "Unsupported value",
+    ),
+    "a tool's network is one": (
+        POLICY, "spec.tenants.0.toolNetworks", ["10.96.0.0/12", "fd00:10::/64"], ["10.96.0.0"], "should match",
+    ),
     "pods have a lower bound below the upper one": (
         AGENT, "spec.replicas", {"min": 2, "max": 2}, {"min": 3, "max": 2}, "replicas.min must not be above",
     ),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from holdfast_bridge.core.events import ProviderLost
 
 TRIES = 2
-OPEN_AND_USELESS = frozenset({"stall", "timeout", "deaf", "unreadable"})
+OPEN_AND_USELESS = frozenset({"stall", "timeout", "deaf", "unreadable", "tool_loop"})
 HEALTHY_AFTER_S = 10.0
 
 

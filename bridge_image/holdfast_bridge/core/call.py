@@ -197,7 +197,7 @@ class CallCore:
         elif attempt is None:
             self._end(ev.End.NO_PROVIDER)
         else:
-            self._connect(attempt, blame=event.reason != "deaf")
+            self._connect(attempt, blame=event.reason not in {"deaf", "tool_loop"})
 
     def _let_go(self) -> None:
         if self._attempts.ready:
@@ -278,6 +278,8 @@ class CallCore:
 
     def _tool_call(self, event: ev.ToolCall, now: float) -> None:
         self._talk.tool_call(event, now)
+        if self._talk.tools.endless and self._ending.reason is None:
+            self._provider_lost(ev.ProviderLost("tool_loop"), now)
 
     def _tool_result(self, event: ev.ToolResult, now: float) -> None:
         self._talk.tool_result(event, now)

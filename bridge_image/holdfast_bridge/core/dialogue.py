@@ -164,7 +164,7 @@ class Dialogue:
     def _maybe_respond(self, now: float) -> None:
         busy = self.turns.responding or self.turns.caller_speaking or self.tools.busy
         if self._respond_due and self._ready and not busy:
-            self.respond(None, now)
+            self.respond(self.tools.go_on(), now)
 
     def _line(self, item: str) -> str | None:
         """The line's own identifier, or None if the line was cut."""
@@ -195,6 +195,7 @@ class Dialogue:
         text = f"(pressed {digit})"
         self._conversation.user_text(f"{self._plan.epoch}.key{number}", text, final=True)
         self._out.append(ev.SeedConversation((ev.SeedText("user", text),)))
+        self.tools.new_turn()
         self._journal(now)
         return True
 

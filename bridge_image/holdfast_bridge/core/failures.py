@@ -84,6 +84,7 @@ _KINDS: Mapping[str, Failure | None] = {
     "not_reading": Failure.TIMEOUT,
     "stall": Failure.STALL,
     "deaf": None,
+    "tool_loop": None,
     "session_expired": None,
     "content_filter": None,
     "context_length_exceeded": None,

@@ -3,6 +3,7 @@
 No tenant writes it, and the Secrets it names lie in the operator's namespace.
 """
 
+import ipaddress
 from typing import Annotated, ClassVar
 
 import pydantic
@@ -16,6 +17,28 @@ from holdfast.api.schema import AS_SET, Model, StatusModel, by_key, cel, immutab
 
 Jurisdiction = Annotated[str, Field(max_length=16, pattern=r"^[a-z]{2,16}$")]
 RegionName = schema.Name
+
+
+def _lendable(network: str) -> str:
+    """What a cluster's services may lie in; a pod's own addresses and its cloud's metadata are lent to no tool."""
+    try:
+        named = ipaddress.ip_network(network)
+    except ValueError as error:
+        raise ValueError("not a network: write its first address and the length of its prefix") from error
+    if any(named.version == never.version and named.overlaps(never) for never in _NEVER):
+        raise ValueError("loopback, link-local, multicast and unspecified addresses are lent to no tool")
+    return network
+
+
+_NEVER = tuple(
+    ipaddress.ip_network(each)
+    for each in (
+        "0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "::/127", "fe80::/10", "ff00::/8",
+    )
+)  # fmt: skip
+Network = Annotated[
+    str, Field(max_length=43, pattern=r"^[0-9a-fA-F.:]+/[0-9]{1,3}$"), pydantic.AfterValidator(_lendable)
+]
 
 
 class PolicyRegion(Model):
@@ -99,6 +122,10 @@ class Tenant(Model):
         tuple[Annotated[str, Field(max_length=16, pattern=r"^\+[1-9][0-9]{0,14}$")], ...],
         Field(max_length=50, json_schema_extra=AS_SET),
     ] = Field(default=(), description="Beginnings of the numbers that callers may be transferred to.")
+    tool_networks: Annotated[tuple[Network, ...], Field(max_length=16, json_schema_extra=AS_SET)] = Field(
+        default=(),
+        description="Where webhooks of tools that say `network: cluster` may lie beside public addresses, as CIDRs.",
+    )
     max_replicas: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
         default=None, description="Bridge pods of all their agents together, in each region."
     )

@@ -20,7 +20,7 @@ from holdfast.api.levers import KINDS, Lever
 from holdfast.api.providers import CanaryKey
 from holdfast.api.region import Region
 from holdfast.api.turn import TurnServer
-from holdfast.api.voiceagent import Attempt, Hearing, Realtime, Speaking, Thinking, Turns, VoiceAgent, When
+from holdfast.api.voiceagent import Attempt, Hearing, Realtime, Speaking, Thinking, Tool, Turns, VoiceAgent, When
 from holdfast.core import agents, means, privacy, problems, values
 from holdfast.core.values import Reason
 from holdfast.shifts import Order, Orders
@@ -48,17 +48,7 @@ def agent(manifest: Mapping[str, Any]) -> agents.AgentSpec | Refused:
             language=spec.persona.language,
         ),
         attempts=tuple(map(privacy.switched, attempts)) if off else attempts,
-        tools=tuple(
-            agents.Tool(
-                name=tool.name,
-                description=tool.description,
-                parameters=tool.parameters,
-                url=tool.webhook.url,
-                timeout_ms=tool.webhook.timeout_ms,
-                side_effects=tool.side_effects,
-            )
-            for tool in spec.tools
-        ),
+        tools=tuple(_tool(each) for each in spec.tools),
         numbers=tuple(agents.Number(each.carrier, each.number) for each in spec.telephony.numbers),
         min_pods=spec.replicas.min,
         max_pods=spec.replicas.max,
@@ -84,6 +74,22 @@ def _turns(turns: Turns) -> agents.Turns:
         prompt=turns.when_silent.say,
         prompt_after_s=turns.when_silent.after_seconds,
         prompts_max=turns.when_silent.times,
+    )
+
+
+def _tool(tool: Tool) -> agents.Tool:
+    webhook = tool.webhook
+    signing = (webhook.signing.current, webhook.signing.previous) if webhook.signing else ()
+    return agents.Tool(
+        name=tool.name,
+        description=tool.description,
+        parameters=tool.parameters,
+        url=webhook.url,
+        timeout_ms=webhook.timeout_ms,
+        side_effects=tool.side_effects,
+        in_cluster=webhook.network == "cluster",
+        cache_s=webhook.cache_seconds,
+        signing=tuple(agents.KeyRef(each.secret, each.key) for each in signing if each is not None),
     )
 
 
@@ -215,6 +221,7 @@ def _tenant(tenant: Tenant) -> means.Tenant:
         transfer_prefixes=tenant.transfer_prefixes,
         max_replicas=tenant.max_replicas,
         max_calls=tenant.max_calls,
+        tool_networks=tenant.tool_networks,
     )
 
 

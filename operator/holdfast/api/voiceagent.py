@@ -194,21 +194,55 @@ class Attempt(Model):
         return self
 
 
+class WebhookSigning(Model):
+    """The secrets that sign a webhook's requests: both of them while one takes the other's place."""
+
+    current: SecretKeyRef
+    previous: SecretKeyRef | None = None
+
+
 class Webhook(Model):
     """Where a tool is carried out."""
 
     url: schema.HttpsUrl
-    timeout_ms: Annotated[int, Field(ge=50, le=10_000)] = 2_000
+    timeout_ms: Annotated[int, Field(ge=50, le=10_000)] = Field(
+        default=2_000, description="From the question to the answer, second tries included."
+    )
+    network: Literal["public", "cluster"] = Field(
+        default="public",
+        description="cluster: it may also lie in the networks that the policy's tenants[].toolNetworks name.",
+    )
+    cache_seconds: Annotated[int, Field(ge=0, le=86_400)] = Field(
+        default=0, description="How long a good answer is kept for the same arguments, also for other callers."
+    )
+    signing: WebhookSigning | None = Field(default=None, description="Without it requests are not signed.")
 
 
 class Tool(Model):
     """A function that the model may call."""
 
+    model_config = pydantic.ConfigDict(
+        json_schema_extra=rules(
+            cel(
+                "!(has(self.sideEffects) && self.sideEffects) ||"
+                " !has(self.webhook.cacheSeconds) || self.webhook.cacheSeconds == 0",
+                "a tool with side effects has no answer that could be kept: webhook.cacheSeconds must be 0",
+                at=".webhook.cacheSeconds",
+            )
+        )
+    )
     name: Annotated[str, Field(max_length=64, pattern=r"^[a-zA-Z0-9_-]+$")]
     description: schema.ShortText = ""
     parameters: Annotated[dict[str, Any], Field(json_schema_extra=FREE_FORM)] = Field(default_factory=dict)
     webhook: Webhook
     side_effects: bool = Field(default=False, description="Such a tool is never called twice for one intent.")
+
+    @pydantic.model_validator(mode="after")
+    def _no_kept_effects(self) -> Self:
+        """The API server's own rule, for objects that are older than it."""
+        if self.side_effects and self.webhook.cache_seconds:
+            raise ValueError("a tool with side effects has no answer that could be kept: cacheSeconds must be 0")
+        return self
 
 
 class Persona(Model):

@@ -76,7 +76,11 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A function that the model may call."""
+    """A function that the model may call.
+
+    `in_cluster`: its webhook may lie in the networks that the policy grants, too. `signing`: the secret that signs its
+    requests, and the one that it replaces.
+    """
 
     name: str
     description: str
@@ -84,6 +88,9 @@ class Tool:
     url: str
     timeout_ms: int
     side_effects: bool
+    in_cluster: bool = False
+    cache_s: int = 0
+    signing: tuple[KeyRef, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

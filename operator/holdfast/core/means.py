@@ -57,6 +57,7 @@ class Tenant:
     """What some namespaces may use of a zone, all their agents together.
 
     `max_replicas`: bridge pods in each region. `max_calls`: calls in the whole zone. None: as many as there are.
+    `tool_networks`: CIDRs beside the public addresses in which their tools' webhooks may lie.
     """
 
     namespaces: tuple[str, ...]
@@ -66,6 +67,7 @@ class Tenant:
     transfer_prefixes: tuple[str, ...] = ()
     max_replicas: int | None = None
     max_calls: int | None = None
+    tool_networks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

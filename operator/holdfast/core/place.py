@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from holdfast.core import results
-from holdfast.core.agents import AgentSpec, Attempt, Keys, Owner, Persona, Turns
+from holdfast.core.agents import AgentSpec, Attempt, KeyRef, Keys, Owner, Persona, Tool, Turns
 from holdfast.core.values import AgentRef, Region, Zone
 
 OPERATOR_PORT = 8090
@@ -129,17 +129,7 @@ def agent_json(place: Place) -> dict[str, Any]:
             "language": spec.persona.language,
         },
         "attempts": [_attempt(place, each) for each in _permitted(place)],
-        "tools": [
-            {
-                "name": tool.name,
-                "description": tool.description,
-                "parameters": dict(tool.parameters),
-                "url": tool.url,
-                "timeoutMs": tool.timeout_ms,
-                "sideEffects": tool.side_effects,
-            }
-            for tool in spec.tools
-        ],
+        "tools": [_tool(place, each) for each in spec.tools],
         "turns": _turns(spec.turns),
         "limits": {"callsPerPod": spec.calls_per_pod, "maxCallSeconds": spec.max_call_s},
         "escalation": {"transferTo": spec.escalation.transfer_to, "voicemail": spec.escalation.voicemail},
@@ -238,6 +228,35 @@ def _part(place: Place, part: Attempt) -> dict[str, Any]:
 def key_path(part: Attempt) -> str:
     """Where the key of a link or a stage lies in what a pod mounts."""
     return f"provider/{part.name}/key"
+
+
+def _tool(place: Place, tool: Tool) -> dict[str, Any]:
+    return {
+        "name": tool.name,
+        "description": tool.description,
+        "parameters": dict(tool.parameters),
+        "url": tool.url,
+        "timeoutMs": tool.timeout_ms,
+        "sideEffects": tool.side_effects,
+        "networks": list(tool_networks(place.zone, place.ref.namespace)) if tool.in_cluster else [],
+        "cacheSeconds": tool.cache_s,
+        "signingFiles": [f"{MOUNT}/{path}" for path, _ in signing_paths(tool)],
+        "signingSources": [f"Secret {place.ref.namespace}/{key.secret} key {key.key}" for key in tool.signing],
+    }
+
+
+def signing_paths(tool: Tool) -> tuple[tuple[str, KeyRef], ...]:
+    """Where the secrets that sign a tool's requests lie in what a pod mounts, the current one first."""
+    return tuple(
+        (f"tool/{tool.name}/{name}", key) for name, key in zip(("current", "previous"), tool.signing, strict=False)
+    )
+
+
+def tool_networks(zone: Zone | None, namespace: str) -> tuple[str, ...]:
+    """What the zone grants to tools of this namespace beside public addresses."""
+    tenants = zone.tenants if zone is not None else ()
+    named = [each for tenant in tenants if namespace in tenant.namespaces for each in tenant.tool_networks]
+    return tuple(dict.fromkeys(named))
 
 
 def _carrier(place: Place) -> dict[str, Any]:

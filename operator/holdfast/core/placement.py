@@ -17,13 +17,24 @@ from urllib.parse import urlsplit
 
 from holdfast.core import vertex
 from holdfast.core.agents import Attempt
-from holdfast.core.place import MOUNT, OPERATOR_PORT, Place, agent_json, carrier_name, key_path, operator_token
+from holdfast.core.place import (
+    MOUNT,
+    OPERATOR_PORT,
+    Place,
+    agent_json,
+    carrier_name,
+    key_path,
+    operator_token,
+    signing_paths,
+    tool_networks,
+)
 from holdfast.core.values import AgentRef, Zone
 
 Manifest = dict[str, Any]
 
 CONTROL_PORT = 8080
 AUDIO_PORT = 8081
+HTTPS = 443
 USER = 65532
 FLEET_KEYS = (
     "zone-key",
@@ -231,6 +242,11 @@ def _sources(place: Place) -> list[dict[str, Any]]:
             for part in sorted(_parts(place), key=lambda each: each.name)
             if part.key is not None
         ),
+        *(
+            {"secret": {"name": key.secret, "items": [{"key": key.key, "path": path}], "optional": True}}
+            for tool in sorted(place.spec.tools, key=lambda each: each.name)
+            for path, key in signing_paths(tool)
+        ),
     ]
 
 
@@ -323,6 +339,7 @@ def network_policy(place: Place) -> Manifest:
         egress += [{"to": [{"ipBlock": {"cidr": cidr}}], "ports": [_tcp(port)]} for cidr, port in vertex.METADATA]
     if place.zone is not None:
         egress.append({**_outside(place), "ports": [_tcp(port) for port in _tls_ports(place, place.zone)]})
+        egress += _tools_within(place)
     return {
         **_object(place, "networking.k8s.io/v1", "NetworkPolicy"),
         "spec": {
@@ -354,9 +371,18 @@ def _outside(place: Place) -> dict[str, Any]:
     return {"to": blocks}
 
 
+def _tools_within(place: Place) -> list[dict[str, Any]]:
+    """The networks that were granted to tools, at the ports of those that may lie there."""
+    ports = {urlsplit(tool.url).port or HTTPS for tool in place.spec.tools if tool.in_cluster}
+    granted = tool_networks(place.zone, place.ref.namespace)
+    if not ports or not granted:
+        return []
+    return [{"to": [{"ipBlock": {"cidr": each}} for each in granted], "ports": [_tcp(port) for port in sorted(ports)]}]
+
+
 def _tls_ports(place: Place, zone: Zone) -> list[int]:
     """443, and whatever port the URL of a gateway, a tool or the agent's carrier names."""
     carrier = carrier_name(place.spec, zone, place.ref.namespace)
     urls = [part.base_url for part in _parts(place)] + [tool.url for tool in place.spec.tools]
     urls += [each.api_url for each in zone.carriers if each.name == carrier]
-    return sorted({443, *(port for url in urls if (port := urlsplit(url).port) is not None)})
+    return sorted({HTTPS, *(port for url in urls if (port := urlsplit(url).port) is not None)})

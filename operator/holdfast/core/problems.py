@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import combinations
 from urllib.parse import urlsplit
 
-from holdfast.core import kinds, results
+from holdfast.core import kinds, results, tool_schemas
 from holdfast.core.agents import AgentSpec, Attempt
 from holdfast.core.means import Tenant
 from holdfast.core.values import AgentRef, Reason, Region, Zone
@@ -33,11 +33,13 @@ TRANSFER_NOT_ALLOWED = "TransferNotAllowed"
 HOST_OUTSIDE_RESIDENCY = "HostOutsideResidency"
 NO_LEGAL_ATTEMPT = "NoLegalAttempt"
 PARAMETERS_TOO_LARGE = "ParametersTooLarge"
+NETWORK_NOT_ALLOWED = "NetworkNotAllowed"
 
 KEYS_OF_CARRIER = {"twilio": ("authToken", "apiKey", "apiSecret"), "telnyx": ("apiKey",)}
 COSTLY_PREFIXES = ("+870", "+878", "+881", "+882", "+883", "+888", "+979", "+1900")
 """Satellite, global and premium services (ITU-T E.164 country codes; NANP 900)."""
 PARAMETERS_BYTES_MAX = 16_384
+ALL_PARAMETERS_BYTES_MAX = 65_536
 NUMBERS_SHOWN = 3
 
 
@@ -144,7 +146,7 @@ def of_agent(
         *_hosts(ref, spec, tenants),
         *_legal(ref, spec, zone),
         *_kinds(spec),
-        *_tools(spec),
+        *_tools(ref, spec, tenants),
     )
 
 
@@ -195,12 +197,14 @@ def _parts(spec: AgentSpec) -> Iterator[tuple[str, Attempt]]:
 
 
 def _hosts(ref: AgentRef, spec: AgentSpec, tenants: tuple[Tenant, ...]) -> Iterator[Reason]:
-    for field, part in _parts(spec):
-        host = urlsplit(part.base_url).hostname or ""
+    named = [(f"{field}.baseUrl", part.base_url) for field, part in _parts(spec)]
+    named += [(f"spec.tools[{tool.name}].webhook.url", tool.url) for tool in spec.tools]
+    for field, url in named:
+        host = urlsplit(url).hostname or ""
         if not any(host in tenant.hosts for tenant in tenants):
             yield Reason(
                 HOST_OUTSIDE_RESIDENCY,
-                f"{field}.baseUrl: namespace {ref.namespace} may not send calls "
+                f"{field}: namespace {ref.namespace} may not send calls "
                 f"to {host}, which is not among tenants[].hosts of FailoverPolicy {spec.zone}",
             )
 
@@ -227,14 +231,28 @@ def _kinds(spec: AgentSpec) -> Iterator[Reason]:
             yield Reason(INVALID_SPEC, f"{field}.{name}: {what}")
 
 
-def _tools(spec: AgentSpec) -> Iterator[Reason]:
+def _tools(ref: AgentRef, spec: AgentSpec, tenants: tuple[Tenant, ...]) -> Iterator[Reason]:
+    sizes = {tool.name: len(json.dumps(tool.parameters)) for tool in spec.tools}
+    if (whole := sum(sizes.values())) > ALL_PARAMETERS_BYTES_MAX:
+        yield Reason(
+            PARAMETERS_TOO_LARGE,
+            f"spec.tools: {whole} bytes of parameters together, at most {ALL_PARAMETERS_BYTES_MAX} are allowed",
+        )
+        return
     for tool in spec.tools:
-        size = len(json.dumps(tool.parameters))
-        if size > PARAMETERS_BYTES_MAX:
+        if tool.in_cluster and not any(tenant.tool_networks for tenant in tenants):
+            yield Reason(
+                NETWORK_NOT_ALLOWED,
+                f"spec.tools[{tool.name}].webhook.network: FailoverPolicy {spec.zone} names no tenants[].toolNetworks "
+                f"for namespace {ref.namespace}; have one named, or say public",
+            )
+        if (size := sizes[tool.name]) > PARAMETERS_BYTES_MAX:
             yield Reason(
                 PARAMETERS_TOO_LARGE,
                 f"spec.tools[{tool.name}].parameters: {size} bytes, at most {PARAMETERS_BYTES_MAX} are allowed",
             )
+        elif wrong := tool_schemas.wrong(tool.parameters):
+            yield Reason(INVALID_SPEC, f"spec.tools[{tool.name}].parameters: {wrong}")
 
 
 def secrets_of(zone: Zone) -> tuple[tuple[str, str, tuple[str, ...]], ...]:

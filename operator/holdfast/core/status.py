@@ -110,6 +110,13 @@ def attempts_well(order: Order) -> Condition:
     return Condition(ATTEMPTS_WELL, False, Reason(unlike[0].code, told))
 
 
+_REFUSES = "refuses our calls: its address or what it asks for is not as in the spec"
+_NOT_ASKED = {
+    "forbidden-address": "is not asked: it lies where tools may not go, see webhook.network and tenants[].toolNetworks",
+    "unsigned": "is not asked: the secret that signs its requests is missing",
+}
+
+
 def tools_well(tools: Mapping[str, History]) -> Condition:
     """Whether an agent's tools answer in this region, the worst first. `tools`: all of its spec, by name."""
     ill = {name: each for name, each in tools.items() if each.verdict in (Verdict.DOWN, Verdict.DEGRADED)}
@@ -118,7 +125,7 @@ def tools_well(tools: Mapping[str, History]) -> Condition:
         return Condition(TOOLS_WELL, False, Reason(reasons.TOOL_ILL, told))
     refusing = sorted(name for name, each in tools.items() if each.verdict is Verdict.UNKNOWN and each.detail)
     if refusing:
-        words = f"{', '.join(refusing)} refuses our calls: its address or what it asks for is not as in the spec"
+        words = "; ".join(f"{name} {_NOT_ASKED.get(tools[name].detail, _REFUSES)}" for name in refusing)
         return Condition(TOOLS_WELL, False, Reason(reasons.TOOL_REFUSES, words))
     unheard = sorted(name for name, each in tools.items() if each.verdict is Verdict.UNKNOWN)
     if unheard:

@@ -7,6 +7,7 @@ Nobody probes a tool: asking it may have effects. So a verdict stands until call
     5xx, timeout, unreachable, an answer that is too long      DOWN
     429                                                        DEGRADED
     any other refusal: its address or our credentials          UNKNOWN, with the word
+    an address that tools may not reach, a missing secret      UNKNOWN, with the word; it was not asked
 """
 
 from __future__ import annotations
@@ -30,6 +31,11 @@ class ToolFailure(Enum):
     TOO_LONG = "too-long"
     RATE_LIMITED = "429"
     REFUSED = "refused"
+    FORBIDDEN = "forbidden-address"
+    UNSIGNED = "unsigned"
+
+
+_NOT_ITS_FAULT = frozenset({ToolFailure.REFUSED, ToolFailure.FORBIDDEN, ToolFailure.UNSIGNED})
 
 
 def observe(history: History, outcome: Outcome[ToolFailure], *, now: float) -> History:
@@ -40,6 +46,6 @@ def observe(history: History, outcome: Outcome[ToolFailure], *, now: float) -> H
 def _result(failure: ToolFailure | None) -> Result:
     if failure is None:
         return Result(Verdict.UP)
-    if failure is ToolFailure.REFUSED:
+    if failure in _NOT_ITS_FAULT:
         return Result(Verdict.UNKNOWN, failure.value)
     return Result(Verdict.DEGRADED if failure is ToolFailure.RATE_LIMITED else Verdict.DOWN, failure.value)

@@ -9,7 +9,7 @@ from api_objects import AGENT, POLICY, REGIONS, changed, stored
 
 from holdfast.api import translate
 from holdfast.core import place, placement
-from holdfast.core.agents import Keys, Owner
+from holdfast.core.agents import KeyRef, Keys, Owner
 from holdfast.core.place import Release
 from holdfast.core.values import AgentRef
 
@@ -56,6 +56,7 @@ def test_the_configuration_is_what_bridges_read():
             "name": "book", "description": "Books.",
             "parameters": {"type": "object", "properties": {"time": {"type": "string"}}},
             "url": "https://tools.example.com/book", "timeoutMs": 2000, "sideEffects": True,
+            "networks": [], "cacheSeconds": 0, "signingFiles": [], "signingSources": [],
         }],
         "turns": {
             "bargeIn": True, "silenceMs": 500, "tone": True, "whileTool": {"say": "", "afterMs": 1200},
@@ -316,6 +317,44 @@ def test_the_clusters_own_ranges_are_left_out_of_the_outside_each_in_its_family(
     assert egress(site(release=replace(RELEASE, cluster_ranges=("10.0.0.0/8",))))[-1]["to"] == [
         {"ipBlock": {"cidr": "0.0.0.0/0", "except": ["10.0.0.0/8"]}},
         {"ipBlock": {"cidr": "::/0"}},
+    ]
+
+
+def with_tools(*networks: str, **changes) -> place.Place:
+    """The agent with its tool changed, and these networks granted to its namespace's tools and to no other's."""
+    here = site()
+    granted = replace(here.zone.tenants[0], tool_networks=networks)
+    zone = replace(here.zone, tenants=(granted, replace(granted, namespaces=("shop",), tool_networks=("10.9.0.0/16",))))
+    return replace(here, zone=zone, spec=replace(here.spec, tools=(replace(here.spec.tools[0], **changes),)))
+
+
+def test_a_tool_in_the_cluster_is_told_and_let_into_the_networks_that_are_granted():
+    here = with_tools("10.96.0.0/12", "fd00:10::/64", in_cluster=True, url="https://booking.clinic.svc:8443/book")
+
+    assert place.agent_json(here)["tools"][0]["networks"] == ["10.96.0.0/12", "fd00:10::/64"]
+    assert egress(here)[-1] == {
+        "to": [{"ipBlock": {"cidr": "10.96.0.0/12"}}, {"ipBlock": {"cidr": "fd00:10::/64"}}],
+        "ports": [{"port": 8443, "protocol": "TCP"}],
+    }
+
+
+def test_a_public_tool_is_let_into_no_network_whatever_is_granted():
+    here = with_tools("10.96.0.0/12")
+
+    assert place.agent_json(here)["tools"][0]["networks"] == []
+    assert egress(here) == egress(site())
+
+
+def test_the_secrets_that_sign_a_tools_requests_are_mounted_and_where_they_lie_is_told():
+    here = with_tools(signing=(KeyRef("booking", "new"), KeyRef("booking", "old")))
+    told = place.agent_json(here)["tools"][0]
+    (volume,) = by_kind(here)["Deployment"]["spec"]["template"]["spec"]["volumes"]
+
+    assert told["signingFiles"] == ["/etc/holdfast/tool/book/current", "/etc/holdfast/tool/book/previous"]
+    assert told["signingSources"] == ["Secret clinic/booking key new", "Secret clinic/booking key old"]
+    assert [each["secret"] for each in volume["projected"]["sources"][-2:]] == [
+        {"name": "booking", "items": [{"key": "new", "path": "tool/book/current"}], "optional": True},
+        {"name": "booking", "items": [{"key": "old", "path": "tool/book/previous"}], "optional": True},
     ]
 
 

@@ -12,7 +12,8 @@ from holdfast.core.agents import AgentSpec, Attempt, Escalation, Number, Persona
 from holdfast.core.means import Carrier, Tenant
 from holdfast.core.values import AgentRef, Region, Zone, ZoneRegion
 
-CLINIC = Tenant(("clinic",), carriers=("twilio-eu",), numbers=("+4930555010",), hosts=("eu.api.example.com",))
+HOSTS = ("eu.api.example.com", "tools.example.com")
+CLINIC = Tenant(("clinic",), carriers=("twilio-eu",), numbers=("+4930555010",), hosts=HOSTS)
 EU = replace(zone(), tenants=(CLINIC,), signing_secret="zone-eu")
 REGIONS = {**regions(EU), "iad": replace(region("iad"), jurisdiction="us")}
 REF = AgentRef("clinic", "front-desk")
@@ -344,3 +345,64 @@ def test_the_parameters_of_a_tool_are_bounded(size: int, found: list[str]):
     tool = Tool("book", "", {"a": "x" * (size - len('{"a": ""}'))}, "https://tools.example.com", 200, side_effects=True)
 
     assert codes(*problems.of_agent(REF, spec(tools=(tool,)), EU)) == found
+
+
+BOOK = Tool("book", "", {}, "https://tools.example.com/book", 200, side_effects=True)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "why"),
+    [
+        ({"type": "strin"}, "$.type: 'strin' is not valid under any of the given schemas"),
+        ({"$ref": "https://a.example"}, "$ref 'https://a.example' leads out of the schema; only #/… is followed"),
+        (
+            {"properties": {"day": {"pattern": "(?=a)"}}},
+            "pattern '(?=a)' is not a regular expression of RE2: invalid perl operator: (?=",
+        ),
+    ],
+)
+def test_parameters_by_which_no_argument_could_be_checked_are_told(parameters: dict[str, object], why: str):
+    tool = replace(BOOK, parameters=parameters)
+
+    assert told(*problems.of_agent(REF, spec(tools=(tool,)), EU)) == [
+        ("InvalidSpec", f"spec.tools[book].parameters: {why}")
+    ]
+
+
+def test_a_tools_host_is_granted_as_a_providers_is():
+    tool = replace(BOOK, url="https://tools.example.org/book")
+
+    assert told(*problems.of_agent(REF, spec(tools=(tool,)), EU)) == [
+        (
+            "HostOutsideResidency",
+            (
+                "spec.tools[book].webhook.url: namespace clinic may not send calls to tools.example.org, "
+                "which is not among tenants[].hosts of FailoverPolicy eu"
+            ),
+        )
+    ]
+
+
+def test_a_tool_in_the_cluster_needs_networks_that_the_policy_grants_to_its_namespace():
+    inside = spec(tools=(replace(BOOK, in_cluster=True),))
+    granted = replace(CLINIC, tool_networks=("10.96.0.0/12",))
+    to_others = replace(granted, namespaces=("shop",))
+
+    assert told(*problems.of_agent(REF, inside, replace(EU, tenants=(CLINIC, to_others)))) == [
+        (
+            "NetworkNotAllowed",
+            (
+                "spec.tools[book].webhook.network: FailoverPolicy eu names no tenants[].toolNetworks "
+                "for namespace clinic; have one named, or say public"
+            ),
+        )
+    ]
+    assert problems.of_agent(REF, inside, replace(EU, tenants=(granted,))) == ()
+
+
+@pytest.mark.parametrize(("size", "found"), [(13_107, []), (13_108, ["ParametersTooLarge"])])
+def test_the_parameters_of_all_tools_together_are_bounded(size: int, found: list[str]):
+    """What it costs to look at an agent is borne by all the others."""
+    five = [replace(BOOK, name=f"book-{n}", parameters={"a": "x" * (size - len('{"a": ""}'))}) for n in range(5)]
+
+    assert codes(*problems.of_agent(REF, spec(tools=tuple(five)), EU)) == found

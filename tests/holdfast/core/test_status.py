@@ -323,6 +323,15 @@ def test_of_several_tools_the_worst_is_told():
         False, reasons.TOOL_REFUSES,
         "lookup refuses our calls: its address or what it asks for is not as in the spec",
     )  # fmt: skip
+    inside = History(0.0, Verdict.UNKNOWN, detail="forbidden-address")
+    unsigned = History(0.0, Verdict.UNKNOWN, detail="unsigned")
+    assert said_of(status.tools_well({"lookup": inside, "book": unsigned})) == (
+        False, reasons.TOOL_REFUSES,
+        (
+            "book is not asked: the secret that signs its requests is missing; lookup is not asked: it lies where "
+            "tools may not go, see webhook.network and tenants[].toolNetworks"
+        ),
+    )  # fmt: skip
     down = History(0.0, Verdict.DOWN, detail="timeout")
     slow = History(0.0, Verdict.DEGRADED, detail="3 of the last 9 answers were bad")
     assert said_of(status.tools_well({"lookup": refusing, "book": down, "cancel": slow, "ask": WELL})) == (

@@ -41,6 +41,7 @@ def test_one_that_fails_now_and_then_is_found_by_counting():
     [
         (ToolFailure.ERROR, DOWN), (ToolFailure.TIMEOUT, DOWN), (ToolFailure.UNREACHABLE, DOWN),
         (ToolFailure.TOO_LONG, DOWN), (ToolFailure.RATE_LIMITED, DEGRADED), (ToolFailure.REFUSED, UNKNOWN),
+        (ToolFailure.FORBIDDEN, UNKNOWN), (ToolFailure.UNSIGNED, UNKNOWN),
     ],
 )  # fmt: skip
 def test_each_failure_counts_as_what_it_says_of_the_webhook_and_keeps_its_word(failure, verdict):
