@@ -18,6 +18,7 @@ from holdfast_bridge.core import events as ev
 from holdfast_bridge.core.call import CallCore
 from holdfast_bridge.core.cascade import RECITED
 from holdfast_bridge.core.journal import CallRecord
+from holdfast_bridge.core.latency import TurnMarks
 from holdfast_bridge.core.plan import CallPlan
 from holdfast_bridge.core.token import Claim
 from holdfast_bridge.errors import BridgeError
@@ -71,6 +72,7 @@ class Session:
         self._open_provider = open_provider
         self._loop = asyncio.get_running_loop()
         self._core: CallCore | None = None
+        self._marks = TurnMarks()
         self._provider: Provider | None = None
         self._link_number = 0
         self._ready = asyncio.Event()
@@ -91,7 +93,7 @@ class Session:
     def record(self) -> CallRecord:
         """A call is in the book only while its core exists."""
         assert self._core is not None
-        return self._core.record
+        return self._marks.onto(self._core.record)
 
     def silent(self) -> bool:
         return self._core is not None and self._core.silent()
@@ -124,7 +126,7 @@ class Session:
         if not self._settings.agent.attempts:  # Barred while the call came in: another region may have one.
             self._wire.close(CLOSE_GOING_AWAY)
             return
-        self._core = CallCore(self._plan(), known)
+        self._core, self._marks = CallCore(self._plan(), known), TurnMarks.after(known)
         self._services.calls.add(self)
         try:
             async with asyncio.TaskGroup() as group:
@@ -223,14 +225,12 @@ class Session:
         self._pumping = True
         audio_only = True
         try:
-            for effect in core.effects():
-                self._act(effect)
+            self._carry_out(None, core.effects())
             while queue:
                 event = queue.popleft()
                 audio_only = audio_only and type(event) is ev.CallerAudio
                 core.receive(event, self._loop.time())
-                for effect in core.effects():
-                    self._act(effect)
+                self._carry_out(event, core.effects())
         finally:
             self._pumping = False
         if not audio_only or self._timer is None:
@@ -250,6 +250,13 @@ class Session:
         self._core.handle_timer(self._loop.time())
         self._pump()
 
+    def _carry_out(self, event: ev.Event | None, effects: list[ev.Effect]) -> None:
+        if type(event) is not ev.CallerAudio or len(effects) > 1:
+            for attempt, sample in self._marks.happened(event, effects, self._loop.time()):
+                self._services.took(self._attempts[attempt], sample)
+        for effect in effects:
+            self._act(effect)
+
     def _act(self, effect: ev.Effect) -> None:
         if type(effect) is ev.AppendAudio:
             if self._provider is not None:
@@ -266,7 +273,7 @@ class Session:
             case ev.Truncate() | ev.SeedConversation() | ev.Respond() | ev.ToolOutput():
                 self._tell(effect)
             case ev.Record(record=record, now=now):
-                self._services.journal.put(record, now=now)
+                self._services.journal.put(self._marks.onto(record), now=now)
             case ev.RunTool():
                 self._spawn(self._run_tool(effect))
             case ev.ConnectProvider(attempt=attempt, blame=blame):
@@ -319,7 +326,7 @@ class Session:
 
         try:
             async with asyncio.timeout(READY_WITHIN_S):
-                asked = ForCall(self._claim.call, core.past(), heard, lost, self._spawn)
+                asked = ForCall(self._claim.call, core.past(), heard, lost, self._spawn, self._marks.waited)
                 provider = await self._open_provider(attempt, self._settings, asked)
                 if number != self._link_number:
                     provider.close()

@@ -125,6 +125,15 @@ class Turns(msgspec.Struct, frozen=True, rename="camel"):
     silence_ms: Positive = 500
 
 
+class Budgets(msgspec.Struct, frozen=True, rename="camel"):
+    """What the stages of an attempt should take at most, in milliseconds (p95); None: nobody said."""
+
+    stt_ms: Positive | None = None
+    llm_ms: Positive | None = None
+    tts_ms: Positive | None = None
+    first_audio_ms: Positive | None = None
+
+
 class Limits(msgspec.Struct, frozen=True, rename="camel"):
     calls_per_pod: Positive = 50
     max_call_seconds: Positive = 3_600
@@ -154,6 +163,7 @@ class AgentConfig(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     tools: Annotated[tuple[Tool, ...], Meta(max_length=64)] = ()
     turns: Turns = Turns()
     limits: Limits = Limits()
+    latency: Budgets = Budgets()
     carrier: Carrier
     operator_url: str = ""
     redis_url: str = ""
@@ -167,6 +177,15 @@ class AgentConfig(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     def path(self) -> str:
         """The public path under which this agent's ports are reached in every region."""
         return f"/a/{self.namespace}/{self.agent}"
+
+    @property
+    def budgets_ms(self) -> dict[str, int]:
+        """By the names under which outcomes are counted: each whole attempt, and each stage of a cascade."""
+        told = self.latency
+        by_role = {"hearing": told.stt_ms, "thinking": told.llm_ms, "speaking": told.tts_ms}
+        parts = [(name, by_role[name.rpartition("/")[2]]) for attempt in self.attempts for name in attempt.stages]
+        parts += [(attempt.name, told.first_audio_ms) for attempt in self.attempts]
+        return {name: budget_ms for name, budget_ms in parts if budget_ms is not None}
 
     def host_of(self, region: str) -> str | None:
         return next((entry.host for entry in self.regions if entry.name == region), None)

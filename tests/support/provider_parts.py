@@ -168,6 +168,7 @@ class PollingPod:
                 providers=self.results.report,
                 tools=self.tools.report,
                 carriers=self.carriers.report,
+                latencies=list,
                 ready=lambda: True,
                 draining=lambda: False,
                 buddy_up=lambda: True,
