@@ -90,6 +90,16 @@ PAIRS = {
     "a call is recorded or not": (
         AGENT, "spec.privacy", {"record": True}, {"record": "perhaps"}, "must be of type boolean",
     ),
+    "a stage has a budget that can be kept": (
+        AGENT, "spec.latency", {"llmMs": 10}, {"llmMs": 0}, "should be greater than or equal to 10",
+    ),
+    **{
+        f"{stage} is a part of the whole": (
+            AGENT, "spec.latency", {stage: 800, "firstAudioMs": 800}, {stage: 801, "firstAudioMs": 800},
+            "must not be above latency.firstAudioMs",
+        )
+        for stage in ("sttMs", "llmMs", "ttsMs")
+    },
     "credentials do not stand in headers": (
         AGENT, "spec.attempts.0.realtime.headers", {"X-Tenant": "a"}, {"Authorization": "Bearer x"},
         "credentials belong into a Secret",

@@ -67,6 +67,12 @@ def agent(manifest: Mapping[str, Any]) -> agents.AgentSpec | Refused:
         max_call_s=spec.limits.max_call_seconds,
         compliance=frozenset(spec.compliance),
         record=spec.privacy.record,
+        latency=agents.Budgets(
+            stt_ms=spec.latency.stt_ms,
+            llm_ms=spec.latency.llm_ms,
+            tts_ms=spec.latency.tts_ms,
+            first_audio_ms=spec.latency.first_audio_ms,
+        ),
     )
 
 

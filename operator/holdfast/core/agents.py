@@ -84,6 +84,16 @@ class Number:
 
 
 @dataclass(frozen=True, slots=True)
+class Budgets:
+    """What the stages of an attempt, and all of it until it is heard, should take at most (p95); None: nobody said."""
+
+    stt_ms: int | None = None
+    llm_ms: int | None = None
+    tts_ms: int | None = None
+    first_audio_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AgentSpec:
     """Everything a pod of the agent must be told that does not depend on the region.
 
@@ -103,6 +113,7 @@ class AgentSpec:
     max_call_s: int = 3_600
     compliance: frozenset[str] = frozenset()
     record: bool = False
+    latency: Budgets = Budgets()
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,6 +96,11 @@ TOOL_ILL = "ToolIll"
 TOOL_REFUSES = "ToolRefuses"
 TOOL_UNHEARD = "ToolUnheard"
 
+# What may be said of the time that an agent's stages take in a region.
+IN_TIME = "InTime"
+BROWN_OUT = "BrownOut"
+LATENCY_UNHEARD = "LatencyUnheard"
+
 # What may be said of a region's ICE servers.
 RELAYS_WELL = "RelaysWell"
 RELAY_ILL = "RelayIll"

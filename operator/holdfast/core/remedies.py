@@ -96,6 +96,10 @@ REMEDIES: Mapping[str, str] = MappingProxyType({
     reasons.TOOL_ILL: "The tool's webhook answers two calls in a row; look at its own logs and at the way to it.",
     reasons.TOOL_REFUSES: "The webhook takes what the spec sends it: mend its address there, or what it asks for.",
     reasons.TOOL_UNHEARD: "Callers have the agent use the tool twice in this region; nobody tries one without need.",
+    # The time that an agent's stages take in a region.
+    reasons.IN_TIME: NOTHING,
+    reasons.BROWN_OUT: "At most a fiftieth of two minutes' turns is over the budget; or spec.latency allows more.",
+    reasons.LATENCY_UNHEARD: "Callers have twenty turns in two minutes here; fewer say too little of a p95.",
     # A region's ICE servers.
     reasons.RELAYS_WELL: NOTHING,
     reasons.RELAY_ILL: "The relay answers its probe again; until then the others come first.",

@@ -12,6 +12,7 @@ from typing import Any
 from holdfast.core import readiness, reasons, remedies, writes
 from holdfast.core.evidence import History
 from holdfast.core.fallback import Fallback
+from holdfast.core.latency import Standing
 from holdfast.core.plans import Plan, View
 from holdfast.core.providers import Order
 from holdfast.core.readiness import Loss
@@ -25,6 +26,7 @@ READY_FOR_LOSS = "ReadyForLoss"
 LEVERS_AS_KEPT = "LeversAsKept"
 ATTEMPTS_WELL = "AttemptsWell"
 TOOLS_WELL = "ToolsWell"
+STAGES_IN_TIME = "StagesInTime"
 ROUTE_IN_SYNC = "RouteInSync"
 LEVER_REACHABLE = "LeverReachable"
 FALLBACK_READY = "FallbackReady"
@@ -123,6 +125,22 @@ def tools_well(tools: Mapping[str, History]) -> Condition:
         words = f"not called often enough here: {', '.join(unheard)}"
         return Condition(TOOLS_WELL, None, Reason(reasons.TOOL_UNHEARD, words))
     return Condition(TOOLS_WELL, True, Reason(reasons.TOOLS_ANSWER, f"well: {', '.join(sorted(tools))}"))
+
+
+def stages_in_time(parts: Mapping[str, tuple[Standing, int]]) -> Condition:
+    """Whether an agent's stages keep their budgets here. `parts`: each that has one, with its standing and the budget.
+
+    One of which too little is known is no reason for doubt while another is: one that is tried last has no turns.
+    """
+    slow = sorted((name, *each) for name, each in parts.items() if each[0].verdict is Verdict.DEGRADED)
+    if slow:
+        told = "; ".join(f"{name} took {each.p95_ms} ms (p95) of {budget_ms} ms" for name, each, budget_ms in slow)
+        return Condition(STAGES_IN_TIME, False, Reason(reasons.BROWN_OUT, told))
+    well = sorted(name for name, (each, _) in parts.items() if each.verdict is Verdict.UP)
+    if not well:
+        words = f"too few turns here to tell: {', '.join(sorted(parts))}"
+        return Condition(STAGES_IN_TIME, None, Reason(reasons.LATENCY_UNHEARD, words))
+    return Condition(STAGES_IN_TIME, True, Reason(reasons.IN_TIME, f"within their budgets: {', '.join(well)}"))
 
 
 def levers_as_kept(drift: Mapping[str, Sequence[str]]) -> Condition:

@@ -59,6 +59,7 @@ def test_the_configuration_is_what_bridges_read():
         }],
         "turns": {"bargeIn": True, "silenceMs": 500},
         "limits": {"callsPerPod": 50, "maxCallSeconds": 3600},
+        "latency": {},
         "privacy": {"record": False},
         "carrier": {
             "name": "twilio-eu", "kind": "twilio", "accountSid": "AC" + "e0" * 16, "apiUrl": "https://api.twilio.com",
