@@ -20,7 +20,7 @@ from holdfast.api.levers import KINDS, Lever
 from holdfast.api.providers import CanaryKey
 from holdfast.api.region import Region
 from holdfast.api.turn import TurnServer
-from holdfast.api.voiceagent import Attempt, Hearing, Realtime, Speaking, Thinking, VoiceAgent
+from holdfast.api.voiceagent import Attempt, Hearing, Latency, Realtime, Speaking, Thinking, VoiceAgent
 from holdfast.core import agents, means, problems, values
 from holdfast.core.values import Reason
 from holdfast.shifts import Order, Orders
@@ -67,12 +67,18 @@ def agent(manifest: Mapping[str, Any]) -> agents.AgentSpec | Refused:
         max_call_s=spec.limits.max_call_seconds,
         compliance=frozenset(spec.compliance),
         record=spec.privacy.record,
-        latency=agents.Budgets(
-            stt_ms=spec.latency.stt_ms,
-            llm_ms=spec.latency.llm_ms,
-            tts_ms=spec.latency.tts_ms,
-            first_audio_ms=spec.latency.first_audio_ms,
-        ),
+        latency=_budgets(spec.latency),
+    )
+
+
+def _budgets(latency: Latency | None) -> agents.Budgets:
+    if latency is None:
+        return agents.Budgets()
+    return agents.Budgets(
+        stt_ms=latency.stt_ms,
+        llm_ms=latency.llm_ms,
+        tts_ms=latency.tts_ms,
+        first_audio_ms=latency.first_audio_ms,
     )
 
 

@@ -262,7 +262,7 @@ class VoiceAgentSpec(Model):
     turns: Turns = Turns()
     telephony: Telephony = Telephony()
     limits: Limits = Limits()
-    latency: Latency = Latency()
+    latency: Latency | None = None
     compliance: Compliance = Field(
         default=(), description="Only attempts that declare all of these are ever tried, such as hipaa."
     )
