@@ -24,8 +24,8 @@ from holdfast_gameday.world import tls
 from holdfast_gameday.world.twilio_pacing import Pacer
 
 STAGES_MS = (150, 50)
-CALLS = 5
-TURNS = 10
+CALLS = 8
+TURNS = 12
 STAGGER_S = 0.137
 """Callers do not all speak in the same moment."""
 WITHIN_S = 150.0

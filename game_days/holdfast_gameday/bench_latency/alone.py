@@ -140,8 +140,6 @@ class DirectCall:
         ) as answer:
             answer.raise_for_status()
             async for text in answer.content:
-                if text.startswith(b"data: [DONE]"):
-                    return
                 if text.startswith(b"data: {"):
                     choices = json.loads(text[6:])["choices"]
                     yield choices[0]["delta"] if choices else {}
