@@ -20,6 +20,8 @@ from holdfast_bridge import provider_link
 from holdfast_bridge.core import events as ev
 from holdfast_bridge.core import stages as st
 from holdfast_bridge.core.cascade import CancelLine, Cascade, CascadePlan, EndLine, Order, Say, StopThinking, Think
+from holdfast_bridge.core.latency import Waited
+from holdfast_bridge.core.stage_waits import StageWaits
 from holdfast_bridge.provider_link import ProviderLink, ProviderUnreachable
 from holdfast_bridge.providers import HearingCodec, SpeakingCodec, ThinkingCodec
 
@@ -31,6 +33,7 @@ MAX_REFUSAL_BYTES = 4_096
 Spawn: TypeAlias = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None] | None]
 """Makes a task that ends with the call; None when the call is over."""
 Hear: TypeAlias = Callable[[Iterable[ev.Event]], None]
+OnWait: TypeAlias = Callable[[Waited], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +63,17 @@ class CascadeProvider:
         hear: Hear,
         spawn: Spawn,
         wall: Callable[[], float],
+        on_wait: OnWait = lambda _: None,
     ) -> None:
+        """`on_wait`: told how long each stage took, before what it said is told."""
         self._stages = stages
         self._core = Cascade(plan)
         self._http = http
         self._hear: Hear | None = hear
         self._spawn = spawn
         self._wall = wall
+        self._on_wait = on_wait
+        self._waits = StageWaits()
         self._loop = asyncio.get_running_loop()
         self._hearing: ProviderLink | None = None
         self._speaking: ProviderLink | None = None
@@ -109,8 +116,7 @@ class CascadeProvider:
     def append(self, payload: bytes) -> None:
         codec = self._stages.hearing
         if (message := codec.append(payload)) is not None and self._hearing is not None:
-            self._hearing.send(message, binary=codec.audio_is_binary)
-            self._fed_at = self._loop.time()
+            self._feed(message)
 
     def tell(self, effect: ev.ToProvider) -> None:
         self._core.tell(effect)
@@ -155,13 +161,16 @@ class CascadeProvider:
         voice = self._stages.speaking
         match order:
             case Think(number=number, thought=thought):
+                self._waits.asked(number, self._loop.time())
                 task = self._spawn(self._think(number, thought))
                 if task is not None:
                     self._requests[number] = task
             case StopThinking(number=number):
+                self._waits.not_wanted(number)
                 if (request := self._requests.pop(number, None)) is not None:
                     request.cancel()
             case Say(line=line, text=text):
+                self._waits.told(line, self._loop.time())
                 self._speak(voice.say(line, text))
             case EndLine(line=line):
                 self._speak(voice.end(line))
@@ -179,8 +188,23 @@ class CascadeProvider:
         if name == "hearing":
             self._heard_at = self._loop.time()
         for event in events:
+            if (wait := self._waited(event, number)) is not None:
+                self._on_wait(wait)
             self._core.stage(name, event, number)
         self._pump()
+
+    def _waited(self, event: Any, number: int) -> Waited | None:
+        now = self._loop.time()
+        match event:
+            case st.TurnEnded():
+                return self._waits.turn_ended(self._stages.hearing.heard_ms, now)
+            case st.TextPiece() | st.ToolAsked():
+                return self._waits.answered(number, now)
+            case st.StageLost() if number:
+                return self._waits.answered(number, now, failed=True)
+            case st.Sound(line=line):
+                return self._waits.sounded(line, now)
+        return None
 
     # --- sockets
 
@@ -208,9 +232,15 @@ class CascadeProvider:
         codec = self._stages.hearing
         quiet_s = self._loop.time() - self._fed_at
         if quiet_s >= codec.keep_alive_s > 0 and self._hearing is not None:
-            self._hearing.send(codec.keep_alive(), binary=codec.audio_is_binary)
-            quiet_s, self._fed_at = 0.0, self._loop.time()
+            self._feed(codec.keep_alive())
+            quiet_s = 0.0
         self._after("hearing", codec.keep_alive_s - quiet_s, self._keep_hearing_alive)
+
+    def _feed(self, message: bytes) -> None:
+        if self._hearing is not None:
+            self._hearing.send(message, binary=self._stages.hearing.audio_is_binary)
+            self._fed_at = self._loop.time()
+            self._waits.fed(len(message), self._fed_at)
 
     def _listen_to_the_ear(self) -> None:
         """Nothing else is due while the caller speaks: an ear that stalls then would never be missed."""

@@ -14,6 +14,7 @@ from typing import Any
 
 from holdfast_bridge.core import events as ev
 from holdfast_bridge.core.cascade import RECITED
+from holdfast_bridge.core.latency import Waited
 from holdfast_bridge.provider_link import ProviderUnreachable
 from holdfast_bridge.providing import ForCall, Open, Provider
 from holdfast_bridge.seams import Services
@@ -46,7 +47,7 @@ class _Link:
 
 
 class Links:
-    """`feed` takes what happens to the call; `past` tells what was said and done so far."""
+    """`feed` takes what happens to the call, `waited` how long its stages took; `past` tells what was said and done."""
 
     def __init__(
         self,
@@ -59,6 +60,7 @@ class Links:
         feed: Callable[[ev.Event], None],
         past: Callable[[], tuple[ev.Seed, ...]],
         spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None] | None],
+        waited: Callable[[Waited], None],
     ) -> None:
         self._services = services
         self._call = call
@@ -68,6 +70,7 @@ class Links:
         self._feed = feed
         self._past = past
         self._spawn = spawn
+        self._waited = waited
         self._used: _Link | None = None
         self._held: _Link | None = None
 
@@ -135,7 +138,7 @@ class Links:
 
         try:
             async with asyncio.timeout(READY_WITHIN_S):
-                asked = ForCall(self._call, self._past(), heard, lost, self._spawn)
+                asked = ForCall(self._call, self._past(), heard, lost, self._spawn, self._waited)
                 provider = await self._open_provider(link.attempt, self._settings, asked)
                 if not self._wanted(link):
                     provider.close()

@@ -41,6 +41,7 @@ from holdfast_bridge.rescue import Rescue
 from holdfast_bridge.seams import Services
 from holdfast_bridge.settings import Settings, SettingsFile
 from holdfast_bridge.tallies import ProviderResults, Tallies
+from holdfast_bridge.timings import Timings
 from holdfast_bridge.tools import ToolFailure
 from holdfast_bridge.vertex_tokens import VertexTokens
 
@@ -110,6 +111,7 @@ class Bridge:
         self.tool_results: Tallies[ToolFailure] = Tallies("tool", on_news=self._news)
         self.carrier_results: Tallies[CarrierFailure] = Tallies("carrier", on_news=self._news)
         self.vertex = VertexTokens(self._files)
+        self.timings = Timings(budgets_ms=lambda: self._files().agent.budgets_ms, metrics=self.metrics, clock=clock)
         self.prober = Prober(
             settings=self._settings_in_order,
             trials=lambda: self.directives().trials,
@@ -126,6 +128,7 @@ class Bridge:
             providers=self.results.report,
             tools=self.tool_results.report,
             carriers=self.carrier_results.report,
+            latencies=self.timings.report,
             ready=lambda: not self.health.reasons(),
             draining=lambda: self.health.draining,
             buddy_up=lambda: self.link.up,
@@ -255,6 +258,7 @@ class Bridge:
             provider_result=self._provider_result,
             provider_spoke=self.results.spoke,
             tool_result=self._tool_result,
+            took=self.timings.took,
         )
 
     def _settings_in_order(self) -> Settings:

@@ -83,6 +83,7 @@ class Seen:
     providers: Callable[[], list[dict[str, object]]]
     tools: Callable[[], list[dict[str, object]]]
     carriers: Callable[[], list[dict[str, object]]]
+    latencies: Callable[[], list[dict[str, object]]]
     ready: Callable[[], bool]
     draining: Callable[[], bool]
     buddy_up: Callable[[], bool]
@@ -130,6 +131,7 @@ class Poller:
             "providers": self._seen.providers(),
             "tools": self._seen.tools(),
             "carriers": self._seen.carriers(),
+            "latencies": self._seen.latencies(),
             "missingKeys": list(settings.missing_keys),
             "buddyLink": "up" if self._seen.buddy_up() else "down",
             "holds": self._seen.holds(),

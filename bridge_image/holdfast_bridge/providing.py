@@ -15,7 +15,7 @@ from typing import Protocol, TypeAlias
 import aiohttp
 
 from holdfast_bridge import provider_link, speech_codecs, stage_codecs
-from holdfast_bridge.cascade_provider import CascadeProvider, Hear, Spawn
+from holdfast_bridge.cascade_provider import CascadeProvider, Hear, OnWait, Spawn
 from holdfast_bridge.core import events as ev
 from holdfast_bridge.core import stages as st
 from holdfast_bridge.core.cascade import CascadePlan
@@ -56,6 +56,8 @@ class ForCall:
     hear: Hear
     lost: OnLost
     spawn: Spawn
+    waited: OnWait = lambda _: None
+    """Told how long the stages of a cascade took."""
 
 
 Open: TypeAlias = Callable[[Attempt, Settings, ForCall], Awaitable[Provider]]
@@ -176,6 +178,7 @@ class Providers:
             hear=asked.hear,
             spawn=asked.spawn,
             wall=time.time,
+            on_wait=asked.waited,
         )
         await provider.connect()
         return provider

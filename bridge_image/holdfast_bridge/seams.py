@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from holdfast_bridge.core.journal import CallRecord
+from holdfast_bridge.core.latency import Sample
 from holdfast_bridge.core.rescue import Answer
 from holdfast_bridge.core.token import Claim, Refusal
 from holdfast_bridge.settings import Attempt, Settings
@@ -131,3 +132,5 @@ class Services:
     """A response of this part of an attempt came to its end: it is well, and need not be asked."""
     tool_result: Callable[[str, ToolFailure | None], None]
     """How a tool's webhook answered; None: well."""
+    took: Callable[[Attempt, Sample], None] = lambda _attempt, _sample: None
+    """How long something took in a call, and with which attempt."""

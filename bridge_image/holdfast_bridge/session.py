@@ -18,6 +18,7 @@ from holdfast_bridge import choosing
 from holdfast_bridge.core import events as ev
 from holdfast_bridge.core.call import CallCore
 from holdfast_bridge.core.journal import CallRecord
+from holdfast_bridge.core.latency import TurnMarks
 from holdfast_bridge.core.plan import CallPlan
 from holdfast_bridge.core.silence import Manners
 from holdfast_bridge.core.token import Claim
@@ -73,6 +74,7 @@ class Session:
         self._loop = asyncio.get_running_loop()
         self._core: CallCore | None = None
         self._links: Links | None = None
+        self._marks = TurnMarks()
         self._end: ev.EndCall | None = None
         self._over = asyncio.Event()
         self._queue: deque[ev.Event] = deque()
@@ -88,7 +90,7 @@ class Session:
     def record(self) -> CallRecord:
         """A call is in the book only while its core exists."""
         assert self._core is not None
-        return self._core.record
+        return self._marks.onto(self._core.record)
 
     def silent(self) -> bool:
         return self._core is not None and self._core.silent()
@@ -122,7 +124,7 @@ class Session:
             self._wire.close(CLOSE_GOING_AWAY)
             return
         self._handed = known
-        self._core = CallCore(self._plan(), known)
+        self._core, self._marks = CallCore(self._plan(), known), TurnMarks.after(known)
         self._links = Links(
             self._services,
             self._claim.call,
@@ -132,6 +134,7 @@ class Session:
             feed=self.feed,
             past=self._core.past,
             spawn=self._spawn,
+            waited=self._marks.waited,
         )
         self._services.calls.add(self)
         self._services.provider_began(self._attempts[0].parts)
@@ -234,14 +237,12 @@ class Session:
         self._pumping = True
         audio_only = True
         try:
-            for effect in core.effects():
-                self._act(effect)
+            self._carry_out(None, core.effects())
             while queue:
                 event = queue.popleft()
                 audio_only = audio_only and type(event) is ev.CallerAudio
                 core.receive(event, self._loop.time())
-                for effect in core.effects():
-                    self._act(effect)
+                self._carry_out(event, core.effects())
         finally:
             self._pumping = False
         if not audio_only or self._timer is None:
@@ -261,12 +262,19 @@ class Session:
         self._core.handle_timer(self._loop.time())
         self._pump()
 
+    def _carry_out(self, event: ev.Event | None, effects: list[ev.Effect]) -> None:
+        if type(event) is not ev.CallerAudio or len(effects) > 1:
+            for attempt, sample in self._marks.happened(event, effects, self._loop.time()):
+                self._services.took(self._attempts[attempt], sample)
+        for effect in effects:
+            self._act(effect)
+
     def _act(self, effect: ev.Effect) -> None:
         assert self._links is not None
         if type(effect) is ev.AppendAudio:
             self._links.append(effect.payload)
             return
-        if type(effect) is ev.SendAudio:
+        if type(effect) is ev.SendAudio or type(effect) is ev.PlayTone:
             self._wire.send(self._leg.media(effect.payload))
             return
         match effect:
@@ -277,7 +285,7 @@ class Session:
             case ev.Truncate() | ev.SeedConversation() | ev.Respond() | ev.ToolOutput():
                 self._links.tell(effect)
             case ev.Record(record=record, now=now):
-                self._services.journal.put(record, now=now)
+                self._services.journal.put(self._marks.onto(record), now=now)
             case ev.RunTool():
                 self._spawn(self._run_tool(effect))
             case ev.ConnectProvider() | ev.Prepare() | ev.Unprepare():
@@ -285,7 +293,7 @@ class Session:
             case ev.EndCall():
                 self._end = effect
                 self._over.set()
-            case ev.AppendAudio() | ev.SendAudio():
+            case ev.AppendAudio() | ev.SendAudio() | ev.PlayTone():
                 pass
             case _:
                 assert_never(effect)

@@ -178,6 +178,15 @@ class Turns(msgspec.Struct, frozen=True, rename="camel"):
     when_silent: WhenSilent = WhenSilent()
 
 
+class Budgets(msgspec.Struct, frozen=True, rename="camel"):
+    """What the stages of an attempt should take at most, in milliseconds (p95); None: nobody said."""
+
+    stt_ms: Positive | None = None
+    llm_ms: Positive | None = None
+    tts_ms: Positive | None = None
+    first_audio_ms: Positive | None = None
+
+
 class Limits(msgspec.Struct, frozen=True, rename="camel"):
     calls_per_pod: Positive = 50
     max_call_seconds: Positive = 3_600
@@ -215,6 +224,7 @@ class AgentConfig(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     turns: Turns = Turns()
     limits: Limits = Limits()
     escalation: Escalation = Escalation()
+    latency: Budgets = Budgets()
     carrier: Carrier
     operator_url: str = ""
     redis_url: str = ""
@@ -228,6 +238,15 @@ class AgentConfig(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     def path(self) -> str:
         """The public path under which this agent's ports are reached in every region."""
         return f"/a/{self.namespace}/{self.agent}"
+
+    @property
+    def budgets_ms(self) -> dict[str, int]:
+        """By the names under which outcomes are counted: each whole attempt, and each stage of a cascade."""
+        told = self.latency
+        by_role = {"hearing": told.stt_ms, "thinking": told.llm_ms, "speaking": told.tts_ms}
+        parts = [(name, by_role[name.rpartition("/")[2]]) for attempt in self.attempts for name in attempt.stages]
+        parts += [(attempt.name, told.first_audio_ms) for attempt in self.attempts]
+        return {name: budget_ms for name, budget_ms in parts if budget_ms is not None}
 
     def host_of(self, region: str) -> str | None:
         return next((entry.host for entry in self.regions if entry.name == region), None)

@@ -12,10 +12,12 @@ import sys
 import time
 from collections.abc import Mapping
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 _PLAIN = frozenset(logging.LogRecord("", 0, "", 0, "", None, None).__dict__) | {"message", "asctime", "taskName"}
 LABEL_CHARS = 64
+SECONDS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8, 1.0, 1.4, 2.0, 3.0, 5.0, 10.0)
+"""Bounds of the histograms of a turn; those that design and people promise are among them."""
 
 
 class JsonLines(logging.Formatter):
@@ -75,6 +77,15 @@ class Metrics:
         self._handovers = Counter(
             "holdfast_bridge_handovers", "Calls pushed elsewhere.", ["cause", "result"], registry=self.registry
         )
+        self._stages = self._histogram("stage", "From a stage's question to the first of its answer.", "stage", "kind")
+        self._first_audio = self._histogram("first_audio", "From the end of a turn to the first sound.", "kind")
+        self._silences = self._histogram("silence", "Silences over half a second, while speech was owed.", "kind")
+        self._switches = self._histogram(
+            "switch", "From a provider's loss until the next was ready, or lost, too.", "kind", "what", "outcome"
+        )
+
+    def _histogram(self, name: str, words: str, *labels: str) -> Histogram:
+        return Histogram(f"holdfast_bridge_{name}_seconds", words, labels, buckets=SECONDS, registry=self.registry)
 
     def refused(self, reason: str) -> None:
         self._refusals.labels(reason=reason[:LABEL_CHARS]).inc()
@@ -93,6 +104,20 @@ class Metrics:
 
     def handed_over(self, cause: str, *, ok: bool) -> None:
         self._handovers.labels(cause=cause, result="ok" if ok else "failed").inc()
+
+    def stage_took(self, stage: str, kind: str, seconds: float) -> None:
+        """`kind`: of the part that was asked."""
+        self._stages.labels(stage=stage, kind=kind).observe(seconds)
+
+    def first_audio(self, kind: str, seconds: float) -> None:
+        self._first_audio.labels(kind=kind).observe(seconds)
+
+    def silence(self, kind: str, seconds: float) -> None:
+        self._silences.labels(kind=kind).observe(seconds)
+
+    def switched(self, kind: str, what: str, outcome: str, seconds: float) -> None:
+        """`kind`: of the attempt that was left, or (ready) of the one that took over."""
+        self._switches.labels(kind=kind, what=what, outcome=outcome).observe(seconds)
 
     def breakers(self, open_by_part: Mapping[str, bool]) -> None:
         """All parts that there are now: one that an edit took away is not shown any more."""

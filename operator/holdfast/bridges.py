@@ -22,6 +22,7 @@ from aiohttp import web
 
 from holdfast.core.capacity import PodLoad
 from holdfast.core.carriers import CarrierFailure
+from holdfast.core.latency import Times
 from holdfast.core.place import operator_token
 from holdfast.core.providers import Failure
 from holdfast.core.reports import Failed, Report, Tally
@@ -86,6 +87,14 @@ class Desk(Protocol[Kind]):
     def forget(self, agent: AgentRef, pod: str) -> None: ...
 
 
+class LatencyDesk(Protocol):
+    """Whoever makes something of how long things take in pods' calls."""
+
+    def hear(self, agent: AgentRef, pod: str, told: Mapping[str, Times]) -> None: ...
+
+    def forget(self, agent: AgentRef, pod: str) -> None: ...
+
+
 @dataclass(slots=True)
 class _Pod:
     """The last thing one pod said, and when."""
@@ -113,6 +122,7 @@ class Bridges:
         providers: ProviderDesk,
         tools: Desk[ToolFailure],
         carriers: Desk[CarrierFailure],
+        latency: LatencyDesk,
         keys: Keys,
         clock: Callable[[], float],
         metrics: Metrics,
@@ -122,6 +132,7 @@ class Bridges:
         self._providers = providers
         self._tools = tools
         self._carriers = carriers
+        self._latency = latency
         self._keys = keys
         self._clock = clock
         self._metrics = metrics
@@ -187,6 +198,7 @@ class Bridges:
                 self._providers.forget(agent, name)
                 self._tools.forget(agent, name)
                 self._carriers.forget(agent, name)
+                self._latency.forget(agent, name)
                 self.bell.ring()
         self._metrics.active_calls.set(self.active_calls())
 
@@ -232,6 +244,7 @@ class Bridges:
         self._providers.hear(said.agent, said.pod, said.attempts, draining=said.report.draining)
         self._tools.hear(said.agent, said.pod, said.tools)
         self._carriers.hear(said.agent, said.pod, said.carriers)
+        self._latency.hear(said.agent, said.pod, said.latencies)
         load = PodLoad(pod.calls, ready=pod.ready, draining=pod.draining, heard_at=pod.heard_at)
         self._desired.note_load(said.agent, said.pod, load)
         self._metrics.active_calls.set(self.active_calls())
@@ -280,6 +293,7 @@ class _Said:
     attempts: Report[Failure]
     tools: Report[ToolFailure]
     carriers: Report[CarrierFailure]
+    latencies: Mapping[str, Times]
 
 
 def _parsed(raw: Mapping[str, Any]) -> _Said:
@@ -300,6 +314,7 @@ def _parsed(raw: Mapping[str, Any]) -> _Said:
         attempts=Report(began, _tallies(raw.get("providers"), "attempt", _ATTEMPT_KINDS)),
         tools=Report(began, _tallies(raw.get("tools"), "tool", _TOOL_KINDS)),
         carriers=Report(began, _tallies(raw.get("carriers"), "carrier", _CARRIER_KINDS)),
+        latencies={str(each["part"])[:MAX_NAME]: _times(each) for each in (raw.get("latencies") or ())[:MAX_TALLIES]},
     )
 
 
@@ -325,6 +340,16 @@ def _tally(raw: Mapping[str, Any], kinds: Mapping[str, Kind]) -> Tally[Kind]:
 _ATTEMPT_KINDS = {failure.value: failure for failure in Failure}
 _TOOL_KINDS = {failure.value: failure for failure in ToolFailure}
 _CARRIER_KINDS = {failure.value: failure for failure in CarrierFailure}
+
+
+def _times(raw: Mapping[str, Any]) -> Times:
+    budget_ms = raw.get("budgetMs")
+    return Times(
+        count=_count(raw.get("count")),
+        over=_count(raw.get("over")),
+        p95_ms=_count(raw.get("p95Ms")),
+        budget_ms=None if budget_ms is None else _count(budget_ms),
+    )
 
 
 def _count(value: Any) -> int:

@@ -32,7 +32,7 @@ from holdfast import (
 )
 from holdfast.core import evidence, reasons
 from holdfast.core.relays import IceList
-from holdfast.core.values import Observation, Reason, Zone
+from holdfast.core.values import AgentRef, Observation, Reason, Zone
 from holdfast.desired import Desired
 from holdfast.fleet import VoteShell
 from holdfast.fleet_decisions import Entry
@@ -141,6 +141,7 @@ class Fleet:
                 region=world.region, desired=desired, keys=world.keys, probe=world.probe_provider,
                 loops=self.zone_loops, heard=self._heard, renew=self.region_vote.renew, clock=world.clock,
                 metrics=metrics, ice=self._ice, shifts=lambda: self._told().shifts, carrier_failed=self._carrier_failed,
+                tell=self._tell_of_agent,
             )
         )  # fmt: skip
         self.bridges = self.pods.bridges
@@ -353,6 +354,9 @@ class Fleet:
         self.board.tell((kube.REGIONS, None, region), reason, warning=warning)
         self.board.tell((kube.POLICIES, None, zone), reason, warning=warning)
 
+    def _tell_of_agent(self, agent: AgentRef, reason: Reason, warning: bool) -> None:
+        self.board.tell((kube.AGENTS, agent.namespace, agent.name), reason, warning=warning)
+
     def _picture(self) -> Mapping[fleet_status.Target, fleet_status.Wanted]:
         return fleet_picture.statuses(
             desired=self._desired,
@@ -371,7 +375,7 @@ class Fleet:
             },
             calls=self.bridges.calls_by_pod(),
             orders=self.pods.providers.order,
-            tools=self.pods.tools.condition,
+            met=self.pods.conditions,
             losses=self.pods.losses,
             notes=self.copies.notes(),
             wall_s=self._world.wall_s(),

@@ -98,7 +98,7 @@ def statuses(
     fallbacks: Mapping[AgentRef, status.Condition],
     calls: Mapping[AgentRef, Mapping[str, int]],
     orders: Callable[[AgentRef], providers.Order | None],
-    tools: Callable[[AgentRef], status.Condition | None],
+    met: Callable[[AgentRef], Sequence[status.Condition]],
     losses: Callable[[View, Sequence[str]], Sequence[readiness.Loss]],
     notes: Mapping[copies.Key, Reason],
     wall_s: float,
@@ -117,8 +117,7 @@ def statuses(
             said.append(kept)
         if (order := orders(ref)) is not None:
             said.append(status.attempts_well(order))
-        if (answering := tools(ref)) is not None:
-            said.append(answering)
+        said += met(ref)
         said += _note(notes, copies.Key("VoiceAgent", ref.namespace, ref.name))
         wanted[kube.AGENTS, ref.namespace, ref.name] = Wanted("VoiceAgent", _counted(calls.get(ref, {})), said)
     return wanted

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from holdfast import bridges, fleet_picture, fleet_providers, fleet_tools, fleet_withdrawals, heart
-from holdfast.core import readiness
+from holdfast import bridges, fleet_latency, fleet_picture, fleet_providers, fleet_tools, fleet_withdrawals, heart
+from holdfast.core import readiness, status
 from holdfast.core.plans import View
 from holdfast.core.readiness import Loss
 from holdfast.core.relays import IceList
@@ -31,6 +31,7 @@ class Around:
 
     `heard`: the peers' last beats. `renew`: called when there is news to tell them. `ice`: what callers of a zone are
     offered here. `shifts`: what people ordered, wherever. `carrier_failed`: told how a live call's request failed.
+    `tell`: news of an agent, for an Event.
     """
 
     region: str
@@ -45,10 +46,11 @@ class Around:
     ice: Callable[[Zone], IceList | None] = lambda _zone: None
     shifts: Callable[[], Iterable[Shift]] = tuple
     carrier_failed: Callable[[str, str], None] = lambda _carrier, _why: None
+    tell: fleet_latency.Tell = lambda *_: None
 
 
 class FleetPods:
-    """`bridges` answers the pods; `providers` and `tools` know what calls meet, `own_region` what the region wants."""
+    """`bridges` answers the pods; `own_region` knows what the region wants, the others what calls meet."""
 
     def __init__(self, around: Around) -> None:
         self._around = around
@@ -60,6 +62,7 @@ class FleetPods:
             on_change=self._order_moved,
         )
         self.tools = fleet_tools.FleetTools(desired=around.desired, clock=around.clock)
+        self.latency = fleet_latency.FleetLatency(desired=around.desired, clock=around.clock, tell=around.tell)
         self._lists: dict[str, tuple[readiness.Providers, float]] = {}
         self._here = fleet_picture.Here(order=self.providers.order, ice=around.ice, shifts=around.shifts)
         self.bridges = bridges.Bridges(
@@ -68,6 +71,7 @@ class FleetPods:
             providers=self.providers,
             tools=self.tools,
             carriers=CarrierReports(desired=around.desired, failed=around.carrier_failed),
+            latency=self.latency,
             keys=around.keys,
             clock=around.clock,
             metrics=around.metrics,
@@ -87,12 +91,18 @@ class FleetPods:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.providers.run())
             group.create_task(self.tools.run())
+            group.create_task(self.latency.run())
             group.create_task(self.own_region.run())
 
     def directive(self, agent: AgentRef) -> Mapping[str, Any]:
         """What a pod of this agent is told."""
         around = self._around
         return fleet_picture.directive(agent, around.region, around.desired, around.loops(), self._here)
+
+    def conditions(self, agent: AgentRef) -> list[status.Condition]:
+        """What calls meet beside their providers: the agent's tools, and how long things take."""
+        found = (self.tools.condition(agent), self.latency.condition(agent))
+        return [each for each in found if each is not None]
 
     def turned_order(self, agent: AgentRef) -> Sequence[str] | None:
         """The attempts of an agent as its pods try them, while that is not the usual order; None: it is, or unknown."""

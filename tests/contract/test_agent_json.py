@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from holdfast.api import translate
-from holdfast.core import place, placement, problems, results
+from holdfast.core import latency, place, placement, problems, results
 from holdfast.core.agents import Keys
 from holdfast_bridge import providing, settings, tools
 
@@ -145,3 +145,14 @@ def test_the_key_of_each_stage_that_is_missing_is_told_as_the_tenant_wrote_it(tm
         "Secret clinic/openai key api-key", "Secret clinic/deepgram key api-key",
         "Secret clinic/anthropic key api-key", "Secret clinic/elevenlabs key api-key",
     )  # fmt: skip
+
+
+def test_budgets_reach_every_part_they_are_meant_for():
+    spoken = {"sttMs": 200, "llmMs": 150, "firstAudioMs": 1400}
+    manifest = {**BOTH, "spec": {**BOTH["spec"], "latency": spoken}}
+    told = place.agent_json(_agent(manifest, build.granting(*build.CASCADE_HOSTS)))
+    assert told["latency"] == spoken
+    read = settings.decode_agent(json.dumps(told).encode(), source="test")
+    assert read.budgets_ms == latency.budgets_ms(translate.agent(manifest))
+    assert set(read.budgets_ms.values()) == {200, 150, 1400}
+    assert settings.decode_agent(json.dumps(place.agent_json(_both())).encode(), source="test").budgets_ms == {}

@@ -14,6 +14,7 @@ import pytest
 from control_parts import until
 
 from holdfast_bridge.core import events as ev
+from holdfast_bridge.core.latency import Stage, Waited
 from holdfast_bridge.provider_link import ProviderUnreachable
 from holdfast_bridge.providing import ForCall, Provider, Providers
 from holdfast_bridge.settings import FleetSecrets, Settings, decode_agent
@@ -40,9 +41,10 @@ class World:
     said: list[ev.Event] = field(default_factory=list)
     stirred: asyncio.Event = field(default_factory=asyncio.Event)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    waits: list[Waited] = field(default_factory=list)
 
     async def open(self) -> Provider:
-        asked = ForCall(call="CA1", past=(), hear=self._hear, lost=lambda word, retry: None, spawn=self._spawn)
+        asked = ForCall("CA1", (), self._hear, lambda word, retry: None, self._spawn, self.waits.append)
         provider = await Providers(self.http, lambda *_: "").open(self.settings.agent.attempts[0], self.settings, asked)
         provider.begin()
         return provider
@@ -127,6 +129,17 @@ async def test_a_caller_is_understood_answered_and_heard() -> None:
     assert [event.text for event in w.of(ev.UserTranscript)] == ["good morning to all of you"]
     assert " ".join(heard(w)) == "you said: good morning to all of you"
     assert w.of(ev.ResponseDone) == [ev.ResponseDone(ok=True, detail="completed")]
+
+
+async def test_every_stage_of_a_turn_is_timed_once_and_one_after_the_other() -> None:
+    async with world() as w:
+        provider = await w.open()
+        await w.speak(provider, "good morning to all of you")
+        await w.until(lambda: w.of(ev.ResponseDone))
+        provider.close()
+    assert [wait.stage for wait in w.waits] == [Stage.HEARING, Stage.THINKING, Stage.SPEAKING]
+    assert all(wait.until > wait.began for wait in w.waits)
+    assert [wait.began for wait in w.waits] == sorted(wait.began for wait in w.waits)
 
 
 async def test_words_that_are_given_are_spoken_without_the_model() -> None:

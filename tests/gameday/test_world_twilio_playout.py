@@ -43,3 +43,16 @@ def test_more_than_the_buffer_holds_is_dropped_and_counted() -> None:
     playout = PlayOut()
     playout.write(b"a" * (CAPACITY_OCTETS + 7))
     assert (playout.waiting_octets, playout.overflowed) == (CAPACITY_OCTETS, 7)
+
+
+def test_sound_that_comes_into_a_silence_is_told_and_sound_behind_sound_is_not() -> None:
+    told: list[str] = []
+    playout = PlayOut(lambda: told.append("sound"))
+    playout.write(b"")
+    playout.write(b"a" * 160)
+    playout.write(b"b" * 160)
+    assert told == ["sound"]
+    playout.play()
+    playout.play()
+    playout.write(b"c")
+    assert told == ["sound", "sound"]

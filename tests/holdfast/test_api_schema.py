@@ -28,6 +28,15 @@ def test_schemas_are_structural(kind):
 
 
 @pytest.mark.parametrize("kind", generate.KINDS)
+def test_no_default_holds_null_which_an_api_server_refuses(kind):
+    (version,) = generate.crd(kind)["spec"]["versions"]
+    for path, node in walk(version["schema"]["openAPIV3Schema"]):
+        told = node.get("default", {})
+        assert told is not None, path
+        assert None not in (told.values() if isinstance(told, dict) else ()), path
+
+
+@pytest.mark.parametrize("kind", generate.KINDS)
 def test_every_rule_is_put_to_a_real_api_server(kind):
     """With something to accept and something to refuse. What is immutable takes two steps: see test_crds."""
     (version,) = generate.crd(kind)["spec"]["versions"]

@@ -12,10 +12,12 @@ from fleet_range import no_probe
 
 from holdfast import bridges, telemetry
 from holdfast.core.capacity import PodLoad
+from holdfast.core.latency import Times
 from holdfast.core.place import operator_token
 from holdfast.core.values import AgentRef
 from holdfast.desired import Desired
 from holdfast.fleet_carriers import CarrierReports
+from holdfast.fleet_latency import FleetLatency
 from holdfast.fleet_providers import FleetProviders
 from holdfast.fleet_tools import FleetTools
 
@@ -40,12 +42,14 @@ class Desk:
         self.providers = FleetProviders(
             region="fra", desired=self.desired, probe=no_probe, clock=self.clock, on_change=self.ring
         )
+        self.latency = FleetLatency(desired=self.desired, clock=self.clock)
         self.bridges = bridges.Bridges(
             desired=self.desired,
             compose=lambda _: self.directive,
             providers=self.providers,
             tools=FleetTools(desired=self.desired, clock=self.clock),
             carriers=CarrierReports(desired=self.desired, failed=lambda _carrier, _why: None),
+            latency=self.latency,
             keys=self.keys,
             clock=self.clock,
             metrics=telemetry.Metrics(),
@@ -114,7 +118,10 @@ async def test_another_agents_token_is_refused(desk: tuple[Desk, TestClient[Any,
     assert behind.bridges.active_calls() == 0
 
 
-@pytest.mark.parametrize("body", [[], {}, {"agent": "x", "pod": "p"}, {"agent": "a/b"}])
+@pytest.mark.parametrize("body", [
+    [], {}, {"agent": "x", "pod": "p"}, {"agent": "a/b"}, {"agent": "a/b", "pod": "p", "latencies": [{"count": 1}]},
+    {"agent": "a/b", "pod": "p", "latencies": [{"part": "c", "count": "many"}]},
+])  # fmt: skip
 async def test_a_malformed_poll_is_refused(desk: tuple[Desk, TestClient[Any, Any]], body: Any) -> None:
     _, client = desk
     assert (await poll(client, body))[0] == 400
@@ -196,3 +203,16 @@ async def test_a_pod_that_fell_silent_is_nobodys_sibling(desk: tuple[Desk, TestC
     behind.bridges.forget_the_silent()
     _, later = await poll(client, said(answer["version"], ready=True))
     assert (answer["siblings"], later["siblings"]) == (1, 0)
+
+
+async def test_how_long_things_took_is_read_within_bounds(desk: tuple[Desk, TestClient[Any, Any]]) -> None:
+    behind, client = desk
+    told = [
+        {"part": "c", "count": 9, "over": 2, "p95Ms": 700, "budgetMs": 800}, {"part": "c/hearing", "count": -3},
+        *({"part": f"p{number}"} for number in range(100)),
+    ]  # fmt: skip
+    assert (await poll(client, said(latencies=told)))[0] == 200
+    known = behind.latency._told[AGENT]["p-1"]
+    assert known["c"] == Times(9, 2, 700, 800)
+    assert known["c/hearing"] == Times(0)
+    assert len(known) == bridges.MAX_TALLIES

@@ -16,6 +16,7 @@ from holdfast.core.place import operator_token
 from holdfast.core.values import AgentRef
 from holdfast.desired import Desired
 from holdfast.fleet_carriers import CarrierReports
+from holdfast.fleet_latency import FleetLatency
 from holdfast.fleet_providers import FleetProviders
 from holdfast.fleet_tools import FleetTools
 from holdfast.handlers.intake import AGENT as VOICE_AGENT
@@ -54,6 +55,7 @@ async def answered(desired: Desired, *, key: bytes) -> tuple[int, dict[str, obje
         providers=known,
         tools=FleetTools(desired=desired, clock=clock.now),
         carriers=CarrierReports(desired=desired, failed=lambda _carrier, _why: None),
+        latency=FleetLatency(desired=desired, clock=clock.now),
         keys=main._Keys(desired, fleet_secrets.Secrets(cluster.client(), NS), Path("no-probe-key")),
         clock=clock.now,
         metrics=telemetry.Metrics(),

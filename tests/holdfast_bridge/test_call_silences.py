@@ -13,7 +13,7 @@ from holdfast_bridge.core.silence import Manners
 
 READY = ev.ProviderReady()
 LOST = ev.ProviderLost("server", retry_same=False)
-FIRST_TONE = ev.SendAudio(tone.piece(0, 200))
+FIRST_TONE = ev.PlayTone(tone.piece(0, 200))
 
 
 def in_conversation(**manners: Any) -> Drive:
@@ -30,21 +30,21 @@ def test_a_provider_lost_in_mid_sentence_leaves_less_than_300_ms_of_silence() ->
     marks = call.line("a", "it is a long story", tenths=4, at=1.5, done=False)
     call.say(LOST, at=1.6)
     assert call.core.get_timer() is not None
-    assert of(ev.SendAudio, call.tick(at=1.8)) == [], "the carrier plays what it has"
+    assert of(ev.PlayTone, call.tick(at=1.8)) == [], "the carrier plays what it has"
     call.heard(marks, at=1.9)
-    assert of(ev.SendAudio, call.tick(at=2.1)) == [FIRST_TONE]
+    assert of(ev.PlayTone, call.tick(at=2.1)) == [FIRST_TONE]
 
 
 def test_the_sound_stops_as_soon_as_the_next_provider_speaks() -> None:
     call = in_conversation()
     call.turn("u", "tell me all", at=1.0)
     call.say(LOST, at=1.2)
-    assert of(ev.SendAudio, call.tick(at=1.4)) == [FIRST_TONE]
+    assert of(ev.PlayTone, call.tick(at=1.4)) == [FIRST_TONE]
     call.say(READY, at=1.5)
-    more = ev.SendAudio(tone.piece(1600, 100))
-    assert of(ev.SendAudio, call.tick(at=1.5)) == [more], "the next one is asked, and not heard yet"
+    more = ev.PlayTone(tone.piece(1600, 100))
+    assert of(ev.PlayTone, call.tick(at=1.5)) == [more], "the next one is asked, and not heard yet"
     call.say(ev.ResponseStarted(), ev.ProviderAudio("b", TENTH), at=1.58)
-    assert of(ev.SendAudio, call.tick(at=1.6)) == []
+    assert of(ev.PlayTone, call.tick(at=1.6)) == []
 
 
 def test_the_sound_is_no_part_of_what_was_said() -> None:
@@ -58,7 +58,7 @@ def test_the_sound_is_no_part_of_what_was_said() -> None:
 def test_a_call_in_which_nothing_is_due_stays_quiet_when_its_provider_goes() -> None:
     call = in_conversation()
     call.say(LOST, at=1.0)
-    assert of(ev.SendAudio, call.tick(at=1.2) + call.tick(at=2.5)) == []
+    assert of(ev.PlayTone, call.tick(at=1.2) + call.tick(at=2.5)) == []
 
 
 def test_a_slow_answer_gets_the_next_attempt_ready_and_a_fast_one_does_not() -> None:

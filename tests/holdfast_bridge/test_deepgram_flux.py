@@ -298,3 +298,9 @@ def test_all_audio_is_sent_once_and_in_order_and_only_silence_is_added(pieces: l
     sent += codec.keep_alive()
     heard = b"".join(piece or b"" for piece in pieces)
     assert sent.replace(b"\xff", b"") == heard.replace(b"\xff", b"")
+
+
+def test_how_far_it_has_heard_is_known_from_every_message_of_a_turn():
+    codec = FluxHearing()
+    read(codec, type="TurnInfo", event="Update", transcript="", audio_window_start=0.0, audio_window_end=1.25)
+    assert codec.heard_ms == 1250.0

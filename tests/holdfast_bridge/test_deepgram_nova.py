@@ -307,3 +307,12 @@ def test_whatever_comes_turns_begin_before_they_end_and_say_nothing_between(mess
         elif not isinstance(event, st.StageLost | st.StageReady):
             assert in_turn
             in_turn = not isinstance(event, st.TurnEnded)
+
+
+def test_how_far_it_has_heard_is_known_but_for_the_end_of_an_utterance():
+    codec = codec_at_work()
+    assert codec.heard_ms == 0.0
+    result(codec, "hello", final=True, at_s=2.5)
+    assert codec.heard_ms == 2500.0
+    assert read(codec, type="UtteranceEnd", channel=[0, 1], last_word_end=2.4) == [st.TurnEnded("hello")]
+    assert codec.heard_ms == 0.0

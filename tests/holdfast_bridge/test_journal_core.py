@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast_bridge.core import journal
-from holdfast_bridge.core.journal import Item, ToolUse
+from holdfast_bridge.core.journal import Item, Latency, SwitchTimes, ToolUse, TurnTimes
 
 
 def test_a_higher_epoch_wins_over_any_sequence() -> None:
@@ -93,3 +93,20 @@ def test_a_long_call_is_cut_to_size_and_keeps_its_open_tools() -> None:
 def test_a_record_that_fits_is_left_alone() -> None:
     small = record(items=(Item(id="1", role="user", text="hi"),))
     assert journal.bounded(small) is small
+
+
+def test_times_survive_the_wire_and_bridges_that_know_less_or_more_of_them() -> None:
+    turns = (TurnTimes(400, 150, 150, None, 100, 20, 1, 600), TurnTimes(None))
+    full = record(latency=Latency(turns, 2, 1, 400, 1, 600, (SwitchTimes(1, "switch", "ready", 250, 500),), 1))
+    wire = journal.encode(full)
+    assert journal.decode(wire) == full
+    plain = journal.encode(record())
+    assert plain.count(b'"latency":{}') == 1
+    assert journal.decode(plain.replace(b'"latency":{},', b"")) == record()  # One that an older bridge wrote.
+    newer = wire.replace(b"[400,150,150,null,100,20,1,600]", b"[400,150,150,null,100,20,1,600,7]")
+    assert journal.decode(newer) == full
+
+
+def test_the_times_of_a_long_call_are_a_small_part_of_its_record() -> None:
+    turns = tuple(TurnTimes(1400, 1150, 1150, 1150, 1100, 120, 3, 12_600) for _ in range(journal.MAX_TURNS))
+    assert len(journal.encode(record(latency=Latency(turns)))) - len(journal.encode(record())) < 3_000

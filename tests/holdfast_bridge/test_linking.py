@@ -81,7 +81,7 @@ async def world(*, refuse: str = "") -> AsyncIterator[World]:
 
         links = Links(
             b.services, "CA1", attempts=given.agent.attempts, settings=given, open_provider=open_provider,
-            feed=fed.append, past=lambda: (), spawn=spawn,
+            feed=fed.append, past=lambda: (), spawn=spawn, waited=lambda _: None,
         )  # fmt: skip
         at = World(links, opened, fed, b.results)
         links.change(FIRST)

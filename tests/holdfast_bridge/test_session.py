@@ -14,6 +14,7 @@ from bridge_world import Bridge, bridge, dial_in, provider, settings
 
 from holdfast_bridge.core import directive
 from holdfast_bridge.core.journal import CallRecord, Item
+from holdfast_bridge.core.latency import FirstAudio, Switched
 
 
 def record(**changes: object) -> CallRecord:
@@ -142,6 +143,25 @@ async def test_a_provider_that_dies_in_a_call_is_replaced_and_told_the_conversat
         texts = [m["item"]["content"][0]["text"] for m in vendor.sessions[1].of("conversation.item.create")]
         assert texts == ["hello there", "my code is 4711"]
         assert b.results == [("first", True, ""), ("first", False, "disconnected"), ("first", True, "")]
+
+
+async def test_what_a_turn_and_a_lost_provider_cost_is_counted_and_in_the_journal() -> None:
+    async with provider() as (vendor, port), bridge(settings(port, greeting="hello there")) as b:
+        socket = await dial_in(b.port.port)
+        socket.start("good CA1 1")
+        await socket.until(lambda: socket.audio)
+        first = vendor.sessions[0]
+        assert first.transport is not None
+        first.caller_said("my code is 4711")
+        await b.journal.until(lambda: any(item.text == "my code is 4711" for item in b.journal.records[-1].items))
+        first.transport.disconnect(graceful=False)
+        await socket.until(lambda: socket.audio.endswith(b"fine"))
+        await b.journal.until(lambda: b.journal.records[-1].latency.answered == 1)
+        told = b.journal.records[-1].latency
+    assert told.count == 1
+    assert [(each.turn, each.what, each.outcome) for each in told.switches] == [(1, "retry", "ready")]
+    assert told.switches[0].heard_ms is not None
+    assert {(name, type(sample)) for name, sample in b.took} >= {("first", FirstAudio), ("first", Switched)}
 
 
 async def test_a_provider_that_refuses_the_key_closes_the_socket_so_that_the_carrier_asks_elsewhere() -> None:

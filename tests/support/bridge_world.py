@@ -15,6 +15,7 @@ from holdfast_bridge.audio_port import AudioPort
 from holdfast_bridge.core import signature
 from holdfast_bridge.core.choice import Facts
 from holdfast_bridge.core.journal import CallRecord
+from holdfast_bridge.core.latency import Sample
 from holdfast_bridge.core.token import Claim, Refusal, Refused
 from holdfast_bridge.seams import LiveCall, Services
 from holdfast_bridge.settings import Attempt, FleetSecrets, Settings, decode_agent
@@ -148,6 +149,7 @@ class Bridge:
         self.results: list[tuple[str, bool, str]] = []
         self.began: list[tuple[str, ...]] = []
         self.spoke: list[str] = []
+        self.took: list[tuple[str, Sample]] = []
         self.tool_results: list[tuple[str, ToolFailure | None]] = []
         self.accepting = True
         self.services = Services(
@@ -162,6 +164,7 @@ class Bridge:
             provider_result=lambda attempt, ok, error, _wait_s: self.results.append((attempt, ok, error)),
             provider_spoke=self.spoke.append,
             tool_result=lambda tool, failure: self.tool_results.append((tool, failure)),
+            took=lambda attempt, sample: self.took.append((attempt.name, sample)),
         )
         self.port = AudioPort(self.services, count=self.counted.append)
 

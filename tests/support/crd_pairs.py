@@ -111,6 +111,16 @@ PAIRS = {
     "what vendors store is theirs to say, or off": (
         AGENT, "spec.privacy", {"vendorStorage": "off"}, {"vendorStorage": "never"}, "Unsupported value",
     ),
+    "a stage has a budget that can be kept": (
+        AGENT, "spec.latency", {"llmMs": 10}, {"llmMs": 0}, "should be greater than or equal to 10",
+    ),
+    **{
+        f"{stage} is a part of the whole": (
+            AGENT, "spec.latency", {stage: 800, "firstAudioMs": 800}, {stage: 801, "firstAudioMs": 800},
+            "must not be above latency.firstAudioMs",
+        )
+        for stage in ("sttMs", "llmMs", "ttsMs")
+    },
     "credentials do not stand in headers": (
         AGENT, "spec.attempts.0.realtime.headers", {"X-Tenant": "a"}, {"Authorization": "Bearer x"},
         "credentials belong into a Secret",

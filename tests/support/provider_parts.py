@@ -20,9 +20,11 @@ from holdfast.core.results import Outcome, Tally
 from holdfast.core.values import AgentRef, Region, Zone, ZoneRegion
 from holdfast.desired import AgentEntry, Desired
 from holdfast.fleet_carriers import CarrierReports
+from holdfast.fleet_latency import FleetLatency
 from holdfast.fleet_providers import FleetProviders
 from holdfast.fleet_tools import FleetTools
 from holdfast_bridge.carrier import CarrierFailure
+from holdfast_bridge.core.budgets import Windows
 from holdfast_bridge.poll import Directives, Poller, Seen
 from holdfast_bridge.tallies import ProviderResults, Tallies
 from holdfast_bridge.tools import ToolFailure
@@ -100,6 +102,12 @@ class RegionDesk:
         self.tools = FleetTools(desired=self.desired, clock=self.clock)
         self.carriers = CarrierReports(desired=self.desired, failed=lambda *met: self.met.append(met))
         self.met: list[tuple[str, str]] = []
+        self.events: list[tuple[AgentRef, str, bool]] = []
+        self.latency = FleetLatency(
+            desired=self.desired,
+            clock=self.clock,
+            tell=lambda agent, reason, bad: self.events.append((agent, reason.code, bad)),
+        )
         self.here = fleet_picture.Here(self.providers.order)
         self.bridges = bridges.Bridges(
             desired=self.desired,
@@ -107,6 +115,7 @@ class RegionDesk:
             providers=self.providers,
             tools=self.tools,
             carriers=self.carriers,
+            latency=self.latency,
             keys=self.keys,
             clock=self.clock,
             metrics=telemetry.Metrics(),
@@ -153,13 +162,17 @@ class PollingPod:
             {"name": each.name, "kind": "openai", "baseUrl": each.base_url, "model": each.model}
             for each in spec().attempts
         ]
-        settings = built(operatorUrl=url, namespace=ref.namespace, agent=ref.name, attempts=attempts)
+        budgets = {"firstAudioMs": 800}
+        settings = built(
+            operatorUrl=url, namespace=ref.namespace, agent=ref.name, attempts=attempts, latency=budgets
+        )
         fleet = dataclasses.replace(settings.fleet, operator_token=operator_token(ZONE_KEY, ref))
         self.settings = dataclasses.replace(settings, fleet=fleet, pod=name)
         self.directives = Directives(lambda: self.settings)
         self.results = results or ProviderResults(on_news=lambda: self.poller.news(at_once=True))
         self.tools: Tallies[ToolFailure] = Tallies("tool", on_news=self._news)
         self.carriers: Tallies[CarrierFailure] = Tallies("carrier", on_news=self._news)
+        self.windows = Windows()
         self.poller = Poller(
             settings=lambda: self.settings,
             directives=self.directives,
@@ -168,6 +181,7 @@ class PollingPod:
                 providers=self.results.report,
                 tools=self.tools.report,
                 carriers=self.carriers.report,
+                latencies=lambda: self.windows.report(self.settings.agent.budgets_ms, now=0.0),
                 ready=lambda: True,
                 draining=lambda: False,
                 buddy_up=lambda: True,

@@ -305,7 +305,7 @@ class CallCore:
     def _fill(self, now: float) -> None:
         match self._silence.fill(now):
             case Tone(payload=payload):
-                self._out.append(ev.SendAudio(payload))
+                self._out.append(ev.PlayTone(payload))
             case ToolWords():
                 self._talk.say(self._plan.manners.tool_words, now)
             case Prompt():

@@ -1,6 +1,6 @@
 """What can happen to a call (events) and what the call may ask for (effects): no carrier's and no vendor's words.
 
-The four values that exist once per audio frame are msgspec structs outside the garbage collector's care, because a
+The values that exist once per audio frame are msgspec structs outside the garbage collector's care, because a
 frozen dataclass costs five times as much to make; all others are frozen dataclasses.
 """
 
@@ -34,6 +34,12 @@ class SendAudio(msgspec.Struct, frozen=True, gc=False):
 
 
 class AppendAudio(msgspec.Struct, frozen=True, gc=False):
+    payload: bytes
+
+
+class PlayTone(msgspec.Struct, frozen=True, gc=False):
+    """A piece of the sound that fills a silence: for the caller's ear, and no speech of anybody's."""
+
     payload: bytes
 
 
@@ -318,6 +324,6 @@ Event: TypeAlias = (
 )  # fmt: skip
 ToProvider: TypeAlias = AppendAudio | Truncate | SeedConversation | Respond | ToolOutput
 Effect: TypeAlias = (
-    SendAudio | AppendAudio | SendMark | ClearCarrier | Truncate | SeedConversation | Respond | ToolOutput
+    SendAudio | PlayTone | AppendAudio | SendMark | ClearCarrier | Truncate | SeedConversation | Respond | ToolOutput
     | ConnectProvider | Prepare | Unprepare | RunTool | Record | EndCall
 )  # fmt: skip

@@ -21,6 +21,8 @@ MAX_TEXT = 4_000
 MAX_ARGUMENTS = 4_000
 MAX_CHARS = 120_000
 MAX_RECORD_BYTES = 1024 * 1024
+MAX_TURNS = 50
+MAX_SWITCHES = 20
 
 State = Literal["live", "ended"]
 Role = Literal["user", "assistant"]
@@ -53,6 +55,52 @@ class ToolUse(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """The id of the last thing said when the tool was called: its place in the conversation."""
 
 
+class TurnTimes(msgspec.Struct, frozen=True, array_like=True):
+    """One turn of the caller's and what came of it, in milliseconds. None: there was none of it.
+
+    `first_audio_ms`: from the end of the turn until the first sound was handed to the carrier. The stages: how much of
+    the time since the end of the turn each was waited for, several waits for one added up. `network_ms`: the carrier's
+    way to the caller's ear and back. `silent_ms`: all its silences that are counted.
+    """
+
+    first_audio_ms: int | None = None
+    hearing_ms: int | None = None
+    thinking_ms: int | None = None
+    tool_ms: int | None = None
+    speaking_ms: int | None = None
+    network_ms: int | None = None
+    silences: int = 0
+    silent_ms: int = 0
+
+
+class SwitchTimes(msgspec.Struct, frozen=True, array_like=True):
+    """One change of the provider, a new link to the same one, or a request that was repeated.
+
+    `turn`: how many turns there were before. `what`: switch, retry or repeat. `outcome`: ready or failed. `added_ms`:
+    from the loss until the next was ready or had failed, too; `heard_ms`: until it was heard, when it was to speak.
+    """
+
+    turn: int
+    what: str
+    outcome: str
+    added_ms: int
+    heard_ms: int | None = None
+
+
+class Latency(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """How long things took in a call. Of many turns and switches the last are kept, and all are counted."""
+
+    turns: tuple[TurnTimes, ...] = ()
+    count: int = 0
+    answered: int = 0
+    """Turns after which anything was heard; `first_audio_ms` is the sum of theirs."""
+    first_audio_ms: int = 0
+    silences: int = 0
+    silent_ms: int = 0
+    switches: tuple[SwitchTimes, ...] = ()
+    switch_count: int = 0
+
+
 class CallRecord(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """Everything another bridge needs to take up a call."""
 
@@ -69,6 +117,7 @@ class CallRecord(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     disclosure_heard: bool = False
     items: tuple[Item, ...] = ()
     tools: tuple[ToolUse, ...] = ()
+    latency: Latency = Latency()
     updated_at: float
     attempt: str = ""
     """Which one the call was using and had not lost: who takes the call up goes on with it where it can."""

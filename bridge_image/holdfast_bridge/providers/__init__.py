@@ -47,6 +47,9 @@ class HearingCodec(Protocol):
     silence_max_s: float
     """While audio comes, an ear that said nothing for so long has stalled; 0: this one may be silent."""
 
+    heard_ms: float
+    """How far into all the audio that it was sent the last thing that it said goes; 0: it does not say."""
+
     def opening(self) -> list[bytes]: ...
 
     def append(self, payload: bytes) -> bytes | None:

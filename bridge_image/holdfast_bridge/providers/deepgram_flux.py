@@ -82,6 +82,8 @@ class _Message(msgspec.Struct, frozen=True, gc=False):
     event: str = ""
     turn_index: int | None = None
     transcript: str = ""
+    audio_window_end: float = 0.0
+    """In seconds of audio."""
     code: str = ""
 
 
@@ -120,6 +122,7 @@ class FluxHearing:
     """The vendor says something every quarter of a second of audio, be it silent."""
 
     def __init__(self) -> None:
+        self.heard_ms = 0.0
         self._held = b""
         self._ready = False
         self._begun = False
@@ -162,6 +165,7 @@ class FluxHearing:
             return (st.StageLost("unreadable"),) if self._unreadable == failures.UNREADABLE_MAX else ()
         match said.type:
             case "TurnInfo":
+                self.heard_ms = said.audio_window_end * 1000
                 return self._turn(said)
             case "Connected":
                 first, self._ready = not self._ready, True

@@ -119,6 +119,7 @@ class NovaHearing:
     """The vendor says something every second of audio, be it silent."""
 
     def __init__(self, session: NovaSession) -> None:
+        self.heard_ms = 0.0
         self._wordless_max_s = session.utterance_end_ms / 1000 + 1.0
         self._ready = False
         self._begun = False
@@ -169,6 +170,7 @@ class NovaHearing:
                 return self._begin(said.timestamp)
             # One that speaks of words before the present turn is late. The vendor tells -1 when there were none.
             case "UtteranceEnd" if said.last_word_end > self._over_at_s and self._pieces:
+                self.heard_ms = 0.0  # It tells where the words ended, not how far it has listened.
                 return self._end(said.last_word_end)
             case _:
                 return ()
@@ -177,6 +179,7 @@ class NovaHearing:
         found = _channel.decode(said.channel).alternatives
         text = found[0].transcript.strip() if found else ""
         at_s = said.start + said.duration
+        self.heard_ms = at_s * 1000
         begun: tuple[st.HearingEvent, ...] = ()
         so_far = _joined([*self._pieces, text])
         if text:

@@ -55,13 +55,16 @@ class Deepgram:
         pace: Pace = Pace(),  # noqa: B008 - a frozen value
         limit: int | None = None,
         record_messages: bool = False,
+        on_message: Callable[[bytes], None] = lambda _: None,
     ) -> None:
+        """`on_message`: told every message in the moment in which it is sent."""
         self.messages: list[tuple[str, dict[str, Any]]] = []
         """The path and every message sent there, when asked for: tests check them."""
         self._keys = dict(keys)
         self._pace = pace
         self._limit = limit
         self._record_messages = record_messages
+        self._on_message = on_message
         self._live: dict[str, set[str]] = {v1.PATH: set(), v2.PATH: set()}
 
     def admit(self, asked: Upgrade) -> Admitted | Answer:
@@ -104,6 +107,7 @@ class Deepgram:
         )
 
     def _sent(self, path: str, message: bytes) -> None:
+        self._on_message(message)
         if self._record_messages:
             self.messages.append((path, msgspec.json.decode(message)))
 

@@ -121,12 +121,13 @@ class OpenAIChatVendor:
                 steps[-1] = Step(steps[-1].data, "tool")
                 calls += 1
                 written += 10
-        steps.append(Step(chunk({}, "tool_calls" if calls else "stop")))
+        # No token has to be made for the end: it comes in one piece.
+        end = chunk({}, "tool_calls" if calls else "stop")
         if counted:
             read = dialogue.tokens(heard.items)
             total = {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
-            steps.append(Step(_data({**head, "choices": [], "usage": total})))
-        return [*steps, Step(b"data: [DONE]\n\n")]
+            end += _data({**head, "choices": [], "usage": total})
+        return [*steps, Step(end + b"data: [DONE]\n\n")]
 
 
 def checked(body: Mapping[str, Any] | None) -> Mapping[str, Any]:

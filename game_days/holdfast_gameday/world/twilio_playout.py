@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 from holdfast_gameday.world import voice
 
@@ -10,11 +11,15 @@ CAPACITY_OCTETS = 10 * 60 * 8000
 
 
 class PlayOut:
-    """Bytes go in faster than real time and come out 160 at a tick; a mark comes back when all before it has played."""
+    """Bytes go in faster than real time and come out 160 at a tick; a mark comes back when all before it has played.
 
-    __slots__ = ("_buffer", "_marks", "_played", "_written", "overflowed")
+    `on_sound`: told when sound comes while nothing is left to be played. The next tick is up to 20 ms later.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_buffer", "_marks", "_on_sound", "_played", "_written", "overflowed")
+
+    def __init__(self, on_sound: Callable[[], None] = lambda: None) -> None:
+        self._on_sound = on_sound
         self._buffer = bytearray()
         self._marks: deque[tuple[int, str]] = deque()
         self._written = 0
@@ -26,6 +31,8 @@ class PlayOut:
         return len(self._buffer)
 
     def write(self, sound: bytes) -> None:
+        if sound and not self._buffer:
+            self._on_sound()
         room = CAPACITY_OCTETS - len(self._buffer)
         if len(sound) > room:
             self.overflowed += len(sound) - room

@@ -58,6 +58,8 @@ class StreamOptions:
     """After so long without a sign of life from the peer's machine the stream counts as lost."""
     allow_plain: bool = False
     """Permits ws:// for tests on loopback; the real carrier never does."""
+    on_sound: Callable[[str], None] = lambda _call_sid: None
+    """Told of a call for which sound has come into its silence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +90,12 @@ class StreamStart:
 class MediaStream(picows.WSListener):
     """Open from its construction by `open_stream` until `ended` is done."""
 
-    def __init__(self, start: StreamStart, report: Callable[[StreamError], None]) -> None:
+    def __init__(
+        self, start: StreamStart, report: Callable[[StreamError], None], on_sound: Callable[[str], None]
+    ) -> None:
         self.sid = "MZ" + secrets.token_hex(16)
         self.ended: asyncio.Future[StreamEnd] = asyncio.get_running_loop().create_future()
-        self.playout = PlayOut()
+        self.playout = PlayOut(lambda: on_sound(start.call_sid))
         self._start = start
         self._report = report
         self._transport: picows.WSTransport | None = None
@@ -237,7 +241,7 @@ async def open_stream(
     host = parts.hostname or ""
     port = parts.port or (443 if parts.scheme == "wss" else 80)
     network.record(host, port, kind="twilio-stream", path=parts.path)
-    stream = MediaStream(start, report)
+    stream = MediaStream(start, report, options.on_sound)
 
     dialled: list[socket.socket] = []
 

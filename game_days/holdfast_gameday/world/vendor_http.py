@@ -243,7 +243,8 @@ class _Stream:
         step = steps[self._at]
         self._at += 1
         self._send(step.data)
-        self._timer = self._later(self._server.pace.piece_s, self._step)
+        # The end of the body comes with its last piece.
+        self._timer = self._later(self._server.pace.piece_s if self._at < len(steps) else 0.0, self._step)
         if step.moment is not None and not self._stalled:
             self._come_to(step.moment)
 

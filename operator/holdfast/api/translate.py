@@ -20,7 +20,18 @@ from holdfast.api.levers import KINDS, Lever
 from holdfast.api.providers import CanaryKey
 from holdfast.api.region import Region
 from holdfast.api.turn import TurnServer
-from holdfast.api.voiceagent import Attempt, Hearing, Realtime, Speaking, Thinking, Tool, Turns, VoiceAgent, When
+from holdfast.api.voiceagent import (
+    Attempt,
+    Hearing,
+    Latency,
+    Realtime,
+    Speaking,
+    Thinking,
+    Tool,
+    Turns,
+    VoiceAgent,
+    When,
+)
 from holdfast.core import agents, means, privacy, problems, values
 from holdfast.core.values import Reason
 from holdfast.shifts import Order, Orders
@@ -61,6 +72,7 @@ def agent(manifest: Mapping[str, Any]) -> agents.AgentSpec | Refused:
         compliance=frozenset(spec.compliance),
         record=spec.privacy.record,
         vendors_keep=not off,
+        latency=_budgets(spec.latency),
     )
 
 
@@ -90,6 +102,17 @@ def _tool(tool: Tool) -> agents.Tool:
         in_cluster=webhook.network == "cluster",
         cache_s=webhook.cache_seconds,
         signing=tuple(agents.KeyRef(each.secret, each.key) for each in signing if each is not None),
+    )
+
+
+def _budgets(latency: Latency | None) -> agents.Budgets:
+    if latency is None:
+        return agents.Budgets()
+    return agents.Budgets(
+        stt_ms=latency.stt_ms,
+        llm_ms=latency.llm_ms,
+        tts_ms=latency.tts_ms,
+        first_audio_ms=latency.first_audio_ms,
     )
 
 

@@ -334,6 +334,31 @@ class Limits(Model):
     max_call_seconds: Annotated[int, Field(ge=30, le=14_400)] = 3_600
 
 
+Budget = Annotated[int, Field(ge=10, le=10_000)]
+
+
+class Latency(Model):
+    """What stages should take at most (p95). A slower one is reported as a brown-out, and used all the same."""
+
+    model_config = pydantic.ConfigDict(
+        json_schema_extra=rules(
+            *(
+                cel(
+                    f"!has(self.firstAudioMs) || !has(self.{stage}) || self.{stage} <= self.firstAudioMs",
+                    f"latency.{stage} must not be above latency.firstAudioMs, which it is a part of",
+                )
+                for stage in ("sttMs", "llmMs", "ttsMs")
+            )
+        )
+    )
+    stt_ms: Budget | None = Field(default=None, description="From the last sound of a turn to its words.")
+    llm_ms: Budget | None = Field(default=None, description="From the question to the first of the answer.")
+    tts_ms: Budget | None = Field(default=None, description="From the first words of a line to its first sound.")
+    first_audio_ms: Budget | None = Field(
+        default=None, description="From the end of the caller's turn to the first sound, for every attempt."
+    )
+
+
 class Privacy(Model):
     """What is kept of a call."""
 
@@ -369,6 +394,7 @@ class VoiceAgentSpec(Model):
     turns: Turns = Turns()
     telephony: Telephony = Telephony()
     limits: Limits = Limits()
+    latency: Latency | None = None
     compliance: Compliance = Field(
         default=(), description="Only attempts that declare all of these are ever tried, such as hipaa."
     )

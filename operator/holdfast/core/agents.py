@@ -134,6 +134,16 @@ class Turns:
 
 
 @dataclass(frozen=True, slots=True)
+class Budgets:
+    """What the stages of an attempt, and all of it until it is heard, should take at most (p95); None: nobody said."""
+
+    stt_ms: int | None = None
+    llm_ms: int | None = None
+    tts_ms: int | None = None
+    first_audio_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AgentSpec:
     """Everything a pod of the agent must be told that does not depend on the region.
 
@@ -155,6 +165,7 @@ class AgentSpec:
     compliance: frozenset[str] = frozenset()
     record: bool = False
     vendors_keep: bool = True
+    latency: Budgets = Budgets()
 
 
 @dataclass(frozen=True, slots=True)

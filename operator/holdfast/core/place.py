@@ -133,12 +133,20 @@ def agent_json(place: Place) -> dict[str, Any]:
         "turns": _turns(spec.turns),
         "limits": {"callsPerPod": spec.calls_per_pod, "maxCallSeconds": spec.max_call_s},
         "escalation": {"transferTo": spec.escalation.transfer_to, "voicemail": spec.escalation.voicemail},
+        "latency": {name: budget_ms for name, budget_ms in _budgets(spec).items() if budget_ms is not None},
         "privacy": {"record": spec.record, "vendorStorage": "default" if spec.vendors_keep else "off"},
         "carrier": _carrier(place),
         "operatorUrl": release.operator_url,
         "redisUrl": release.redis_url,
         "drainSeconds": place.drain_s,
     }
+
+
+def _budgets(spec: AgentSpec) -> dict[str, int | None]:
+    told = spec.latency
+    return {
+        "sttMs": told.stt_ms, "llmMs": told.llm_ms, "ttsMs": told.tts_ms, "firstAudioMs": told.first_audio_ms,
+    }  # fmt: skip
 
 
 def buddy(place: Place) -> str | None:

@@ -99,6 +99,11 @@ VENDORS_TOLD = "VendorsTold"
 BY_CONTRACT_ONLY = "ByContractOnly"
 LEFT_ON = "LeftOn"
 
+# What may be said of the time that an agent's stages take in a region.
+IN_TIME = "InTime"
+BROWN_OUT = "BrownOut"
+LATENCY_UNHEARD = "LatencyUnheard"
+
 # What may be said of a region's ICE servers.
 RELAYS_WELL = "RelaysWell"
 RELAY_ILL = "RelayIll"

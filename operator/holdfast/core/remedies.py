@@ -100,6 +100,10 @@ REMEDIES: Mapping[str, str] = MappingProxyType({
     "spec.compliance; or use an attempt whose vendor has a switch.",
     reasons.LEFT_ON: "Take noStore: false out of the options of these parts, once the vendor's plan allows it.",
     reasons.TOOL_UNHEARD: "Callers have the agent use the tool twice in this region; nobody tries one without need.",
+    # The time that an agent's stages take in a region.
+    reasons.IN_TIME: NOTHING,
+    reasons.BROWN_OUT: "At most a fiftieth of two minutes' turns is over the budget; or spec.latency allows more.",
+    reasons.LATENCY_UNHEARD: "Callers have twenty turns in two minutes here; fewer say too little of a p95.",
     # A region's ICE servers.
     reasons.RELAYS_WELL: NOTHING,
     reasons.RELAY_ILL: "The relay answers its probe again; until then the others come first.",

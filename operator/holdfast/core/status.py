@@ -13,6 +13,7 @@ from holdfast.core import privacy, readiness, reasons, remedies, writes
 from holdfast.core.agents import AgentSpec
 from holdfast.core.evidence import History
 from holdfast.core.fallback import Fallback
+from holdfast.core.latency import Standing
 from holdfast.core.plans import Plan, View
 from holdfast.core.providers import Order
 from holdfast.core.readiness import Loss
@@ -27,6 +28,7 @@ LEVERS_AS_KEPT = "LeversAsKept"
 ATTEMPTS_WELL = "AttemptsWell"
 TOOLS_WELL = "ToolsWell"
 VENDOR_STORAGE_OFF = "VendorStorageOff"
+STAGES_IN_TIME = "StagesInTime"
 ROUTE_IN_SYNC = "RouteInSync"
 LEVER_REACHABLE = "LeverReachable"
 FALLBACK_READY = "FallbackReady"
@@ -148,6 +150,22 @@ def vendor_storage_off(spec: AgentSpec) -> Condition | None:
         told = "; ".join(each.message for each in said)
         return Condition(VENDOR_STORAGE_OFF, False, Reason(said[0].code, told))
     return Condition(VENDOR_STORAGE_OFF, True, Reason(reasons.VENDORS_TOLD, "every vendor is told to store nothing"))
+
+
+def stages_in_time(parts: Mapping[str, tuple[Standing, int]]) -> Condition:
+    """Whether an agent's stages keep their budgets here. `parts`: each that has one, with its standing and the budget.
+
+    One of which too little is known is no reason for doubt while another is: one that is tried last has no turns.
+    """
+    slow = sorted((name, *each) for name, each in parts.items() if each[0].verdict is Verdict.DEGRADED)
+    if slow:
+        told = "; ".join(f"{name} took {each.p95_ms} ms (p95) of {budget_ms} ms" for name, each, budget_ms in slow)
+        return Condition(STAGES_IN_TIME, False, Reason(reasons.BROWN_OUT, told))
+    well = sorted(name for name, (each, _) in parts.items() if each.verdict is Verdict.UP)
+    if not well:
+        words = f"too few turns here to tell: {', '.join(sorted(parts))}"
+        return Condition(STAGES_IN_TIME, None, Reason(reasons.LATENCY_UNHEARD, words))
+    return Condition(STAGES_IN_TIME, True, Reason(reasons.IN_TIME, f"within their budgets: {', '.join(well)}"))
 
 
 def levers_as_kept(drift: Mapping[str, Sequence[str]]) -> Condition:

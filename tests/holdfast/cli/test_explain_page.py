@@ -21,6 +21,7 @@ STATES = {
     reasons.OTHER_ATTEMPT, reasons.NO_OTHER_ATTEMPT, reasons.OTHER_RELAY, reasons.NO_OTHER_RELAY,
     reasons.OTHER_CARRIER, reasons.NO_OTHER_CARRIER, reasons.AS_KEPT,
     reasons.BY_EDGE, reasons.EDGE_BYPASSED, reasons.NO_EDGE, reasons.ATTEMPTS_AS_WISHED,
+    reasons.IN_TIME, reasons.BROWN_OUT, reasons.LATENCY_UNHEARD,
     reasons.TOOLS_ANSWER, reasons.TOOL_ILL, reasons.TOOL_REFUSES, reasons.TOOL_UNHEARD,
     reasons.VENDORS_TOLD, reasons.BY_CONTRACT_ONLY, reasons.LEFT_ON,
 }  # fmt: skip

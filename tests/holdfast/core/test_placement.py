@@ -64,6 +64,7 @@ def test_the_configuration_is_what_bridges_read():
         },
         "limits": {"callsPerPod": 50, "maxCallSeconds": 3600},
         "escalation": {"transferTo": "", "voicemail": False},
+        "latency": {},
         "privacy": {"record": False, "vendorStorage": "default"},
         "carrier": {
             "name": "twilio-eu", "kind": "twilio", "accountSid": "AC" + "e0" * 16, "apiUrl": "https://api.twilio.com",

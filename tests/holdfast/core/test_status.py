@@ -10,6 +10,7 @@ from core_builders import DEGRADED, DOWN, UNKNOWN, cordoned, joined, origins, re
 from holdfast.core import failover, fallback, reasons, status
 from holdfast.core.agents import AgentSpec, Attempt, Persona
 from holdfast.core.evidence import History
+from holdfast.core.latency import Standing
 from holdfast.core.plans import CarrierMove, Plan, Refusal, Turn, View
 from holdfast.core.providers import Order
 from holdfast.core.readiness import Loss
@@ -336,4 +337,17 @@ def test_of_several_tools_the_worst_is_told():
     slow = History(0.0, Verdict.DEGRADED, detail="3 of the last 9 answers were bad")
     assert said_of(status.tools_well({"lookup": refusing, "book": down, "cancel": slow, "ask": WELL})) == (
         False, reasons.TOOL_ILL, "book: down (timeout); cancel: degraded (3 of the last 9 answers were bad)",
+    )  # fmt: skip
+
+
+def test_stages_are_in_time_as_long_as_none_is_slow_and_any_was_heard():
+    slow, well, unheard = Standing(Verdict.DEGRADED, 410), Standing(Verdict.UP, 90), Standing()
+    assert said_of(status.stages_in_time({"c/thinking": (slow, 150), "c": (slow, 800), "o": (well, 800)})) == (
+        False, reasons.BROWN_OUT, "c took 410 ms (p95) of 800 ms; c/thinking took 410 ms (p95) of 150 ms",
+    )  # fmt: skip
+    assert said_of(status.stages_in_time({"o": (well, 800), "c": (unheard, 800)})) == (
+        True, reasons.IN_TIME, "within their budgets: o",
+    )  # fmt: skip
+    assert said_of(status.stages_in_time({"o": (unheard, 800), "c": (unheard, 800)})) == (
+        None, reasons.LATENCY_UNHEARD, "too few turns here to tell: c, o",
     )  # fmt: skip
