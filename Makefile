@@ -10,7 +10,7 @@ PHASE := game_days/phase.sh
 ARGS ?=
 SEEDS ?= 200
 
-.PHONY: help demo test check sim sim-docs bench-idle soak bench-failover matrix bench-decide bench-cli docs explain-page lab-up lab-down crds tools images setup preflight unit core mutants mutation cluster system
+.PHONY: help demo test check sim sim-docs bench-idle soak bench-failover bench-bridge matrix bench-decide bench-cli docs explain-page lab-up lab-down crds tools images setup preflight unit core mutants mutation cluster system
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 14
@@ -68,6 +68,9 @@ bench-decide: setup  ## what it costs to decide for 5,000 and 20,000 agents at o
 
 bench-failover: preflight tools images  ## how long failover takes, trial by trial; goes on where it stopped (ARGS="--at-most 2")
 	@$(RUN) python -m holdfast_gameday.bench_failover $(ARGS)
+
+bench-bridge: preflight setup  ## how many calls a core carries, beside other bridges; goes on where it stopped (ARGS="--only holdfast")
+	@UV=$(UV) $(RUN) python -m holdfast_gameday.bench_bridge $(ARGS)
 
 matrix: setup  ## every speech provider against every other, under every way to fail (ARGS="--some 24")
 	@$(RUN) python -m holdfast_gameday.matrix $(ARGS)
