@@ -66,8 +66,10 @@ class Turns:
         return self._first_audio_due is not None
 
     def get_timer(self) -> float | None:
-        dues = [due for due in (self._first_audio_due, self._line_due) if due is not None]
-        return min(dues, default=None)
+        first, line = self._first_audio_due, self._line_due
+        if first is None or line is None:
+            return line if first is None else first
+        return min(first, line)
 
     def stalled(self, now: float) -> bool:
         """Whether a deadline has passed; one that was set for an earlier piece is put off."""
