@@ -68,6 +68,7 @@ async def polled(
             draining=lambda: False,
             buddy_up=lambda: False,
             holds=lambda: "a proof",
+            loop_lag_s=lambda: 0.0346,
         ),
     )
     try:
@@ -101,6 +102,7 @@ async def test_a_report_says_what_the_contract_says() -> None:
         "missingKeys": [],
         "buddyLink": "down",
         "holds": "a proof",
+        "loopLagMs": 35,
     }
 
 
