@@ -20,6 +20,7 @@ from holdfast_gameday.bench_bridge.codings import FRAME_MS, Coding
 OPEN_WITHIN_S = 10.0
 MAX_BEHIND = 50
 """Frames that a late carrier still sends after one another; what is older than a second nobody waits for."""
+_TEXT = picows.WSMsgType.TEXT
 _PAYLOAD = b'"payload"'
 
 
@@ -72,7 +73,7 @@ class Caller(picows.WSListener):
         self._sequence += 1
         sound = self._next_frame(frame, time.monotonic_ns())
         message = shapes.MEDIA % (self._sequence, frame + 1, frame * FRAME_MS, sound, self._sid)
-        transport.send(picows.WSMsgType.TEXT, message)
+        transport.send(_TEXT, message)
 
     def hang_up(self) -> None:
         transport, self._transport = self._transport, None
@@ -90,7 +91,7 @@ class Caller(picows.WSListener):
             self.lost, self._transport = self.lost or "the socket ended", None
 
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
-        if frame.msg_type is picows.WSMsgType.TEXT:
+        if frame.msg_type is _TEXT:
             message = frame.get_payload_as_bytes()
             place = message.find(_PAYLOAD)
             if place >= 0:

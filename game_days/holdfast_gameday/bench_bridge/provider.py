@@ -10,6 +10,7 @@ import asyncio
 import ssl
 import time
 from collections.abc import Callable
+from functools import partial
 
 import picows
 
@@ -18,6 +19,7 @@ from holdfast_gameday.bench_bridge.codings import Coding
 
 LINE_FRAMES = 500
 WORD_FRAMES = 20
+_TEXT = picows.WSMsgType.TEXT
 _APPEND = b"input_audio_buffer.append"
 _UPDATE = b'session.update"'
 
@@ -48,13 +50,12 @@ class _Session(picows.WSListener):
         self._send: Callable[[bytes], None] = lambda _: None
 
     def on_ws_connected(self, transport: picows.WSTransport) -> None:
-        text, send = picows.WSMsgType.TEXT, transport.send
-        self._send = lambda message: send(text, message)
+        self._send = partial(transport.send, _TEXT)
         self._provider.opened += 1
         self._send(shapes.session("created"))
 
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
-        if frame.msg_type is not picows.WSMsgType.TEXT:
+        if frame.msg_type is not _TEXT:
             if frame.msg_type is picows.WSMsgType.PING:
                 transport.send_pong(frame.get_payload_as_bytes())
             elif frame.msg_type is picows.WSMsgType.CLOSE:
@@ -70,14 +71,15 @@ class _Session(picows.WSListener):
     def _heard(self, message: bytes) -> None:
         begin = message.index(b'"', message.index(b'"audio"') + 8) + 1
         sound = message[begin : message.index(b'"', begin)]
-        number = self._hear(sound, time.monotonic_ns())
+        now = time.monotonic_ns()
+        number = self._hear(sound, now)
         place = self._frames % LINE_FRAMES
-        if place == 0:
-            self._next_line()
         if place % WORD_FRAMES == 0:
+            if place == 0:
+                self._next_line()
             self._send(shapes.words(self._line, place // WORD_FRAMES))
         self._frames += 1
-        said = self._repeat(sound, number, time.monotonic_ns())
+        said = self._repeat(sound, number, now)
         self._send(shapes.DELTA % (self._frames, self._line, self._line, said))
 
     def _next_line(self) -> None:
