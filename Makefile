@@ -10,7 +10,7 @@ PHASE := game_days/phase.sh
 ARGS ?=
 SEEDS ?= 200
 
-.PHONY: help demo test check sim sim-docs bench-idle soak bench-failover bench-latency matrix bench-decide bench-cli docs explain-page lab-up lab-down crds tools images setup preflight unit core mutants mutation cluster system
+.PHONY: help demo test check sim sim-docs bench-idle soak bench-failover bench-latency bench-bridge matrix bench-decide bench-cli docs explain-page lab-up lab-down crds tools images setup preflight unit core mutants mutation cluster system
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 14
@@ -71,6 +71,9 @@ bench-failover: preflight tools images  ## how long failover takes, trial by tri
 
 bench-latency: setup  ## our share of the time from voice to voice, beside the same stages driven alone (three minutes)
 	@$(RUN) python -m holdfast_gameday.bench_latency $(ARGS)
+
+bench-bridge: preflight setup  ## how many calls a core carries, beside other bridges; goes on where it stopped (ARGS="--only holdfast")
+	@UV=$(UV) $(RUN) python -m holdfast_gameday.bench_bridge $(ARGS)
 
 matrix: setup  ## every speech provider against every other, under every way to fail (ARGS="--some 24")
 	@$(RUN) python -m holdfast_gameday.matrix $(ARGS)

@@ -39,7 +39,7 @@ from holdfast_bridge.session import Session
 from holdfast_bridge.settings import Tool
 from holdfast_bridge.tool_connections import ToolConnections
 from holdfast_bridge.tools import ToolRunner
-from holdfast_bridge.ws_messages import Messages, MessageTooBig, is_text
+from holdfast_bridge.ws_messages import TEXT, Messages, MessageTooBig, is_text
 
 PORT = 8081
 MAX_MESSAGE_BYTES = 64 * 1024
@@ -222,7 +222,7 @@ class CarrierSocket(WSListener):
             if self._unsent > MAX_UNSENT_BYTES:
                 self._violated(POLICY, "not_reading")
                 return
-        self._transport.send(WSMsgType.TEXT, message)
+        self._transport.send(TEXT, message)
 
     def close(self, code: int) -> None:
         """Say goodbye and let go of the socket; the call is not told, because whoever closes knows."""

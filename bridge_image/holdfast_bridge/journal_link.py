@@ -235,6 +235,7 @@ class BuddyLink:
                 for record in batch:
                     journal.keep(self._unacked, record)
                 await self._send(socket, Put(records=tuple(batch)))
+                await asyncio.sleep(0)  # A socket that has room does not wait by itself, and sound must get between.
             for intent in intents:
                 await self._send(socket, intent)
 

@@ -21,12 +21,13 @@ import aiohttp
 import uvloop
 from aiohttp import web
 
-from holdfast_bridge import journal_store, providing, settings, telemetry, tools
+from holdfast_bridge import journal_store, loop_watch, providing, settings, telemetry, tools
 from holdfast_bridge.audio_port import AudioPort
 from holdfast_bridge.calls import Calls, TokenDesk
 from holdfast_bridge.carrier import CarrierFailure, TwilioRest
 from holdfast_bridge.control_port import ControlPort, Surroundings
 from holdfast_bridge.core import directive
+from holdfast_bridge.core.loop_lag import LoopLag
 from holdfast_bridge.drain import Drain
 from holdfast_bridge.errors import SettingsError
 from holdfast_bridge.health import Health
@@ -100,8 +101,13 @@ class Bridge:
             on_newer=self.calls.newer,
         )
         self.desk = JournalDesk(agent=agent.id, memory=self.memory, redis=self.redis, on_newer=self.calls.newer)
+        self.lag = LoopLag()
         self.health = Health(
-            settings=self._settings_in_order, calls=self.calls, drain_ordered=self.directives.drain_ordered
+            settings=self._settings_in_order,
+            calls=self.calls,
+            drain_ordered=self.directives.drain_ordered,
+            lag=self.lag,
+            elsewhere=lambda: bool(self.directives().siblings) or bool(self._reachable()),
         )
         self.tokens = TokenDesk(
             settings=self._files, memory=self.memory, redis=self.redis, full=lambda: self.health.full
@@ -133,6 +139,7 @@ class Bridge:
             draining=lambda: self.health.draining,
             buddy_up=lambda: self.link.up,
             holds=self._files.proof,
+            loop_lag_s=lambda: self.lag.p99_s,
         )
 
     def stop(self) -> None:
@@ -221,6 +228,7 @@ class Bridge:
             ("settings", self._reload),
             ("ordered drain", lambda: self._obey_drain(drain)),
             ("rescue", rescue.run),
+            ("loop lag", lambda: loop_watch.watch(self.lag)),
         ]
 
     async def _reload(self) -> None:
@@ -337,6 +345,7 @@ class Bridge:
             ready=not self.health.reasons(),
             waiting=self.journal.waiting,
             buddy_up=self.link.up,
+            loop_lag_s=self.lag.p99_s,
         )
 
 

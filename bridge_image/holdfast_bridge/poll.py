@@ -88,6 +88,8 @@ class Seen:
     draining: Callable[[], bool]
     buddy_up: Callable[[], bool]
     holds: Callable[[], str]
+    loop_lag_s: Callable[[], float]
+    """How late the event loop runs, which is when a pod is full whatever it was told."""
 
 
 class Poller:
@@ -135,6 +137,7 @@ class Poller:
             "missingKeys": list(settings.missing_keys),
             "buddyLink": "up" if self._seen.buddy_up() else "down",
             "holds": self._seen.holds(),
+            "loopLagMs": round(self._seen.loop_lag_s() * 1000),
         }
 
     async def run(self) -> None:

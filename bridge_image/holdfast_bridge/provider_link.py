@@ -25,7 +25,7 @@ from picows import (
 )
 
 from holdfast_bridge.core import failures
-from holdfast_bridge.ws_messages import Messages, MessageTooBig, is_text
+from holdfast_bridge.ws_messages import BINARY, CONTINUATION, TEXT, Messages, MessageTooBig
 
 MAX_MESSAGE_BYTES = 1024 * 1024
 MAX_UNSENT_BYTES = 256 * 1024
@@ -95,7 +95,7 @@ class SocketLink(WSListener):
             if self._unsent > MAX_UNSENT_BYTES:
                 self._lose("not_reading")
                 return
-        self._transport.send(WSMsgType.BINARY if binary else WSMsgType.TEXT, message)
+        self._transport.send(BINARY if binary else TEXT, message)
 
     def close(self) -> None:
         self._on_lost = None
@@ -124,12 +124,14 @@ class SocketLink(WSListener):
 
     def _carries_message(self, frame: WSFrame) -> bool:
         """Binary messages are read where somebody wants them; a fragment is of the kind of the first one."""
-        if frame.msg_type is WSMsgType.BINARY and self._on_binary is not None:
+        kind = frame.msg_type
+        if kind is TEXT:
+            self._binary = False
+            return True
+        if kind is BINARY and self._on_binary is not None:
             self._binary = True
             return True
-        if frame.msg_type is WSMsgType.TEXT:
-            self._binary = False
-        return is_text(frame)
+        return kind is CONTINUATION
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:  # noqa: ARG002 - the signature is picows'
         self._lose("disconnected")

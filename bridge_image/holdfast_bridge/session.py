@@ -36,6 +36,8 @@ STOP_IS_THE_END_AFTER_S = 1.0
 asks `next` at once, which must find the call unfinished and raise its epoch; our end then comes too late to count."""
 CLOSE_OK, CLOSE_GOING_AWAY, CLOSE_INTERNAL_ERROR = 1000, 1001, 1011
 MAX_TASKS = 32
+SOUND_DUE_S = 1.0
+"""The agent's sound sets no nearer deadline, and the caller's none: a timer that is due before looks at what it set."""
 NOT_CONFIRMED = (
     '{"error":"the request was not carried out, because it could not be recorded safely first; '
     'tell the caller and offer to try again"}'
@@ -143,6 +145,7 @@ class Session:
                 self._group = group
                 self._core.start(self._loop.time())
                 self._pump()
+                self._arm(self._core.get_timer())
                 await self._over.wait()
                 for task in self._tasks:
                     task.cancel()
@@ -222,31 +225,34 @@ class Session:
 
     def feed(self, event: ev.Event) -> None:
         """Take an event from anywhere in this thread; re-entrance is queued, so the core sees one at a time."""
-        if self._core is None:
+        core = self._core
+        if core is None:
             # The journal is being asked. A caller who leaves meanwhile is not kept; what he says in it is lost.
             if isinstance(event, ev.CallerStop | ev.CarrierLost | ev.Superseded):
                 self._queue.append(event)
-            return
-        self._queue.append(event)
-        if not self._pumping:
-            self._pump()
+        elif self._pumping:
+            self._queue.append(event)
+        else:
+            now, kind = self._loop.time(), type(event)
+            core.receive(event, now)
+            soon = self._timer_due is not None and self._timer_due <= now + SOUND_DUE_S
+            if self._pump(event) or not (kind is ev.CallerAudio or (kind is ev.ProviderAudio and soon)):
+                self._arm(core.get_timer())
 
-    def _pump(self) -> None:
-        core, queue = self._core, self._queue
+    def _pump(self, event: ev.Event | None = None) -> bool:
+        """Carry out what the core wants, after this event; True when more events came of that."""
+        core, queue, more = self._core, self._queue, False
         assert core is not None
         self._pumping = True
-        audio_only = True
         try:
-            self._carry_out(None, core.effects())
-            while queue:
-                event = queue.popleft()
-                audio_only = audio_only and type(event) is ev.CallerAudio
-                core.receive(event, self._loop.time())
+            while True:
                 self._carry_out(event, core.effects())
+                if not queue:
+                    return more
+                event, more = queue.popleft(), True
+                core.receive(event, self._loop.time())
         finally:
             self._pumping = False
-        if not audio_only or self._timer is None:
-            self._arm(core.get_timer())
 
     def _arm(self, due: float | None) -> None:
         if due == self._timer_due and self._timer is not None:
@@ -261,6 +267,7 @@ class Session:
         assert self._core is not None
         self._core.handle_timer(self._loop.time())
         self._pump()
+        self._arm(self._core.get_timer())
 
     def _carry_out(self, event: ev.Event | None, effects: list[ev.Effect]) -> None:
         if type(event) is not ev.CallerAudio or len(effects) > 1:

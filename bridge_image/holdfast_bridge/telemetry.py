@@ -74,6 +74,9 @@ class Metrics:
             "holdfast_bridge_breaker_open", "1 while calls pass by a part of an attempt.", ["part"],
             registry=self.registry,
         )  # fmt: skip
+        self._loop_lag = Gauge(
+            "holdfast_bridge_loop_lag_seconds", "How late the event loop ran, p99 of 5 s.", registry=self.registry
+        )
         self._handovers = Counter(
             "holdfast_bridge_handovers", "Calls pushed elsewhere.", ["cause", "result"], registry=self.registry
         )
@@ -125,9 +128,10 @@ class Metrics:
         for part, is_open in open_by_part.items():
             self._breakers.labels(part=part).set(is_open)
 
-    def exposition(self, *, calls: int, ready: bool, waiting: int, buddy_up: bool) -> bytes:
+    def exposition(self, *, calls: int, ready: bool, waiting: int, buddy_up: bool, loop_lag_s: float = 0.0) -> bytes:
         self._calls.set(calls)
         self._ready.set(ready)
         self._waiting.set(waiting)
         self._buddy.set(buddy_up)
+        self._loop_lag.set(loop_lag_s)
         return generate_latest(self.registry)

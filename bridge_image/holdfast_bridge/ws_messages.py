@@ -5,6 +5,8 @@ from __future__ import annotations
 from picows import WSFrame, WSMsgType
 
 TOO_MANY_PARTS = 256
+TEXT, BINARY, CONTINUATION = WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION
+"""Looked up once: before Python 3.12 each look at an enum's member by its name is a call."""
 
 
 class MessageTooBig(Exception):
@@ -39,4 +41,5 @@ class Messages:
 
 
 def is_text(frame: WSFrame) -> bool:
-    return frame.msg_type is WSMsgType.TEXT or frame.msg_type is WSMsgType.CONTINUATION
+    kind = frame.msg_type
+    return kind is TEXT or kind is CONTINUATION

@@ -6,6 +6,7 @@ import pytest
 from bridge_core import PLAN, TENTH, Drive, asked, of, raised
 
 from holdfast_bridge.core import events as ev
+from holdfast_bridge.session import SOUND_DUE_S
 
 
 def test_a_new_call_is_recorded_and_dials_its_first_attempt() -> None:
@@ -53,6 +54,21 @@ def test_words_said_before_the_provider_answers_are_held_and_passed_on() -> None
     assert call.say(ev.CallerAudio(b"a"), ev.CallerAudio(b"b"), at=0.1) == []
     out = call.say(ev.ProviderReady(), at=0.2)
     assert of(ev.AppendAudio, out) == [ev.AppendAudio(b"a"), ev.AppendAudio(b"b")]
+
+
+@pytest.mark.parametrize("at", [0.5, 1.0, 1.45, 1.99, 2.6, 3.1, 4.0])
+def test_sound_sets_no_deadline_that_an_armed_timer_would_not_find_in_time(at: float) -> None:
+    """The session leaves its timer alone at each frame, when it is due within this time anyway."""
+    call = Drive()
+    call.say(ev.ProviderReady(), ev.ResponseStarted(), ev.ProviderTranscript("a", "One.", final=True), at=0.1)
+    before = call.core.get_timer()
+    call.say(ev.CallerAudio(b"x"), at=at)
+    assert call.core.get_timer() == before
+    call.say(ev.ProviderAudio("a", TENTH), at=at)
+    after = call.core.get_timer()
+    assert before is not None
+    assert after is not None
+    assert after >= min(before, at + SOUND_DUE_S)
 
 
 def test_barge_in_clears_the_carrier_and_truncates_at_what_was_heard() -> None:

@@ -9,6 +9,7 @@ from control_parts import SpokenCall
 
 from holdfast_bridge.calls import Calls, TokenDesk
 from holdfast_bridge.core import directive, token
+from holdfast_bridge.core.loop_lag import LoopLag
 from holdfast_bridge.core.token import Claim, Refusal, Refused
 from holdfast_bridge.health import Health
 from holdfast_bridge.journal_store import MemoryStore
@@ -22,11 +23,24 @@ OPENAI = {
 }
 
 
-def pod(settings: Settings, *, calls: int = 0, drain_ordered: bool = False) -> Health:
+def pod(
+    settings: Settings,
+    *,
+    calls: int = 0,
+    drain_ordered: bool = False,
+    lag: LoopLag | None = None,
+    elsewhere: bool = True,
+) -> Health:
     book = Calls(on_change=lambda: None)
     for number in range(calls):
         book.add(SpokenCall(record(call=f"CA{number}")))
-    health = Health(settings=lambda: settings, calls=book, drain_ordered=lambda: drain_ordered)
+    health = Health(
+        settings=lambda: settings,
+        calls=book,
+        drain_ordered=lambda: drain_ordered,
+        lag=lag or LoopLag(),
+        elsewhere=lambda: elsewhere,
+    )
     health.serving = True
     return health
 
@@ -52,6 +66,41 @@ def test_a_cascade_lacks_the_key_of_one_stage_and_says_which() -> None:
     assert not pod(given).accepting()
     keys = {**given.provider_keys, "c/speaking": "k"}
     assert pod(dataclasses.replace(given, provider_keys=keys)).accepting()
+
+
+def lagging(lag_s: float) -> LoopLag:
+    lag = LoopLag()
+    for tick in range(10):
+        lag.add(lag_s, tick / 20)
+    return lag
+
+
+ECHO = {"name": "echo", "kind": "loopback"}
+
+
+def test_a_pod_whose_loop_runs_late_wants_no_new_calls_and_still_takes_those_that_come() -> None:
+    """An upgrade may be a hand-over."""
+    health = pod(built(attempts=[ECHO]), calls=5, lag=lagging(0.08))
+    assert health.reasons() == ("late: the event loop's p99 is 80 ms behind",)
+    assert health.accepting()
+
+
+def test_a_pod_whose_loop_runs_far_too_late_refuses_every_call() -> None:
+    assert not pod(built(attempts=[ECHO]), calls=5, lag=lagging(0.3)).accepting()
+
+
+def test_a_late_pod_takes_calls_when_nobody_else_could() -> None:
+    """To be heard late is better than not to be answered."""
+    health = pod(built(attempts=[ECHO]), calls=5, lag=lagging(0.3), elsewhere=False)
+    assert health.reasons() == ()
+    assert health.accepting()
+
+
+def test_a_pod_that_carries_little_is_not_late_by_its_calls() -> None:
+    """Its machine is, and all pods on it: were they all to refuse, nobody would answer."""
+    health = pod(built(attempts=[ECHO]), calls=2, lag=lagging(0.3))
+    assert health.reasons() == ()
+    assert health.accepting()
 
 
 def test_one_working_attempt_is_enough() -> None:

@@ -69,6 +69,7 @@ async def polled(
             draining=lambda: False,
             buddy_up=lambda: False,
             holds=lambda: "a proof",
+            loop_lag_s=lambda: 0.0346,
         ),
     )
     try:
@@ -103,6 +104,7 @@ async def test_a_report_says_what_the_contract_says() -> None:
         "missingKeys": [],
         "buddyLink": "down",
         "holds": "a proof",
+        "loopLagMs": 35,
     }
 
 

@@ -16,6 +16,7 @@ from holdfast_bridge.calls import Calls
 from holdfast_bridge.control_port import ControlPort, Surroundings
 from holdfast_bridge.core.directive import Directive
 from holdfast_bridge.core.journal import CallRecord
+from holdfast_bridge.core.loop_lag import LoopLag
 from holdfast_bridge.errors import CarrierError
 from holdfast_bridge.health import Health
 from holdfast_bridge.journal import Journal, Zone
@@ -108,7 +109,11 @@ class Region:
             agent=self.settings.agent.id, memory=self.memory, redis=self.redis, on_newer=self.calls.newer
         )
         self.health = Health(
-            settings=lambda: self.settings, calls=self.calls, drain_ordered=self.directives.drain_ordered
+            settings=lambda: self.settings,
+            calls=self.calls,
+            drain_ordered=self.directives.drain_ordered,
+            lag=LoopLag(),
+            elsewhere=lambda: True,
         )
         self.health.serving = True
         self._runner: web.AppRunner | None = None

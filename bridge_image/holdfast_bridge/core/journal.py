@@ -179,14 +179,7 @@ def raised(record: CallRecord, *, epoch: int, region: str, now: float) -> CallRe
 
 def bounded(record: CallRecord) -> CallRecord:
     """The record cut to size: the oldest items go first, and finished tools go before one whose result is open."""
-    fits = (
-        len(record.items) <= MAX_ITEMS
-        and len(record.tools) <= MAX_TOOLS
-        and all(len(item.text) <= MAX_TEXT for item in record.items)
-        and all(len(tool.arguments) <= MAX_ARGUMENTS and len(tool.result or "") <= MAX_TEXT for tool in record.tools)
-        and sum(map(_size, record.tools), sum(map(_size, record.items))) <= MAX_CHARS
-    )
-    if fits:
+    if _fits(record):
         return record
     items = [_short_item(item) for item in record.items[-MAX_ITEMS:]]
     tools = [_short_tool(tool) for tool in _kept_tools(record.tools)]
@@ -195,6 +188,23 @@ def bounded(record: CallRecord) -> CallRecord:
         while surplus > 0 and len(entries) > 1:
             surplus -= _size(entries.pop(0))
     return msgspec.structs.replace(record, items=tuple(items), tools=tuple(tools))
+
+
+def _fits(record: CallRecord) -> bool:
+    """Asked of every record of every call once a second, so it is one plain pass."""
+    if len(record.items) > MAX_ITEMS or len(record.tools) > MAX_TOOLS:
+        return False
+    chars = 0
+    for item in record.items:
+        length = len(item.text)
+        if length > MAX_TEXT:
+            return False
+        chars += length
+    for tool in record.tools:
+        if len(tool.arguments) > MAX_ARGUMENTS or len(tool.result or "") > MAX_TEXT:
+            return False
+        chars += _size(tool)
+    return chars <= MAX_CHARS
 
 
 def _size(entry: Item | ToolUse) -> int:

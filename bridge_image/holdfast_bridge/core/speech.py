@@ -15,13 +15,18 @@ class Speech:
         self.conversation = conversation
         self._playout = Playout()
         self._cut: set[str] = set()
+        self._known = ""
+        """The line that was opened last, if it was not cut."""
         self._disclosure = ""
 
     def line(self, key: str, *, disclosure: bool) -> bool:
         """Open the line if it is new; False if it was cut, so that nothing more of it counts."""
+        if key == self._known and not disclosure:
+            return True
         if key in self._cut:
             return False
         self.conversation.agent_line(key)
+        self._known = key
         if disclosure:
             self._disclosure = key
         return True
@@ -61,6 +66,7 @@ class Speech:
             if sent > heard and key.startswith(prefix):
                 out.append(ev.Truncate(key.removeprefix(prefix), heard, words))
             self._cut.add(key)
+            self._known = ""
             self._playout.forget(key)
         self._playout.cleared()
         return out

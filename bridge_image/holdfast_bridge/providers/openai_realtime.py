@@ -7,7 +7,7 @@ https://platform.openai.com/docs/api-reference/realtime
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -45,9 +45,8 @@ class OpenAIRealtimeCodec:
 
     def __init__(self, session: RealtimeSession) -> None:
         self._session = session
-        self._incoming = openai_items.Incoming(
-            audio="response.output_audio", transcript="response.output_audio_transcript"
-        )
+        incoming = openai_items.Incoming(audio="response.output_audio", transcript="response.output_audio_transcript")
+        self.decode = incoming.decode
 
     # --- to the provider
 
@@ -77,8 +76,7 @@ class OpenAIRealtimeCodec:
         }
         return [openai_items.to_json({"type": "session.update", "session": session})]
 
-    def append(self, payload: bytes) -> bytes:
-        return openai_items.append(payload)
+    append = staticmethod(openai_items.append)
 
     def noticed(self) -> tuple[()]:
         return ()
@@ -90,8 +88,3 @@ class OpenAIRealtimeCodec:
                 return [openai_items.to_json({"type": "response.create"} | ({"response": told} if told else {}))]
             case _:
                 return openai_items.encode(effect, said_part="output_text")
-
-    # --- from the provider
-
-    def decode(self, message: bytes) -> Iterable[ev.Event]:
-        return self._incoming.decode(message)

@@ -28,10 +28,10 @@ def curves(times: Mapping[str, list[float]], *, title: str) -> str:
     return _svg(drawn, title)
 
 
-def bars(values: Mapping[str, float], *, title: str) -> str:
+def bars(values: Mapping[str, float], *, title: str, below: str = "regions of the fleet") -> str:
     highest = max([*values.values(), 1.0])
     top = _round_up(highest)
-    drawn = [_axes(title, "regions of the fleet", [], ["0", f"{top / 2:.0f}", f"{top:.0f}"])]
+    drawn = [_axes(title, below, [], ["0", f"{top / 2:.0f}", f"{top:.0f}"])]
     step = 1.0 / max(len(values), 1)
     for index, (name, value) in enumerate(values.items()):
         left, right = _x((index + 0.2) * step), _x((index + 0.8) * step)

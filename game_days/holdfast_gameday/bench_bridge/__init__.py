@@ -1,0 +1,1 @@
+"""How many calls a core carries: this bridge beside others, under one simulated carrier and one simulated provider."""
