@@ -15,7 +15,6 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import TypeAlias
 
-import aiohttp
 from picows import (
     WSAutoPingStrategy,
     WSCloseCode,
@@ -29,6 +28,7 @@ from picows import (
     ws_create_server,
 )
 
+from holdfast_bridge import http_out
 from holdfast_bridge.core import events as ev
 from holdfast_bridge.core import signature
 from holdfast_bridge.core.token import Claim, Refusal
@@ -81,7 +81,7 @@ class AudioPort:
 
     async def run(self, host: str = "0.0.0.0", port: int = PORT) -> None:  # noqa: S104 - the pod's own network
         """Serve until cancelled; calls in progress end with it, without being hung up."""
-        async with aiohttp.ClientSession(trust_env=False) as http, asyncio.TaskGroup() as group:
+        async with http_out.session() as http, asyncio.TaskGroup() as group:
             self._group, self._providers = group, Providers(http)
             self._tools = ToolRunner(http, on_result=self.services.tool_result)
             server = await ws_create_server(

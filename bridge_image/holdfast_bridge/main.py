@@ -17,11 +17,10 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import aiohttp
 import uvloop
 from aiohttp import web
 
-from holdfast_bridge import journal_store, providing, settings, telemetry
+from holdfast_bridge import http_out, journal_store, providing, settings, telemetry
 from holdfast_bridge.audio_port import AudioPort
 from holdfast_bridge.calls import Calls, TokenDesk
 from holdfast_bridge.carrier import CarrierFailure, TwilioRest
@@ -46,6 +45,9 @@ from holdfast_bridge.tools import ToolFailure
 CONTROL_PORT = 8080
 AUDIO_PORT = 8081
 MAX_PORT = 65_535
+CONTROL_IDLE_S = 75.0
+"""A connection to the control port lives so long without a whole request. Load balancers keep an idle one for a minute
+and must be the first to close it."""
 RELOAD_EVERY_S = 2.0
 RESTART_AFTER_S = 1.0
 OUT_OF_ROTATION_S = 1.0
@@ -136,7 +138,7 @@ class Bridge:
 
     async def run(self) -> None:
         async with AsyncExitStack() as stack:
-            http = await stack.enter_async_context(aiohttp.ClientSession())
+            http = await stack.enter_async_context(http_out.session())
             if self.redis is not None:
                 stack.push_async_callback(self.redis.aclose)
             carrier = TwilioRest(http, self._files, on_result=self._carrier_result)
@@ -190,7 +192,9 @@ class Bridge:
                 exposition=self._exposition,
             )
         )
-        runner = web.AppRunner(port.application(), access_log=None, shutdown_timeout=1.0)
+        runner = web.AppRunner(
+            port.application(), access_log=None, shutdown_timeout=1.0, keepalive_timeout=CONTROL_IDLE_S
+        )
         await runner.setup()
         site = web.TCPSite(runner, self._ports.host, self._ports.control)
         await site.start()

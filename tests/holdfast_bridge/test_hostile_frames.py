@@ -1,4 +1,4 @@
-"""What RFC 6455 forbids, and what it allows to be done to death, byte by byte at the audio port: one socket pays for it.
+"""What RFC 6455 forbids, and what it allows to be done to death, byte by byte at the audio port: one socket pays.
 
 Beside each bad socket a good call goes on: what its caller says comes back to him after all of it.
 """
@@ -32,7 +32,6 @@ from raw_websocket import (
 )
 
 from holdfast_bridge import audio_port
-
 
 PART = frame(TEXT, b"x" * 40_000, fin=False)
 
@@ -86,7 +85,8 @@ async def spoken(good: CarrierSocket, words: bytes) -> None:
         case("two bytes for a length of one", frame(TEXT, length=b"\x7e" + (5).to_bytes(2)), 1002, "protocol_error"),
         case("not UTF-8", frame(TEXT, b"\xff\xfe"), 1007, "not_json"),
         case(
-            "not UTF-8, in parts", frame(TEXT, b'{"event":"\xc3', fin=False) + frame(CONTINUATION, b'"}'), 1007, "not_json"
+            "not UTF-8, in parts",
+            frame(TEXT, b'{"event":"\xc3', fin=False) + frame(CONTINUATION, b'"}'), 1007, "not_json",
         ),
         case("a byte order mark", frame(TEXT, b"\xef\xbb\xbf" + media(b"x")), 1007, "not_json"),
         case("binary", frame(BINARY, media(b"x")), 1003, "binary"),

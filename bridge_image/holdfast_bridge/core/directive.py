@@ -84,7 +84,7 @@ def initial(config: AgentConfig) -> Directive:
 def decode(data: bytes) -> Directive | None:
     try:
         return msgspec.json.decode(data, type=Directive)
-    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError):
+    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError):
         return None
 
 
