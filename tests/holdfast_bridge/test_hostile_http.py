@@ -51,7 +51,7 @@ async def asked(host: str, *lines: str, body: bytes = b"", length: int | None = 
         (f"{PATH}/voice", f"{FORM}; charset=rot13", b"CallSid=x", 400),
         (f"{PATH}/voice", FORM, b"\xff\xfe=\xff", 400),
         (f"{PATH}/voice", FORM, b"CallSid=%ED%A0%80&%FF=%00", 403),
-        (f"{PATH}/voice", FORM, b"a=b&" * 16_000, 400),
+        (f"{PATH}/voice", FORM, b"a=b&" * 16_000, 413),
         (f"{PATH}/voice", FORM, b"a" * 70_000, 413),
         (f"{PATH}/voice", "multipart/form-data; boundary=x", b"--x\r\n\r\n--x--", 403),
         (f"{PATH}/voice\xff\xfe", FORM, b"", 400),
