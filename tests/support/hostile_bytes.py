@@ -33,15 +33,21 @@ RAW = (
 )  # fmt: skip
 
 
+AS_IT_STANDS = b"\xff as it stands\n"
+"""What begins so holds messages, a line each, and no choices: samples of real ones are the seeds of a fuzzer."""
+
+
 class Bytes:
     """A supply of choices; when it is used up, every choice is the first."""
 
-    def __init__(self, data: bytes) -> None:
-        self._data = data
+    def __init__(self, data: bytes, *, of_messages: bool = True) -> None:
+        told = of_messages and data.startswith(AS_IT_STANDS)
+        self.lines = data.removeprefix(AS_IT_STANDS).split(b"\n")[::-1] if told else []
+        self._data = b"" if self.lines else data
         self._at = 0
 
     def __bool__(self) -> bool:
-        return self._at < len(self._data)
+        return self._at < len(self._data) or bool(self.lines)
 
     def below(self, limit: int) -> int:
         size = 1 if limit <= 256 else 2
@@ -60,7 +66,7 @@ class Bytes:
         return taken
 
     def rest(self) -> bytes:
-        return self.take(len(self._data))
+        return b"\n".join(self.lines[::-1]) or self.take(len(self._data))
 
 
 class Vocabulary:
@@ -79,6 +85,8 @@ class Vocabulary:
         self.words = sorted({word for module in modules for word in _words(module)})
 
     def message(self, source: Bytes) -> bytes:
+        if source.lines:
+            return source.lines.pop()
         if source.seldom():
             return source.pick(RAW)
         made = json.dumps(self._struct(shapes.type_info(source.pick(self.whole)), source, 0), ensure_ascii=False)

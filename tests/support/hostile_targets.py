@@ -17,7 +17,7 @@ from functools import lru_cache
 from typing import Any
 
 from control_builders import config
-from hostile_bytes import MANY, Bytes, vocabulary
+from hostile_bytes import Bytes, vocabulary
 from written_parts import told, written
 
 from holdfast.core.kinds import Role
@@ -73,10 +73,10 @@ def speech_target(kind: str) -> Callable[[bytes], None]:
         sent(codec.opening())
         while source:
             match source.below(8):
-                case 0:
+                case 7:
                     sent(codec.encode(source.pick(EFFECTS)))
                     said: Iterable[ev.Event] = ()
-                case 1:
+                case 6:
                     sent([codec.append(source.pick((b"\x7f" * 160, b"\xff" * 160, b"", b"\x00" * 7, b"\x10" * 4_000)))])
                     said = codec.noticed()
                 case _:
@@ -141,7 +141,7 @@ def hearing_target(kind: str) -> Callable[[bytes], None]:
     def target(data: bytes) -> None:
         source, codec = Bytes(data), stage(kind, Role.HEARING)
         while source:
-            if not source.below(8):
+            if source.below(8) == 7:
                 said = codec.append(source.pick((b"\xff" * 160, b"", b"\x00" * 4_000)))
                 assert said is None or said
                 assert codec.keep_alive()
@@ -163,17 +163,17 @@ def speaking_target(kind: str) -> Callable[[bytes], None]:
         while source:
             line = source.pick(("a", "b", "a1", "line1"))
             match source.below(10):
-                case 0 | 1:
+                case 9 | 8:
                     sent(codec.say(line, source.pick(SPOKEN)))
-                case 2:
+                case 7:
                     sent(codec.end(line))
-                case 3:
+                case 6:
                     sent(codec.cancel(line))
                     over.add(line)
-                case 4:
+                case 5:
                     sent(codec.keep_alive())
                 case _:
-                    binary = source.below(4) == 0 and codec.audio_is_binary
+                    binary = source.below(4) == 3 and codec.audio_is_binary
                     message = b"\x7f" * source.below(2_000) if binary else words.message(source)
                     octets += len(message)
                     for event in codec.decode(message, binary=binary):
@@ -205,7 +205,7 @@ def thinking_target(kind: str) -> Callable[[bytes], None]:
         source = Bytes(data)
         stream = b"".join(
             source.take(9) if source.seldom() else framed(words.message(source), source)
-            for _ in range(source.below(30))
+            for _ in range(30 - source.below(30))
         )
         cuts = [source.below(65_536) % (len(stream) + 1) for _ in range(source.below(6))]
         whole, cut = _thought(kind, [stream]), _thought(kind, _cut(stream, cuts))
@@ -265,7 +265,7 @@ def twilio(data: bytes) -> None:
         b'{"event":"start","streamSid":"a","start":{"accountSid":"AC1","callSid":"CA1","mediaFormat":%b}}'
         % b'{"encoding":"audio/x-mulaw","sampleRate":8000,"channels":1}',
     )
-    for message in orderly[: source.below(3)]:
+    for message in orderly if source.below(4) < 3 else ():
         leg.decode(message)
     while source:
         message = words.message(source)
@@ -300,7 +300,7 @@ def server_sent_events(data: bytes) -> None:
 
 
 def event_stream(data: bytes) -> None:
-    source = Bytes(data)
+    source = Bytes(data, of_messages=False)
     stream = b"".join(_event_stream(source.take(source.below(40)), source) for _ in range(source.below(8)))
     changed = bytearray(stream + source.take(20))
     for _ in range(source.below(3)):
@@ -393,7 +393,7 @@ def plan() -> CallPlan:
 
 def call(data: bytes) -> None:
     """Whatever its provider and its carrier say in whatever order, a call decides something, and the books agree."""
-    source, core, now = Bytes(data), CallCore(plan()), 0.0
+    source, core, now = Bytes(data, of_messages=False), CallCore(plan()), 0.0
     core.start(now)
     while source:
         core.receive(_event(source), now)
@@ -429,7 +429,7 @@ def _event(source: Bytes) -> ev.Event:
 
 def cascade(data: bytes) -> None:
     """Whatever its stages say, a cascade asks them for something sensible and tells the call of itself what is fit."""
-    source, core = Bytes(data), Cascade(CascadePlan(instructions="Be kind."))
+    source, core = Bytes(data, of_messages=False), Cascade(CascadePlan(instructions="Be kind."))
     core.stage("hearing", st.StageReady())
     core.stage("speaking", st.StageReady())
     numbers = [0]
@@ -468,4 +468,21 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "call": call,
     "cascade": cascade,
 }
-__all__ = ["MANY", "TARGETS"]
+GROUPS: dict[str, tuple[str, ...]] = {
+    role: tuple(name for name in TARGETS if name.startswith(f"{role}/"))
+    for role in ("speech", "hearing", "thinking", "speaking")
+} | {
+    "carrier": ("twilio", "secrets"),
+    "parsers": ("server-sent-events", "event-stream", "zone", "answers"),
+    "core": ("call", "cascade"),
+}
+"""What is fuzzed in one process: the first byte says which of them is meant."""
+
+
+def group_target(group: str) -> Callable[[bytes], None]:
+    members = tuple(TARGETS[name] for name in GROUPS[group])
+
+    def target(data: bytes) -> None:
+        members[data[0] % len(members) if data else 0](data[1:])
+
+    return target

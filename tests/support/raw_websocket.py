@@ -43,11 +43,13 @@ def closing(code: int, reason: bytes = b"", *, masked: bool = True) -> bytes:
     return frame(CLOSE, code.to_bytes(2) + reason, masked=masked)
 
 
-def head(*more: str, drop: str = "", line: str = f"GET {PATH} HTTP/1.1", host: str = HOST) -> bytes:
+def head(
+    *more: str, drop: str = "", line: str = f"GET {PATH} HTTP/1.1", host: str = HOST, key: str = "carrier"
+) -> bytes:
     """An upgrade that is in order, but for what is added and the header that is dropped."""
     lines = [
         f"Host: {host}", "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13",
-        f"Sec-WebSocket-Key: {KEY}", f"X-Twilio-Signature: {signature.sign(f'wss://{HOST}{PATH}', None, 'carrier')}",
+        f"Sec-WebSocket-Key: {KEY}", f"X-Twilio-Signature: {signature.sign(f'wss://{HOST}{PATH}', None, key)}",
     ]  # fmt: skip
     kept = [each for each in lines if not drop or not each.startswith(drop)]
     return "\r\n".join((line, *kept, *more, "", "")).encode("latin-1")
@@ -57,9 +59,9 @@ def said(event: str, **fields: Any) -> bytes:
     return json.dumps({"event": event, "streamSid": "MZ1", **fields}).encode()
 
 
-def start(token: str, call: str) -> bytes:
+def start(token: str, call: str, *, account: str = ACCOUNT) -> bytes:
     body = {
-        "accountSid": ACCOUNT, "callSid": call, "customParameters": {"token": token},
+        "accountSid": account, "callSid": call, "customParameters": {"token": token},
         "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
     }  # fmt: skip
     return said("start", start=body)
