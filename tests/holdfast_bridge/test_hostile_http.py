@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -16,9 +17,13 @@ from control_builders import CALL, CARRIER_TOKEN, ZONE_KEY, record
 from control_parts import Region
 from control_ports import free_ports
 from raw_websocket import raw_client
+from written_parts import told, written
 
-from holdfast_bridge import control_port, http_out, telemetry
+from holdfast_bridge import control_port, http_out, stage_codecs, telemetry
+from holdfast_bridge.cascade_provider import CascadeProvider
+from holdfast_bridge.core import events as ev
 from holdfast_bridge.core import signature, token
+from holdfast_bridge.core.cascade import CascadePlan
 from holdfast_bridge.core.journal import MAX_TEXT, Item
 from holdfast_bridge.settings import Tool
 from holdfast_bridge.tools import ToolRunner
@@ -116,9 +121,9 @@ def test_a_vendor_that_says_a_new_word_each_time_gets_no_label_for_each() -> Non
     metrics = telemetry.Metrics()
     for number in range(1_000):
         metrics.provider("openai", ok=False, error=f"word-{number}")
-    told = metrics.exposition(calls=0, ready=True, waiting=0, buddy_up=True).decode()
-    assert told.count("holdfast_bridge_provider_results_total{") == telemetry.WORDS_MAX + 1
-    assert 'result="other"} 900.0' in told
+    shown = metrics.exposition(calls=0, ready=True, waiting=0, buddy_up=True).decode()
+    assert shown.count("holdfast_bridge_provider_results_total{") == telemetry.WORDS_MAX + 1
+    assert 'result="other"} 900.0' in shown
 
 
 # --- what others answer
@@ -128,6 +133,7 @@ def test_a_vendor_that_says_a_new_word_each_time_gets_no_label_for_each() -> Non
 async def hook(handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> AsyncIterator[str]:
     app = web.Application()
     app.router.add_post("/t", handler)
+    app.router.add_post("/v1/chat/completions", handler)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -138,10 +144,10 @@ async def hook(handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) 
 
 
 async def test_no_cookie_of_one_call_is_told_in_another() -> None:
-    told: list[str] = []
+    cookies: list[str] = []
 
     async def answer(request: web.Request) -> web.Response:
-        told.append(request.headers.get("Cookie", ""))
+        cookies.append(request.headers.get("Cookie", ""))
         reply = web.Response(text="{}")
         reply.set_cookie("caller", "the first one")
         return reply
@@ -150,7 +156,7 @@ async def test_no_cookie_of_one_call_is_told_in_another() -> None:
         tools = ToolRunner(http)
         for call in ("CA1", "CA2"):
             await tools.run(Tool("t", url=url), call=call, key="k", arguments="{}")
-    assert told == ["", ""]
+    assert cookies == ["", ""]
 
 
 async def test_what_was_packed_is_not_unpacked() -> None:
@@ -179,3 +185,33 @@ async def test_an_answer_in_pieces_is_read_to_its_end_or_its_limit() -> None:
             async with http.post(url) as reply:
                 assert len(await http_out.whole(reply, limit)) == length
 
+
+
+@pytest.mark.parametrize("packed", [False, True])
+async def test_a_reply_of_a_model_that_has_no_end_is_lost_as_a_flood(packed: bool) -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        reply = web.StreamResponse(headers={"Content-Encoding": "gzip"} if packed else {})
+        await reply.prepare(request)
+        with contextlib.suppress(ConnectionError):
+            while True:
+                await reply.write(b": nothing\n\n" * 5_000)
+        return reply
+
+    heard: list[ev.Event] = []
+    lost = asyncio.Event()
+
+    def hear(events: Iterable[ev.Event]) -> None:
+        heard.extend(events)
+        if any(isinstance(event, ev.ProviderLost) for event in heard):
+            lost.set()
+
+    async with hook(answer) as url, http_out.session() as http, asyncio.TaskGroup() as group:
+        given = told(written("openai-chat", base_url=url.removesuffix("/t") + "/v1"))
+        stages = stage_codecs.stages(given.agent.attempts[0], given, call="CA1")
+        plan = CascadePlan(instructions="Be kind.")
+        model = CascadeProvider(stages, plan, http=http, hear=hear, spawn=group.create_task, wall=time.time)
+        model.tell(ev.Respond())
+        async with asyncio.timeout(8):
+            await lost.wait()
+        model.close()
+    assert heard[-1] == ev.ProviderLost("flood", part="thinking")
