@@ -100,3 +100,14 @@ def test_ids_of_calls_that_are_made_up_for_ever_are_not_all_remembered() -> None
     given_out = [ids.of(vendors) for number in range(3_000) for vendors in (f"call_{number}", "same", "")]
     assert len(set(given_out[-REMEMBERED:])) == REMEMBERED
     assert weight(ids) < 200_000
+
+
+@pytest.mark.parametrize("kind", stage_codecs.SPEAKING)
+def test_a_line_that_is_cancelled_again_and_again_pushes_no_other_out_of_memory(kind: str) -> None:
+    """Found by the fuzzer."""
+    codec = stage(kind, Role.SPEAKING)
+    codec.say("first", "Hello there.")
+    codec.cancel("first")
+    for _ in range(200):
+        codec.cancel("second")
+    assert codec.say("first", "How are you?") == []
