@@ -16,6 +16,8 @@ PROTOCOL_ERROR = 1002
 TOO_BIG = 1009
 TOO_MANY_PARTS = 256
 _UNIT_BYTES = 2048
+_TEXT, _BINARY, _CONTINUATION = WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION
+"""Looked up once: frames come fifty times a second and call."""
 
 
 class BadMessage(Exception):
@@ -39,30 +41,30 @@ class Messages:
 
     def feed(self, frame: WSFrame) -> bytes | None:
         """The message that this frame of data completes, if it does; raises BadMessage."""
-        if frame.rsv1 or frame.rsv2 or frame.rsv3 or (frame.msg_type is WSMsgType.CONTINUATION) is (
-            self._parts is None
-        ):
+        kind, parts = frame.msg_type, self._parts
+        if (kind is _CONTINUATION) is (parts is None) or frame.rsv1 or frame.rsv2 or frame.rsv3:
             raise BadMessage(PROTOCOL_ERROR, "protocol_error")
         data = frame.get_payload_as_bytes()
-        if self._parts is None:
-            self.binary = frame.msg_type is WSMsgType.BINARY
+        if parts is None:
+            self.binary = kind is _BINARY
             if frame.fin:
-                return self._checked(data)
+                if len(data) > self._limit:
+                    raise BadMessage(TOO_BIG, "too_big")
+                return data
             self._parts = []
+        return self._part(data, last=bool(frame.fin))
+
+    def _part(self, data: bytes, *, last: bool) -> bytes | None:
+        assert self._parts is not None
         self._parts.append(data)
         self._size += len(data)
         if self._size > self._limit or len(self._parts) > TOO_MANY_PARTS:
             raise BadMessage(TOO_BIG, "too_big")
-        if not frame.fin:
+        if not last:
             return None
         whole = b"".join(self._parts)
         self._parts, self._size = None, 0
         return whole
-
-    def _checked(self, data: bytes) -> bytes:
-        if len(data) > self._limit:
-            raise BadMessage(TOO_BIG, "too_big")
-        return data
 
 
 class Pace:
@@ -95,7 +97,7 @@ class Pace:
 
 def is_data(frame: WSFrame) -> bool:
     kind = frame.msg_type
-    return kind is WSMsgType.TEXT or kind is WSMsgType.CONTINUATION or kind is WSMsgType.BINARY
+    return kind is _TEXT or kind is _CONTINUATION or kind is _BINARY
 
 
 def answer_ping(transport: WSTransport, frame: WSFrame, *, blocked: bool) -> None:
