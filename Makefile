@@ -10,7 +10,7 @@ PHASE := game_days/phase.sh
 ARGS ?=
 SEEDS ?= 200
 
-.PHONY: help demo test check sim sim-docs bench-idle soak bench-failover bench-latency bench-bridge matrix bench-decide bench-cli docs explain-page lab-up lab-down crds tools images setup preflight unit core mutants mutation cluster system
+.PHONY: help demo test check sim sim-docs bench-idle soak bench-failover bench-latency bench-bridge matrix bench-decide bench-cli docs explain-page lab-up lab-down crds tools images setup preflight unit core mutants mutation fuzz cluster system
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 14
@@ -50,6 +50,9 @@ mutants: setup  ## put deliberate defects into the core, one at a time, and say 
 
 mutation: setup  ## how many small changes of the core its own tests notice (mutmut, on a copy)
 	@$(RUN) python -m holdfast_gameday.mutation $(ARGS)
+
+fuzz: setup  ## look for input that breaks a parser or a codec, a minute for each group of them (ARGS="--seconds 10")
+	@PYTHONPATH=tests/support $(RUN) python tests/fuzz/run.py $(ARGS)
 
 lab-up: preflight tools images  ## three real clusters, kept running
 	@$(RUN) python -m holdfast_gameday.lab up $(ARGS)

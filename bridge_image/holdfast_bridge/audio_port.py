@@ -1,7 +1,8 @@
 """The audio port: takes the carrier's upgrade from memory, then the `start` with its token, then carries the call.
 
     404 another path · 403 not the carrier's signature, or not a name of ours · 503 no room for another call
-    1003, 1007, 1008, 1009 as in `legs`; 1008 also for a late, bad or spent token and for a flood; each is counted
+    1002, 1003, 1007, 1008, 1009 as in `legs` and `ws_messages`; 1008 also for a late, bad or spent token, for a flood
+    and for a carrier that does not read; each is counted
 
 Everything a socket does wrong ends that socket only. TLS ends before this port.
 """
@@ -14,7 +15,6 @@ from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import TypeAlias
 
-import aiohttp
 from picows import (
     WSAutoPingStrategy,
     WSCloseCode,
@@ -28,18 +28,19 @@ from picows import (
     ws_create_server,
 )
 
+from holdfast_bridge import http_out
+from holdfast_bridge.agent_config import Tool
 from holdfast_bridge.core import events as ev
 from holdfast_bridge.core import signature
 from holdfast_bridge.core.token import Claim, Refusal
-from holdfast_bridge.legs import POLICY, TOO_BIG, UNSUPPORTED, BadFrame, Started
+from holdfast_bridge.legs import POLICY, UNSUPPORTED, BadFrame, Started
 from holdfast_bridge.legs.twilio import TwilioLeg
 from holdfast_bridge.providing import Providers
 from holdfast_bridge.seams import Services
 from holdfast_bridge.session import Session
-from holdfast_bridge.settings import Tool
 from holdfast_bridge.tool_connections import ToolConnections
 from holdfast_bridge.tools import ToolRunner
-from holdfast_bridge.ws_messages import TEXT, Messages, MessageTooBig, is_text
+from holdfast_bridge.ws_messages import TEXT, BadMessage, Messages, Pace, answer_ping, is_data
 
 PORT = 8081
 MAX_MESSAGE_BYTES = 64 * 1024
@@ -52,7 +53,7 @@ MAX_WAITING = 200
 FLOOD_WINDOW = 100
 FLOOD_WINDOW_S = 0.5
 FLOOD_WINDOWS = 6
-"""Six hundred messages in a row faster than 200 a second; a carrier sends 50, and a stalled one catches up in less."""
+"""Six hundred frames in a row faster than 200 a second; a carrier sends 50, and a stalled one catches up in less."""
 
 Count: TypeAlias = Callable[[str], None]
 """Counts a refusal or a violation by its reason, which is one of few words."""
@@ -84,7 +85,7 @@ class AudioPort:
     async def run(self, host: str = "0.0.0.0", port: int = PORT) -> None:  # noqa: S104 - the pod's own network
         """Serve until cancelled; calls in progress end with it, without being hung up."""
         async with (
-            aiohttp.ClientSession(trust_env=False) as http,
+            http_out.session() as http,
             ToolConnections(clock=asyncio.get_running_loop().time) as webhooks,
             asyncio.TaskGroup() as group,
         ):
@@ -101,6 +102,7 @@ class AudioPort:
                 auto_ping_idle_timeout=PING_S,
                 auto_ping_reply_timeout=PING_S,
                 auto_ping_strategy=WSAutoPingStrategy.PING_WHEN_IDLE,
+                enable_auto_pong=False,
                 max_frame_size=MAX_MESSAGE_BYTES,
             )
             self.port = server.sockets[0].getsockname()[1]
@@ -123,9 +125,12 @@ class AudioPort:
         settings = self.services.settings()
         if request.path != f"{settings.agent.path}/media".encode():
             return HTTPStatus.NOT_FOUND
-        host = str(request.headers.get("Host", "")).lower()
+        hosts = request.headers.getall("Host", [])
         signatures = request.headers.getall("X-Twilio-Signature", [])
-        if not {host, host.partition(":")[0]} & settings.agent.hosts or len(signatures) != 1:
+        if len(hosts) != 1 or len(signatures) != 1:
+            return HTTPStatus.FORBIDDEN
+        host = str(hosts[0]).lower()
+        if not {host, host.partition(":")[0]} & settings.agent.hosts:
             return HTTPStatus.FORBIDDEN
         url = f"wss://{host}{settings.agent.path}/media"
         if not signature.valid(url, None, str(signatures[0]), settings.fleet.carrier_tokens):
@@ -203,14 +208,12 @@ class CarrierSocket(WSListener):
         self._port = port
         self._loop = asyncio.get_running_loop()
         self._messages = Messages(MAX_MESSAGE_BYTES)
+        self._pace = Pace(self._loop.time, window=FLOOD_WINDOW, within_s=FLOOD_WINDOW_S, windows=FLOOD_WINDOWS)
         self._transport: WSTransport | None = None
         self._session: Session | None = None
         self._start_due: asyncio.TimerHandle | None = None
         self._blocked = False
         self._unsent = 0
-        self._count = 0
-        self._fast_windows = 0
-        self._window_since = 0.0
 
     # --- session.CarrierWire
 
@@ -232,37 +235,37 @@ class CarrierSocket(WSListener):
         self._port.left(self)
         if transport is not None:
             transport.send_close(WSCloseCode(code))
-            transport.disconnect()
+            # What nobody reads would keep the socket open until the next ping is found unanswered.
+            transport.disconnect(graceful=not self._blocked)
 
     # --- WSListener
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._transport = transport
-        self._window_since = self._loop.time()
         self._start_due = self._loop.call_later(START_WITHIN_S, self._violated, POLICY, "no_start")
         self._port.opened(self)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if self._transport is None:
             return
-        if not is_text(frame):
-            if frame.msg_type is WSMsgType.CLOSE:
-                transport.send_close(WSCloseCode.OK)
-                transport.disconnect()
-            elif frame.msg_type is WSMsgType.BINARY:
-                self._violated(UNSUPPORTED, "binary")
-            return
-        self._count += 1
-        if self._count % FLOOD_WINDOW == 0 and self._flooded():
+        if self._pace.too_fast(frame.payload_size):
             self._violated(POLICY, "flood")
-            return
+        elif is_data(frame):
+            self._read(frame)
+        elif frame.msg_type is WSMsgType.PING:
+            answer_ping(transport, frame, blocked=self._blocked)
+        elif frame.msg_type is WSMsgType.CLOSE:
+            transport.send_close(WSCloseCode.OK)
+            transport.disconnect(graceful=not self._blocked)
+
+    def _read(self, frame: WSFrame) -> None:
         try:
             message = self._messages.feed(frame)
-            if message is not None:
+            if self._messages.binary:
+                self._violated(UNSUPPORTED, "binary")
+            elif message is not None:
                 self._heard(self.leg.decode(message))
-        except MessageTooBig:
-            self._violated(TOO_BIG, "too_big")
-        except BadFrame as bad:
+        except (BadFrame, BadMessage) as bad:
             self._violated(bad.code, bad.reason)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
@@ -306,13 +309,6 @@ class CarrierSocket(WSListener):
         self.close(code)
         if session is not None:
             session.feed(ev.CarrierLost())
-
-    def _flooded(self) -> bool:
-        now = self._loop.time()
-        fast = now - self._window_since < FLOOD_WINDOW_S
-        self._window_since = now
-        self._fast_windows = self._fast_windows + 1 if fast else 0
-        return self._fast_windows >= FLOOD_WINDOWS
 
     def _cancel_start(self) -> None:
         if self._start_due is not None:

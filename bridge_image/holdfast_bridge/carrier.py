@@ -17,6 +17,7 @@ from enum import Enum
 import aiohttp
 import msgspec
 
+from holdfast_bridge import http_out
 from holdfast_bridge.core.rescue import Answer, Said
 from holdfast_bridge.errors import CarrierError
 from holdfast_bridge.settings import Settings
@@ -138,7 +139,7 @@ class TwilioRest:
         headers = {"Authorization": auth}
         async with asyncio.timeout(DEADLINE_S):
             async with self._http.post(url, data=fields, headers=headers, allow_redirects=False) as response:
-                body = b"" if response.status < 300 else await response.content.read(MAX_BODY)
+                body = b"" if response.status < 300 else await http_out.whole(response, MAX_BODY)
                 after = response.headers.get("Retry-After", "")
                 return response.status, _code(body), float(after) if after.isdecimal() else None
 
@@ -146,5 +147,5 @@ class TwilioRest:
 def _code(body: bytes) -> int | None:
     try:
         return msgspec.json.decode(body, type=_Problem).code
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None

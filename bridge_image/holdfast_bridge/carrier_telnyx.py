@@ -19,6 +19,7 @@ from urllib.parse import quote
 import aiohttp
 import msgspec
 
+from holdfast_bridge import http_out
 from holdfast_bridge.core.rescue import Answer, Said
 from holdfast_bridge.seams import StreamOrder
 from holdfast_bridge.settings import Settings
@@ -94,7 +95,7 @@ class TelnyxRest:
                 asyncio.timeout(DEADLINE_S),
                 self._http.post(url, json=body, headers=headers, allow_redirects=False) as response,
             ):
-                data = b"" if response.status < 300 else await response.content.read(MAX_BODY)
+                data = b"" if response.status < 300 else await http_out.whole(response, MAX_BODY)
                 status, told = response.status, response.headers.get("x-ratelimit-reset", "")
         except (aiohttp.ClientError, OSError) as error:
             log.info("command not answered", extra={"command": name, "error": type(error).__name__})
@@ -120,5 +121,5 @@ def _judged(status: int, codes: frozenset[str], retry_after_s: float | None) -> 
 def _codes(body: bytes) -> frozenset[str]:
     try:
         return frozenset(error.code for error in msgspec.json.decode(body, type=_Problem).errors)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return frozenset()

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import aiohttp
 from yarl import URL
 
-from holdfast_bridge import provider_link
+from holdfast_bridge import http_out, provider_link
 from holdfast_bridge.core import events as ev
 from holdfast_bridge.core import stages as st
 from holdfast_bridge.core.cascade import CancelLine, Cascade, CascadePlan, EndLine, Order, Say, StopThinking, Think
@@ -29,6 +29,8 @@ CONNECT_WITHIN_S = 2.0
 FIRST_WORD_WITHIN_S = 2.0
 NEXT_WORD_WITHIN_S = 2.0
 MAX_REFUSAL_BYTES = 4_096
+MAX_REPLY_BYTES = 4 * 1024 * 1024
+"""All that a model may send for one reply; a piece of it is a few letters in up to 300 bytes."""
 
 Spawn: TypeAlias = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None] | None]
 """Makes a task that ends with the call; None when the call is over."""
@@ -288,13 +290,17 @@ class CascadeProvider:
             allow_redirects=False,
         ) as answer:
             if answer.status != HTTPStatus.OK:
-                body = await answer.content.read(MAX_REFUSAL_BYTES)
+                body = await http_out.whole(answer, MAX_REFUSAL_BYTES)
                 refused = self._stages.thinking.status_failure(answer.status, dict(answer.headers), body)
                 self._stage("thinking", (refused,), number)
                 return
-            reply, pieces = self._stages.thinking.reply(), 0
+            reply, pieces, octets = self._stages.thinking.reply(), 0, 0
             with contextlib.suppress(aiohttp.ClientPayloadError):  # The codec knows whether a cut stream was whole.
                 async for chunk in answer.content.iter_any():
+                    octets += len(chunk)
+                    if octets > MAX_REPLY_BYTES:
+                        self._stage("thinking", (st.StageLost("flood"),), number)
+                        return
                     self._stage("thinking", reply.feed(chunk), number)
                     if reply.pieces > pieces:
                         pieces = reply.pieces

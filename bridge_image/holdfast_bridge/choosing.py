@@ -9,11 +9,12 @@ import datetime as dt
 import zoneinfo
 from collections.abc import Iterable
 
+from holdfast_bridge.agent_config import Attempt
 from holdfast_bridge.core import choice
 from holdfast_bridge.core.choice import Circumstances, Moment
 from holdfast_bridge.core.journal import CallRecord
 from holdfast_bridge.core.token import LIFE_S, Claim
-from holdfast_bridge.settings import Attempt, Settings
+from holdfast_bridge.settings import Settings
 
 
 def for_call(settings: Settings, claim: Claim, known: CallRecord | None) -> tuple[Attempt, ...]:

@@ -6,6 +6,7 @@ journal's compare-and-set. A request that cannot be proved is answered without l
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import secrets
@@ -29,6 +30,7 @@ from holdfast_bridge.settings import Settings
 from holdfast_bridge.telemetry import Metrics
 
 MAX_BODY = 64 * 1024
+BODY_WITHIN_S = 5.0
 CALL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 HOP = re.compile(r"[0-9]{1,2}")
 
@@ -70,6 +72,9 @@ class ControlPort:
     def _webhook(self, asked: Asked) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def handler(request: web.Request) -> web.StreamResponse:
             form = await _form(request)
+            if form is None:
+                self._around.metrics.refused("webhook_malformed")
+                return web.Response(status=400, text="no form that can be read\n")
             if not self._signed(request, form):
                 self._around.metrics.refused("webhook_signature")
                 return web.Response(status=403, text="not signed by the carrier\n")
@@ -185,8 +190,9 @@ class ControlPort:
         if not self._of_the_zone(request):
             return web.Response(status=403, text="not of this zone\n")
         try:
-            wanted = msgspec.json.decode(await request.read(), type=journal_wire.Wanted)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+            async with asyncio.timeout(BODY_WITHIN_S):
+                wanted = msgspec.json.decode(await request.read(), type=journal_wire.Wanted)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TimeoutError):
             return web.Response(status=400, text="not understood\n")
         record = await self._around.journal.local(wanted.call)
         found = journal_wire.encode(journal_wire.Found(record=record))
@@ -203,8 +209,13 @@ class ControlPort:
         return web.Response(body=self._around.exposition(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
-async def _form(request: web.Request) -> dict[str, list[str]]:
+async def _form(request: web.Request) -> dict[str, list[str]] | None:
+    """None: it cannot be read, or does not come."""
     if request.method != "POST" or request.content_type != "application/x-www-form-urlencoded":
         return {}
-    fields = await request.post()
+    try:
+        async with asyncio.timeout(BODY_WITHIN_S):
+            fields = await request.post()
+    except (LookupError, ValueError, TimeoutError):  # A charset that there is not, or that its text is not in.
+        return None
     return {name: [value for value in fields.getall(name) if isinstance(value, str)] for name in fields}

@@ -23,6 +23,7 @@ from holdfast_bridge.settings import Settings
 from holdfast_bridge.telemetry import Metrics
 
 LOOK_EVERY_S = 0.05
+ORDER_EVERY_S = 2.0
 JOURNAL_S = 0.3
 LEAVES_WITHIN_S = 8.0
 
@@ -72,6 +73,13 @@ class Drain:
         except TimeoutError:
             log.warning("drain ended with calls left", extra={"calls": len(self._calls)})
         self._moving.clear()
+
+    async def obey(self, ordered: Callable[[], bool]) -> None:
+        """Hand over while the operator orders it; the pod stays and takes calls again when the order lapses."""
+        while True:
+            await asyncio.sleep(ORDER_EVERY_S)
+            if ordered() and len(self._calls):
+                await self.run(within_s=self._settings().agent.drain_seconds, leave_region=True, wanted=ordered)
 
     def _due(self, forced_at: float) -> list[LiveCall]:
         if self._settings().agent.carrier.kind == "canary":

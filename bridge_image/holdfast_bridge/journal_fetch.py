@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 import aiohttp
 import msgspec
 
+from holdfast_bridge import http_out
 from holdfast_bridge.core import journal, journal_wire, token
 from holdfast_bridge.core.journal import CallRecord
 
@@ -46,8 +47,8 @@ class ZoneFetch:
             async with http.post(url, data=body, headers=headers) as response:
                 if response.status != 200:
                     return None
-                data = await response.content.read(journal_wire.MAX_MESSAGE_BYTES)
+                data = await http_out.whole(response, journal_wire.MAX_MESSAGE_BYTES)
             record = msgspec.json.decode(data, type=journal_wire.Found).record
-        except (aiohttp.ClientError, OSError, msgspec.DecodeError, UnicodeDecodeError):
+        except (aiohttp.ClientError, OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
         return record if record is not None and record.call == call else None

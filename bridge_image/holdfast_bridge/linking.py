@@ -12,13 +12,14 @@ import logging
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
+from holdfast_bridge.agent_config import Attempt
 from holdfast_bridge.core import events as ev
 from holdfast_bridge.core.cascade import RECITED
 from holdfast_bridge.core.latency import Waited
 from holdfast_bridge.provider_link import ProviderUnreachable
 from holdfast_bridge.providing import ForCall, Open, Provider
 from holdfast_bridge.seams import Services
-from holdfast_bridge.settings import Attempt, Settings
+from holdfast_bridge.settings import Settings
 
 READY_WITHIN_S = 2.0
 

@@ -17,11 +17,10 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import aiohttp
 import uvloop
 from aiohttp import web
 
-from holdfast_bridge import journal_store, loop_watch, providing, settings, telemetry, tools
+from holdfast_bridge import http_out, journal_store, loop_watch, providing, settings, telemetry, tools
 from holdfast_bridge.audio_port import AudioPort
 from holdfast_bridge.calls import Calls, TokenDesk
 from holdfast_bridge.carrier import CarrierFailure, TwilioRest
@@ -49,6 +48,9 @@ from holdfast_bridge.vertex_tokens import VertexTokens
 CONTROL_PORT = 8080
 AUDIO_PORT = 8081
 MAX_PORT = 65_535
+CONTROL_IDLE_S = 75.0
+"""A connection to the control port lives so long without a whole request. Load balancers keep an idle one for a minute
+and must be the first to close it."""
 RELOAD_EVERY_S = 2.0
 RESTART_AFTER_S = 1.0
 OUT_OF_ROTATION_S = 1.0
@@ -148,7 +150,7 @@ class Bridge:
 
     async def run(self) -> None:
         async with AsyncExitStack() as stack:
-            http = await stack.enter_async_context(aiohttp.ClientSession())
+            http = await stack.enter_async_context(http_out.session())
             if self.redis is not None:
                 stack.push_async_callback(self.redis.aclose)
             carrier = TwilioRest(http, self._files, on_result=self._carrier_result)
@@ -203,7 +205,9 @@ class Bridge:
                 exposition=self._exposition,
             )
         )
-        runner = web.AppRunner(port.application(), access_log=None, shutdown_timeout=1.0)
+        runner = web.AppRunner(
+            port.application(), access_log=None, shutdown_timeout=1.0, keepalive_timeout=CONTROL_IDLE_S
+        )
         await runner.setup()
         site = web.TCPSite(runner, self._ports.host, self._ports.control)
         await site.start()
@@ -226,10 +230,13 @@ class Bridge:
             ("poll", self.poller.run),
             ("probes", self.prober.run),
             ("settings", self._reload),
-            ("ordered drain", lambda: self._obey_drain(drain)),
+            ("ordered drain", lambda: drain.obey(self._drain_ordered)),
             ("rescue", rescue.run),
             ("loop lag", lambda: loop_watch.watch(self.lag)),
         ]
+
+    def _drain_ordered(self) -> bool:
+        return self.directives.drain_ordered() and not self.health.stopping
 
     async def _reload(self) -> None:
         told = ""
@@ -241,17 +248,6 @@ class Bridge:
             if self._files.problem != told:
                 told = self._files.problem
                 log.warning("settings not taken over", extra={"problem": told})
-
-    async def _obey_drain(self, drain: Drain) -> None:
-        """Hand over while the operator orders it; the pod stays and takes calls again when the order lapses."""
-        while True:
-            await asyncio.sleep(RELOAD_EVERY_S)
-            if self.directives.drain_ordered() and not self.health.stopping and len(self.calls):
-                await drain.run(
-                    within_s=self._files().agent.drain_seconds,
-                    leave_region=True,
-                    wanted=lambda: self.directives.drain_ordered() and not self.health.stopping,
-                )
 
     def _services(self, carrier: TwilioRest) -> Services:
         return Services(

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import aiohttp
 import msgspec
 
+from holdfast_bridge import http_out
 from holdfast_bridge.core import directive
 from holdfast_bridge.core.directive import Directive
 from holdfast_bridge.core.journal import CallRecord
@@ -184,7 +185,7 @@ class Poller:
         }
         async with http.post(url, data=body, headers=headers, allow_redirects=False) as response:
             response.raise_for_status()
-            data = await response.content.read(MAX_ANSWER)
+            data = await http_out.whole(response, MAX_ANSWER)
         told = directive.decode(data)
         if told is None:
             raise aiohttp.ClientPayloadError("the operator's answer is no directive")

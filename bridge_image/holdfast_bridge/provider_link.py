@@ -7,6 +7,7 @@ as a class of error fit for a metric's label: texts of vendors may hold what mus
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -25,11 +26,16 @@ from picows import (
 )
 
 from holdfast_bridge.core import failures
-from holdfast_bridge.ws_messages import BINARY, CONTINUATION, TEXT, Messages, MessageTooBig
+from holdfast_bridge.ws_messages import BINARY, TEXT, BadMessage, Messages, Pace, answer_ping, is_data
 
 MAX_MESSAGE_BYTES = 1024 * 1024
 MAX_UNSENT_BYTES = 256 * 1024
 MAX_REFUSAL_BYTES = 4_096
+FLOOD_WINDOW = 1_000
+FLOOD_WINDOW_S = 0.5
+FLOOD_WINDOWS = 6
+"""Six thousand frames in a row, or 12 MB, faster than 2,000 a second, or 4 MB. A vendor sends up to fifty a second, and
+sound a few times faster than it is heard."""
 PING_S = 5.0
 """A provider that has been mute for this long is asked whether it lives, and has as long again to answer."""
 
@@ -78,14 +84,18 @@ class SocketLink(WSListener):
     """`on_binary`: told of binary messages, which are ignored without it."""
 
     def __init__(self, on_message: OnMessage, on_lost: OnLost, on_binary: OnMessage | None = None) -> None:
+        self.opened = False
+        """It was open once; what became of it since was told."""
         self._on_message = on_message
         self._on_binary = on_binary
         self._on_lost: OnLost | None = on_lost
-        self._binary = False
         self._messages = Messages(MAX_MESSAGE_BYTES)
+        clock = asyncio.get_running_loop().time
+        self._pace = Pace(clock, window=FLOOD_WINDOW, within_s=FLOOD_WINDOW_S, windows=FLOOD_WINDOWS)
         self._transport: WSTransport | None = None
         self._blocked = False
         self._unsent = 0
+        self._ended: asyncio.Task[None] | None = None
 
     def send(self, message: bytes, *, binary: bool = False) -> None:
         if self._transport is None:
@@ -101,39 +111,41 @@ class SocketLink(WSListener):
         self._on_lost = None
         if self._transport is not None:
             self._transport.send_close(WSCloseCode.OK)
-            self._transport.disconnect()
+            self._transport.disconnect(graceful=not self._blocked)
             self._transport = None
 
     def on_ws_connected(self, transport: WSTransport) -> None:
+        self.opened = True
         self._transport = transport
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        if self._carries_message(frame):
-            try:
-                message = self._messages.feed(frame)
-            except MessageTooBig:
-                self._lose("too_big")
-                return
-            hear = self._on_binary if self._binary else self._on_message
-            if message is not None and hear is not None and self._on_lost is not None:
-                hear(message)
+        if self._transport is None:
+            return
+        if self._pace.too_fast(frame.payload_size):
+            self._lose("flood")
+        elif is_data(frame):
+            self._read(frame)
+        elif frame.msg_type is WSMsgType.PING:
+            answer_ping(transport, frame, blocked=self._blocked)
         elif frame.msg_type is WSMsgType.CLOSE:
             code, reason = int(frame.get_close_code().value), frame.get_close_message() or b""
             transport.send_close(WSCloseCode.OK)
             self._lose(*failures.closed(code, reason.decode(errors="replace")))
 
-    def _carries_message(self, frame: WSFrame) -> bool:
-        """Binary messages are read where somebody wants them; a fragment is of the kind of the first one."""
-        kind = frame.msg_type
-        if kind is TEXT:
-            self._binary = False
-            return True
-        if kind is BINARY and self._on_binary is not None:
-            self._binary = True
-            return True
-        return kind is CONTINUATION
+    def _read(self, frame: WSFrame) -> None:
+        """Binary messages are read where somebody wants them."""
+        try:
+            message = self._messages.feed(frame)
+        except BadMessage as bad:
+            self._lose(bad.reason)
+            return
+        hear = self._on_binary if self._messages.binary else self._on_message
+        if message is not None and hear is not None:
+            hear(message)
 
-    def on_ws_disconnected(self, transport: WSTransport) -> None:  # noqa: ARG002 - the signature is picows'
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        # It is over within one turn of the loop: picows has the transport's end ready when this returns.
+        self._ended = asyncio.get_running_loop().create_task(_heeded(transport))
         self._lose("disconnected")
 
     def pause_writing(self) -> None:
@@ -149,6 +161,12 @@ class SocketLink(WSListener):
             transport.disconnect(graceful=False)
         if on_lost is not None:
             on_lost(error_class, retry_same)
+
+
+async def _heeded(transport: WSTransport) -> None:
+    """Takes note of why picows ended a link by itself. Else the loop would log it, with what the vendor had sent."""
+    with contextlib.suppress(Exception):
+        await transport.wait_disconnected()
 
 
 @lru_cache(maxsize=1)
@@ -187,6 +205,7 @@ async def dial(
                 auto_ping_idle_timeout=max(PING_S, pong_within_s),
                 auto_ping_reply_timeout=pong_within_s,
                 auto_ping_strategy=WSAutoPingStrategy.PING_WHEN_IDLE,
+                enable_auto_pong=False,
                 max_frame_size=MAX_MESSAGE_BYTES,
                 max_redirects=0,
                 extra_headers=dict(headers),
@@ -197,6 +216,9 @@ async def dial(
         raise _refused(error) from error
     except (OSError, WSError) as error:
         raise ProviderUnreachable("tls" if isinstance(error, ssl.SSLError) else "connect") from error
+    if not link.opened:
+        # A vendor that hangs up in the handshake without a word is no error to picows.
+        raise ProviderUnreachable("connect")
     return link
 
 

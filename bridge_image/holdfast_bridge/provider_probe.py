@@ -17,6 +17,7 @@ from typing import TypeAlias
 import aiohttp
 
 from holdfast_bridge import speech_codecs, stage_codecs
+from holdfast_bridge.agent_config import Attempt
 from holdfast_bridge.core import events as ev
 from holdfast_bridge.core import stages as st
 from holdfast_bridge.core.directive import Trial
@@ -33,7 +34,7 @@ from holdfast_bridge.provider_questions import (
     replies,
 )
 from holdfast_bridge.providers import HearingCodec, SpeakingCodec
-from holdfast_bridge.settings import Attempt, Settings
+from holdfast_bridge.settings import Settings
 from holdfast_bridge.tallies import ProviderResults
 
 Secret: TypeAlias = Callable[[Attempt, Settings], str]

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 import aiohttp
 import msgspec
 
-from holdfast_bridge import provider_link
+from holdfast_bridge import http_out, provider_link
 from holdfast_bridge.core import events as ev
 from holdfast_bridge.core import failures
 from holdfast_bridge.core import stages as st
@@ -218,7 +218,7 @@ async def replies(subject: Subject) -> Said | None:
     assert subject.reply is not None
     reply = subject.reply()
     async with (
-        aiohttp.ClientSession() as http,
+        http_out.session() as http,
         http.post(
             subject.url,
             data=subject.body,
@@ -268,7 +268,7 @@ class _Answer:
 async def _get(url: str, headers: Mapping[str, str]) -> _Answer:
     """Over a connection of its own: a kept one would prove nothing of a new call."""
     async with (
-        aiohttp.ClientSession() as http,
+        http_out.session() as http,
         http.get(url, headers=dict(headers), ssl=provider_link.tls(), allow_redirects=False) as answer,
     ):
         return await _Answer.of(answer)

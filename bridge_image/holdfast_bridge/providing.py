@@ -15,13 +15,14 @@ from typing import Protocol, TypeAlias
 import aiohttp
 
 from holdfast_bridge import provider_link, speech_codecs, stage_codecs
+from holdfast_bridge.agent_config import Attempt
 from holdfast_bridge.cascade_provider import CascadeProvider, Hear, OnWait, Spawn
 from holdfast_bridge.core import events as ev
 from holdfast_bridge.core import stages as st
 from holdfast_bridge.core.cascade import CascadePlan
 from holdfast_bridge.provider_link import LoopbackLink, OnLost, ProviderLink
 from holdfast_bridge.providers import ProviderCodec
-from holdfast_bridge.settings import Attempt, Settings
+from holdfast_bridge.settings import Settings
 
 
 class Provider(Protocol):

@@ -10,11 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from holdfast_bridge.agent_config import Attempt
 from holdfast_bridge.core.journal import CallRecord
 from holdfast_bridge.core.latency import Sample
 from holdfast_bridge.core.rescue import Answer
 from holdfast_bridge.core.token import Claim, Refusal
-from holdfast_bridge.settings import Attempt, Settings
+from holdfast_bridge.settings import Settings
 from holdfast_bridge.tools import ToolFailure
 
 

@@ -15,6 +15,7 @@ from collections.abc import Coroutine
 from typing import Any, Protocol, assert_never
 
 from holdfast_bridge import choosing
+from holdfast_bridge.agent_config import Turns
 from holdfast_bridge.core import events as ev
 from holdfast_bridge.core.call import CallCore
 from holdfast_bridge.core.journal import CallRecord
@@ -27,7 +28,6 @@ from holdfast_bridge.legs.twilio import TwilioLeg
 from holdfast_bridge.linking import Links
 from holdfast_bridge.providing import Open
 from holdfast_bridge.seams import Services
-from holdfast_bridge.settings import Turns
 from holdfast_bridge.tools import ToolRunner
 
 HANG_UP_WITHIN_S = 4.5

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from holdfast_bridge.agent_config import Attempt
 from holdfast_bridge.core import events as ev
 from holdfast_bridge.errors import SettingsError
 from holdfast_bridge.kind_options import configured
@@ -28,7 +29,7 @@ from holdfast_bridge.providers import (
     openai_realtime,
 )
 from holdfast_bridge.providers.loopback import LoopbackCodec
-from holdfast_bridge.settings import Attempt, Settings
+from holdfast_bridge.settings import Settings
 
 Past = tuple[ev.Seed, ...]
 """What was said and done before a link; only kinds that cannot be told later want it in advance."""

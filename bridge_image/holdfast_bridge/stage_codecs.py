@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
+from holdfast_bridge.agent_config import Attempt, Stage
 from holdfast_bridge.cascade_provider import Address, Stages
 from holdfast_bridge.core import stages as st
 from holdfast_bridge.errors import SettingsError
@@ -30,7 +31,7 @@ from holdfast_bridge.providers import (
     elevenlabs,
     openai_chat,
 )
-from holdfast_bridge.settings import Attempt, Settings, Stage
+from holdfast_bridge.settings import Settings
 
 Made = TypeVar("Made")
 

@@ -12,10 +12,12 @@ import sys
 import time
 from collections.abc import Mapping
 
+from aiohttp.http_exceptions import HttpProcessingError
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 _PLAIN = frozenset(logging.LogRecord("", 0, "", 0, "", None, None).__dict__) | {"message", "asctime", "taskName"}
 LABEL_CHARS = 64
+WORDS_MAX = 100
 SECONDS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8, 1.0, 1.4, 2.0, 3.0, 5.0, 10.0)
 """Bounds of the histograms of a turn; those that design and people promise are among them."""
 
@@ -36,9 +38,15 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, default=str, ensure_ascii=False)
 
 
+def _no_bytes_of_strangers(record: logging.LogRecord) -> bool:
+    """aiohttp logs what it could not read of a request, which may be somebody's key. It has answered with 400."""
+    return record.exc_info is None or not isinstance(record.exc_info[1], HttpProcessingError)
+
+
 def log_to_stderr(level: int = logging.INFO) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
+    handler.addFilter(_no_bytes_of_strangers)
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for chatty in ("aiohttp.access", "aiofastnet", "picows"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
@@ -61,6 +69,7 @@ class Metrics:
         self._answers = Counter(
             "holdfast_bridge_answers", "Webhooks answered.", ["asked", "answer"], registry=self.registry
         )
+        self._words: set[str] = set()
         self._providers = Counter(
             "holdfast_bridge_provider_results", "Outcomes by attempt.", ["attempt", "result"], registry=self.registry
         )
@@ -97,7 +106,14 @@ class Metrics:
         self._answers.labels(asked=asked, answer=answer).inc()
 
     def provider(self, attempt: str, *, ok: bool, error: str) -> None:
-        self._providers.labels(attempt=attempt, result="ok" if ok else error[:LABEL_CHARS] or "error").inc()
+        self._providers.labels(attempt=attempt, result="ok" if ok else self._word(error)).inc()
+
+    def _word(self, error: str) -> str:
+        """Some words for errors are the vendors' own: one that says a new one each time gets no label for each."""
+        word = error[:LABEL_CHARS] or "error"
+        if len(self._words) < WORDS_MAX:
+            self._words.add(word)
+        return word if word in self._words else "other"
 
     def tool(self, tool: str, result: str) -> None:
         self._tools.labels(tool=tool, result=result).inc()

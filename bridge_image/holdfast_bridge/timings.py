@@ -8,9 +8,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 
+from holdfast_bridge.agent_config import Attempt
 from holdfast_bridge.core.budgets import Windows
 from holdfast_bridge.core.latency import FirstAudio, Sample, Silence, Stage, StageTook, Switched
-from holdfast_bridge.settings import Attempt
 from holdfast_bridge.telemetry import Metrics
 
 _NO_PROVIDERS = {Stage.TOOL: "tool", Stage.NETWORK: "carrier"}

@@ -20,8 +20,9 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
+from holdfast_bridge import http_out
+from holdfast_bridge.agent_config import Tool
 from holdfast_bridge.core import addresses
-from holdfast_bridge.settings import Tool
 
 KEPT_OPEN_S = 45.0
 """Less than the idle time-outs of common load balancers, so that it is we who close."""
@@ -123,10 +124,7 @@ class ToolConnections:
                 keepalive_timeout=KEPT_OPEN_S,
                 limit=CONNECTIONS_MAX,
             )
-            session = aiohttp.ClientSession(
-                connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
-            )
-            self._sessions[granted] = session
+            session = self._sessions[granted] = http_out.session(connector)
             self._stack.push_async_callback(session.close)
         return session
 

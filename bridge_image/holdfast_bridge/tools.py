@@ -24,12 +24,13 @@ import aiohttp
 import msgspec
 from yarl import URL
 
+from holdfast_bridge.agent_config import Tool
 from holdfast_bridge.core import addresses, retries, webhook_signature
 from holdfast_bridge.core.kept_answers import KeptAnswers, Question
 from holdfast_bridge.core.retries import Met, Tried
 from holdfast_bridge.core.tool_schema import ARGUMENTS_BYTES_MAX, ToolSchema, WrongSchema
 from holdfast_bridge.errors import SettingsError
-from holdfast_bridge.settings import Settings, Tool
+from holdfast_bridge.settings import Settings
 from holdfast_bridge.tool_connections import CONNECT_WITHIN_S, ForbiddenAddress, ToolConnections
 
 MAX_OUTPUT_BYTES = 16 * 1024

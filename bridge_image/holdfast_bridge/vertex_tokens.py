@@ -16,9 +16,10 @@ from pathlib import Path
 
 import aiohttp
 
+from holdfast_bridge.agent_config import Attempt
 from holdfast_bridge.provider_link import ProviderUnreachable
 from holdfast_bridge.providers import google_token as gt
-from holdfast_bridge.settings import Attempt, Settings
+from holdfast_bridge.settings import Settings
 
 ASKED_WITHIN_S = 5.0
 LOOK_EVERY_S = 2.0

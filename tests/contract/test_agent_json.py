@@ -13,7 +13,7 @@ import pytest
 from holdfast.api import translate
 from holdfast.core import latency, place, placement, problems, results
 from holdfast.core.agents import Keys
-from holdfast_bridge import providing, settings, tools
+from holdfast_bridge import agent_config, providing, settings, tools
 
 RELEASE = place.Release(
     region="fra", namespace="holdfast-system", bridge_image="bridge:1", image_pull_policy="Never", ingress_class="lab",
@@ -132,7 +132,7 @@ def test_a_tool_in_the_cluster_whose_requests_are_signed_reaches_the_bridge_whol
 def test_both_sides_call_the_parts_alike():
     """Outcomes are counted, and trials asked for, by these names."""
     where = _both()
-    read = settings.decode_agent(json.dumps(place.agent_json(where)).encode(), source="agent.json")
+    read = agent_config.decode_agent(json.dumps(place.agent_json(where)).encode(), source="agent.json")
 
     counted = [part.name for part in results.attempts(where.ref, where.spec, where.zone).parts]
     assert counted == [part for attempt in read.attempts for part in attempt.parts]
@@ -152,7 +152,7 @@ def test_budgets_reach_every_part_they_are_meant_for():
     manifest = {**BOTH, "spec": {**BOTH["spec"], "latency": spoken}}
     told = place.agent_json(_agent(manifest, build.granting(*build.CASCADE_HOSTS)))
     assert told["latency"] == spoken
-    read = settings.decode_agent(json.dumps(told).encode(), source="test")
+    read = agent_config.decode_agent(json.dumps(told).encode(), source="test")
     assert read.budgets_ms == latency.budgets_ms(translate.agent(manifest))
     assert set(read.budgets_ms.values()) == {200, 150, 1400}
-    assert settings.decode_agent(json.dumps(place.agent_json(_both())).encode(), source="test").budgets_ms == {}
+    assert agent_config.decode_agent(json.dumps(place.agent_json(_both())).encode(), source="test").budgets_ms == {}

@@ -13,11 +13,12 @@ import aiohttp
 import pytest
 from control_parts import until
 
+from holdfast_bridge.agent_config import decode_agent
 from holdfast_bridge.core import events as ev
 from holdfast_bridge.core.latency import Stage, Waited
 from holdfast_bridge.provider_link import ProviderUnreachable
 from holdfast_bridge.providing import ForCall, Provider, Providers
-from holdfast_bridge.settings import FleetSecrets, Settings, decode_agent
+from holdfast_bridge.settings import FleetSecrets, Settings
 from holdfast_gameday.world import voice
 from holdfast_gameday.world.deepgram import Deepgram
 from holdfast_gameday.world.elevenlabs import ElevenLabs

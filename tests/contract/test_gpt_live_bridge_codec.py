@@ -8,9 +8,9 @@ from control_builders import built
 from world_gpt_live import KEY, QUICK, CodecLink, caller, serving
 
 from holdfast_bridge import provider_link, speech_codecs
+from holdfast_bridge.agent_config import Attempt
 from holdfast_bridge.core import events as ev
 from holdfast_bridge.providing import ForCall, SocketProvider
-from holdfast_bridge.settings import Attempt
 from holdfast_gameday.world import voice
 from holdfast_gameday.world.gpt_live import GptLive
 from holdfast_gameday.world.gpt_live_mouth import Pace

@@ -10,11 +10,11 @@ from control_builders import built
 from world_azure import SOON
 
 from holdfast_bridge import provider_link, speech_codecs
+from holdfast_bridge.agent_config import Attempt
 from holdfast_bridge.core import events as ev
 from holdfast_bridge.core import failures
 from holdfast_bridge.core.failures import Failure
 from holdfast_bridge.provider_link import ProviderUnreachable
-from holdfast_bridge.settings import Attempt
 from holdfast_gameday.world import azure_openai, azure_voice_live, openai_realtime
 from holdfast_gameday.world.azure_openai import AzureOpenAI
 from holdfast_gameday.world.azure_voice_live import AzureVoiceLive

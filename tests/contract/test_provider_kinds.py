@@ -5,62 +5,24 @@ The bridge's own word is what it would say of an agent when a pod starts: a conf
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
-import msgspec
 import pytest
-from control_builders import built
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from written_parts import told, written
 
 from holdfast.core import kinds
 from holdfast.core.agents import Attempt as Written
 from holdfast.core.kinds import KINDS, Role
 from holdfast_bridge import providing, speech_codecs, stage_codecs
 from holdfast_bridge.errors import SettingsError
-from holdfast_bridge.settings import Attempt, Persona, Settings, Stage, Tool
 
 STAGES = {
     Role.HEARING: stage_codecs.HEARING, Role.THINKING: stage_codecs.THINKING, Role.SPEAKING: stage_codecs.SPEAKING,
 }  # fmt: skip
-USUAL = {
-    Role.HEARING: Stage(kind="deepgram-nova", base_url="wss://x.com"),
-    Role.THINKING: Stage(kind="anthropic", model="m", base_url="https://x.com"),
-    Role.SPEAKING: Stage(kind="deepgram-aura", base_url="wss://x.com"),
-}
-ADDRESSES = {Role.THINKING: "https://x.com/v1"}
 OVERRIDES = {"deepgram-flux": {"languageHints"}, "deepgram-nova": {"language"}}
 """Options for what the codec takes from the agent's language otherwise: for callers who speak one of several."""
-
-
-def written(kind: str, **changes: Any) -> Written:
-    """A part of this kind with nothing wrong."""
-    of = KINDS[kind]
-    base = {
-        "name": "a" if of.role is Role.REALTIME else f"a/{of.role.value}", "kind": kind, "voice": "ash", "model": "m",
-        "base_url": ADDRESSES.get(of.role, "wss://x.com") + of.path_ends, "options": dict.fromkeys(of.needs, "x"),
-    }  # fmt: skip
-    return Written(**{**base, **changes})
-
-
-def told(part: Written, language: str = "en", **changes: Any) -> Settings:
-    """The part as it stands in agent.json, in an agent whose other parts are beyond doubt."""
-    fields = {
-        "kind": part.kind, "voice": part.voice, "model": part.model, "base_url": part.base_url,
-        "query": dict(part.query), "headers": dict(part.headers), "options": dict(part.options), **changes,
-    }  # fmt: skip
-    role = KINDS[part.kind].role
-    if role is Role.REALTIME:
-        attempt, keys = Attempt(name="a", **fields), ("a",)
-    else:
-        stages = {each.value: stage for each, stage in {**USUAL, role: Stage(**fields)}.items()}
-        attempt, keys = Attempt(name="a", kind="cascade", **stages), tuple(f"a/{name}" for name in stages)
-    persona = Persona(instructions="Be brief.", greeting="Hello.", language=language)
-    tools = (Tool(name="book", url="https://x.com"),)
-    started = built()
-    agent = msgspec.structs.replace(started.agent, attempts=(attempt,), persona=persona, tools=tools)
-    return dataclasses.replace(started, agent=agent, provider_keys=dict.fromkeys(keys, "key secret token"))
 
 
 def refused(part: Written, language: str = "en") -> str:

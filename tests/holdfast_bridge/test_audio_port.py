@@ -7,6 +7,7 @@ import asyncio
 import picows
 import pytest
 from bridge_world import HOST, bridge, dial_in, settings
+from raw_websocket import TEXT, frame, head, raw_client, said, start
 
 from holdfast_bridge import audio_port
 
@@ -61,6 +62,15 @@ async def test_a_bad_token_closes_the_socket_and_is_counted(token: str, reason: 
         await socket.until(socket.closed.is_set)
         assert socket.code == 1008
         assert b.counted == [reason]
+
+
+async def test_a_stream_of_another_account_is_closed_and_counted() -> None:
+    async with bridge(settings(1, kind="loopback")) as b, raw_client(b.port.port) as client:
+        client.send(head(), frame(TEXT, said("connected")))
+        client.send(frame(TEXT, start("good CA1 1", "CA1", account="AC" + "9" * 32)))
+        assert await client.status() == 101
+        assert await client.close_code() == 1008
+        assert b.counted == ["other_account"]
 
 
 async def test_a_call_that_is_carried_here_is_not_taken_over_by_an_equal_epoch() -> None:

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from holdfast_bridge.agent_config import Attempt, Hours, When
 from holdfast_bridge.core import choice
 from holdfast_bridge.core.choice import LOTS, Circumstances, Facts, Moment
-from holdfast_bridge.settings import Attempt, Hours, When
 
 KEY, AGENT = b"zone", "clinic/front-desk"
 MON, SUN = 0, 6

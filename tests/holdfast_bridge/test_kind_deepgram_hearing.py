@@ -9,12 +9,12 @@ import pytest
 from control_builders import built
 
 from holdfast_bridge import stage_codecs
+from holdfast_bridge.agent_config import Stage
 from holdfast_bridge.cascade_provider import Address
 from holdfast_bridge.errors import SettingsError
 from holdfast_bridge.providers import HearingCodec
 from holdfast_bridge.providers.deepgram_flux import FluxHearing
 from holdfast_bridge.providers.deepgram_nova import NovaHearing
-from holdfast_bridge.settings import Stage
 
 
 def made(kind: str, *, language: str = "en", **fields: Any) -> tuple[HearingCodec, Address]:

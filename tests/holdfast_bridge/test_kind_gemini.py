@@ -9,9 +9,10 @@ import pytest
 from control_builders import built
 
 from holdfast_bridge import speech_codecs
+from holdfast_bridge.agent_config import Attempt
 from holdfast_bridge.core import events as ev
 from holdfast_bridge.errors import SettingsError
-from holdfast_bridge.settings import Attempt, Settings
+from holdfast_bridge.settings import Settings
 from holdfast_bridge.vertex_tokens import on_vertex
 
 DEVELOPER = "wss://generativelanguage.googleapis.com"

@@ -9,8 +9,8 @@ import pytest
 from control_builders import built
 
 from holdfast_bridge import speech_codecs
+from holdfast_bridge.agent_config import Attempt
 from holdfast_bridge.errors import SettingsError
-from holdfast_bridge.settings import Attempt
 
 OPENAI = "wss://api.openai.com/v1/live/sessions"
 AZURE = "wss://r.openai.azure.com/openai/v1/live/sessions"

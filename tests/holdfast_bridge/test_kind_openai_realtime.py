@@ -9,8 +9,9 @@ import pytest
 from control_builders import built
 
 from holdfast_bridge import speech_codecs
+from holdfast_bridge.agent_config import Attempt
 from holdfast_bridge.errors import SettingsError
-from holdfast_bridge.settings import Attempt, Settings
+from holdfast_bridge.settings import Settings
 
 AT = {
     "openai": "wss://eu.api.openai.com/v1/realtime",

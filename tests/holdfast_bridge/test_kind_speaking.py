@@ -9,10 +9,10 @@ import pytest
 from control_builders import built
 
 from holdfast_bridge import stage_codecs
+from holdfast_bridge.agent_config import Stage
 from holdfast_bridge.cascade_provider import Address
 from holdfast_bridge.errors import SettingsError
 from holdfast_bridge.providers import SpeakingCodec
-from holdfast_bridge.settings import Stage
 
 EL = "wss://api.eu.residency.elevenlabs.io/v1/text-to-speech"
 

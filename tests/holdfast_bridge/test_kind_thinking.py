@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from holdfast_bridge import stage_codecs
+from holdfast_bridge.agent_config import Stage
 from holdfast_bridge.core import stages as st
 from holdfast_bridge.errors import SettingsError
-from holdfast_bridge.settings import Stage
 
 NAMES = {"tenant": "clinic", "agent": "front", "region": "eu", "call": "c1"}
 THOUGHT = st.Thought(instructions="Be kind.", history=(), asked="Greet.", tools=(st.Tool("look", "", {}),))

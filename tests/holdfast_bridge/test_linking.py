@@ -10,11 +10,12 @@ from typing import Any
 
 from bridge_world import bridge, settings
 
+from holdfast_bridge.agent_config import Attempt
 from holdfast_bridge.core import events as ev
 from holdfast_bridge.linking import Links
 from holdfast_bridge.provider_link import ProviderUnreachable
 from holdfast_bridge.providing import ForCall
-from holdfast_bridge.settings import Attempt, Settings
+from holdfast_bridge.settings import Settings
 
 READY = ev.ProviderReady()
 FIRST, SECOND = ev.ConnectProvider(0), ev.ConnectProvider(1)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from control_builders import CARRIER_TOKEN, ZONE_KEY, agent_json, mounted
 
-from holdfast_bridge import settings
+from holdfast_bridge import agent_config, settings
 from holdfast_bridge.errors import SettingsError
 
 OPENAI = {
@@ -96,9 +96,9 @@ def test_a_missing_field_or_file_is_named(tmp_path: Path) -> None:
     body = agent_json()
     del body["zone"]
     with pytest.raises(SettingsError, match="zone"):
-        settings.decode_agent(json.dumps(body).encode(), source="agent.json")
+        agent_config.decode_agent(json.dumps(body).encode(), source="agent.json")
     with pytest.raises(SettingsError, match="is not JSON"):
-        settings.decode_agent(b"{", source="agent.json")
+        agent_config.decode_agent(b"{", source="agent.json")
     with pytest.raises(SettingsError, match=r"agent\.json"):
         settings.load(tmp_path / "nowhere")
     mounted(tmp_path)

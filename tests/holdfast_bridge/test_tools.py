@@ -11,8 +11,8 @@ import pytest
 from aiohttp import web
 from control_builders import built
 
+from holdfast_bridge.agent_config import Tool
 from holdfast_bridge.errors import SettingsError
-from holdfast_bridge.settings import Tool
 from holdfast_bridge.tool_connections import ToolConnections
 from holdfast_bridge.tools import MAX_OUTPUT_BYTES, ToolFailure, ToolRunner, prove
 

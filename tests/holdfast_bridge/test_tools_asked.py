@@ -14,8 +14,8 @@ import pytest
 from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from holdfast_bridge.agent_config import Tool
 from holdfast_bridge.core import retries
-from holdfast_bridge.settings import Tool
 from holdfast_bridge.tool_connections import ToolConnections
 from holdfast_bridge.tools import ToolFailure, ToolRunner
 

@@ -90,6 +90,48 @@ def test_nothing_comes_before_its_time(message: bytes) -> None:
     assert bad.value.reason == "wrong_order"
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        b'{"event":"media","event":"dance","streamSid":"MZ1"}',
+        b'{"event":["media"],"streamSid":"MZ1"}',
+        b'{"event":NaN}',
+        b'{"event":Infinity}',
+        b'{"event":1e400}',
+        b'{"event":' + b"9" * 60_000 + b"}",
+        b'{"event":"\\ud800"}',
+        b'{"event":"media\\u0000"}',
+        b'{"event":"media\x00"}',
+        b"\xef\xbb\xbf" + CONNECTED,
+        b'{"__proto__":{"event":"media"}}',
+        b" " * 60_000,
+        b"{" + b",".join(b'"%d":0' % key for key in range(9_000)) + b"}",
+        b'{"event":"dtmf","streamSid":"MZ1","dtmf":{"digit":"*#A"}}',
+        b'{"event":"dtmf","streamSid":"MZ1","dtmf":{"digit":""}}',
+        b'{"event":"mark","streamSid":"MZ1","mark":{"name":"' + b"m" * 300 + b'"}}',
+        b'{"event":"media","streamSid":"MZ1","media":{"payload":["AAAA"]}}',
+        b'{"event":"media","streamSid":"MZ1","media":{"payload":"AAA"}}',
+        media(b"x" * 16_001),
+    ],
+)
+def test_what_no_carrier_sends_is_refused_whatever_stage_the_stream_is_in(message: bytes) -> None:
+    for leg in (TwilioLeg(), started()):
+        with pytest.raises(BadFrame):
+            leg.decode(message)
+
+
+@pytest.mark.parametrize("size", [1, 159, 160, 161, 16_000])
+def test_sound_may_come_in_pieces_of_any_size_up_to_two_seconds(size: int) -> None:
+    assert started().decode(media(b"x" * size)) == ev.CallerAudio(b"x" * size)
+
+
+@pytest.mark.parametrize("number", ['"-1"', '"0"', '"99999999999999999999"', "7", "null", '"seven"', "[]"])
+def test_numbers_that_count_or_date_a_message_are_not_believed(number: str) -> None:
+    numbered = f'"chunk":{number},"timestamp":{number},"payload":"AAAA"'
+    message = f'{{"event":"media","sequenceNumber":{number},"streamSid":"MZ1","media":{{{numbered}}}}}'
+    assert started().decode(message.encode()) == ev.CallerAudio(bytes(3))
+
+
 def test_nothing_comes_after_the_stop() -> None:
     leg = started()
     leg.decode(b'{"event":"stop","streamSid":"MZ1"}')

@@ -14,10 +14,11 @@ import pytest
 from aiohttp import web
 from google_tokens import Clock, Google, status_reply, token_reply
 
+from holdfast_bridge.agent_config import AgentConfig, decode_agent
 from holdfast_bridge.core import failures
 from holdfast_bridge.core.failures import Failure
 from holdfast_bridge.provider_link import ProviderUnreachable
-from holdfast_bridge.settings import AgentConfig, FleetSecrets, Settings, decode_agent
+from holdfast_bridge.settings import FleetSecrets, Settings
 from holdfast_bridge.vertex_tokens import VertexTokens, read_file
 
 AGENT = {

@@ -11,6 +11,7 @@ from typing import Any
 
 import picows
 
+from holdfast_bridge.agent_config import Attempt, decode_agent
 from holdfast_bridge.audio_port import AudioPort
 from holdfast_bridge.core import signature
 from holdfast_bridge.core.choice import Facts
@@ -18,7 +19,7 @@ from holdfast_bridge.core.journal import CallRecord
 from holdfast_bridge.core.latency import Sample
 from holdfast_bridge.core.token import Claim, Refusal, Refused
 from holdfast_bridge.seams import LiveCall, Services
-from holdfast_bridge.settings import Attempt, FleetSecrets, Settings, decode_agent
+from holdfast_bridge.settings import FleetSecrets, Settings
 from holdfast_bridge.tools import ToolFailure
 
 HOST = "fra.voice.example.com"

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from holdfast_bridge import settings
+from holdfast_bridge import agent_config, settings
 from holdfast_bridge.core.journal import CallRecord
 
 ZONE_KEY = "zone-key-of-the-tests"
@@ -46,8 +46,8 @@ def agent_json(**changes: Any) -> dict[str, Any]:
     return base | changes
 
 
-def config(**changes: Any) -> settings.AgentConfig:
-    return settings.decode_agent(json.dumps(agent_json(**changes)).encode(), source="agent.json")
+def config(**changes: Any) -> agent_config.AgentConfig:
+    return agent_config.decode_agent(json.dumps(agent_json(**changes)).encode(), source="agent.json")
 
 
 def built(**changes: Any) -> settings.Settings:

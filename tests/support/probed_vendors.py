@@ -10,9 +10,10 @@ from typing import Any
 from control_builders import built
 
 from holdfast_bridge import provider_probe
+from holdfast_bridge.agent_config import Attempt
 from holdfast_bridge.core.failures import Failure, kind
 from holdfast_bridge.provider_questions import Said
-from holdfast_bridge.settings import Attempt, Settings
+from holdfast_bridge.settings import Settings
 from holdfast_gameday.world.anthropic import AnthropicVendor
 from holdfast_gameday.world.aws_signed import AwsKey
 from holdfast_gameday.world.azure_openai import AzureOpenAI

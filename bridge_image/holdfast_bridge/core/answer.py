@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from urllib.parse import quote
 from xml.sax.saxutils import escape, quoteattr
 
+from holdfast_bridge.agent_config import AgentConfig
 from holdfast_bridge.core import escalation, routing, token
 from holdfast_bridge.core.choice import NO_FACTS, Facts
 from holdfast_bridge.core.directive import Directive
 from holdfast_bridge.core.journal import CallRecord
-from holdfast_bridge.settings import AgentConfig
 
 MAX_HOPS = 3
 HELD_S = 10.0

@@ -14,6 +14,8 @@ from holdfast_bridge.core.events import BYTES_PER_MS
 MARK_EVERY_BYTES = 200 * BYTES_PER_MS
 MARKS_OUT = 1000
 """More than three minutes of speech unheard: a carrier that returns no marks costs no more memory than that."""
+ITEMS_MAX = 500
+"""Lines whose sound is counted at a time: more than a conversation keeps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,8 @@ class Playout:
 
     def sent(self, item: str, nbytes: int) -> str | None:
         """Count audio that goes out; returns the name of the mark to send behind it, if one is due."""
+        if item not in self._sent and len(self._sent) >= ITEMS_MAX:
+            self.forget(next(iter(self._sent)))
         self._sent[item] = self._sent.get(item, 0) + nbytes
         if item != self._unmarked_item:
             self._unmarked_item, self._unmarked_bytes = item, 0
@@ -71,6 +75,8 @@ class Playout:
             mark = self._marks.popleft()
             if mark.name == name:
                 break
+        if mark.item not in self._sent:
+            return None
         heard = mark.upto_bytes
         self._heard[mark.item] = heard
         last = mark.item in self._done and heard >= self._sent[mark.item]

@@ -25,7 +25,7 @@ from typing import Any, ClassVar, TypeAlias
 
 from holdfast_bridge.core import events as ev
 from holdfast_bridge.core import stages as st
-from holdfast_bridge.core.cascade_history import History
+from holdfast_bridge.core.cascade_history import MAX_TEXT, History
 from holdfast_bridge.core.clauses import Clauses
 
 Thinking: TypeAlias = st.TextPiece | st.ToolAsked | st.ReplyEnded
@@ -195,12 +195,12 @@ class Cascade:
 
     def _heard(self, event: st.Words) -> None:
         self._turn_began(st.TurnBegan())
-        self._words = event.text
+        self._words = event.text[:MAX_TEXT]
 
     def _likely_over(self, event: st.TurnLikelyOver) -> None:
         self._turn_began(st.TurnBegan())
         if self._reply is None and event.text and not self._open_tools:
-            self._begin(None, guess=event.text)
+            self._begin(None, guess=event.text[:MAX_TEXT])
 
     def _goes_on(self, _: st.TurnGoesOn) -> None:
         self._drop_guess()

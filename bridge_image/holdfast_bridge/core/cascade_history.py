@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from holdfast_bridge.core.events import Seed, SeedText, SeedTool
 
 MAX_ENTRIES = 400
+MAX_TEXT = 32_768
+"""Of one entry: as much as a language model may say in one reply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +34,11 @@ class History:
             self._add(_Entry(seed))
 
     def caller(self, text: str) -> None:
-        self._add(_Entry(SeedText("user", text)))
+        self._add(_Entry(SeedText("user", text[:MAX_TEXT])))
 
     def agent(self, line: str, text: str) -> None:
         """What the agent says in this line, as far as it is known now."""
+        text = text[:MAX_TEXT]
         for at in range(len(self._entries) - 1, -1, -1):
             entry = self._entries[at]
             if entry.line == line and isinstance(entry.seed, SeedText):

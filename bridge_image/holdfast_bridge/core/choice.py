@@ -24,7 +24,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from holdfast_bridge.settings import DAYS, Attempt, Hours, When
+from holdfast_bridge.agent_config import DAYS, Attempt, Hours, When
 
 LOTS = 10_000
 PREFIX_DIGITS = 3

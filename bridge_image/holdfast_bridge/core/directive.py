@@ -10,7 +10,7 @@ from collections.abc import Collection
 
 import msgspec
 
-from holdfast_bridge.settings import AgentConfig, Attempt
+from holdfast_bridge.agent_config import AgentConfig, Attempt
 
 ALL_ILL = "AllAttemptsIll"
 """The operator's word for: nothing is well, so they are tried as the spec has them."""
@@ -86,7 +86,7 @@ def initial(config: AgentConfig) -> Directive:
 def decode(data: bytes) -> Directive | None:
     try:
         return msgspec.json.decode(data, type=Directive)
-    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError):
+    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError):
         return None
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 from xml.sax.saxutils import escape, quoteattr
 
-from holdfast_bridge.settings import AgentConfig
+from holdfast_bridge.agent_config import AgentConfig
 
 RING_S = 20
 MESSAGE_MAX_S = 120

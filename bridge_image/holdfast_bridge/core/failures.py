@@ -23,6 +23,7 @@ from enum import Enum
 RETRY_AFTER_MAX_S = 3_600.0
 UNREADABLE_MAX = 3
 """So many messages that cannot be read, and a link is of no use."""
+_PRIVATE_CODES = 3_000
 
 
 class Failure(Enum):
@@ -124,7 +125,8 @@ def closed(code: int, reason: str = "") -> tuple[str, bool]:
         return found
     if code == 1008 or any(sign in reason for sign in _WRONG_KEY):
         return "auth", False
-    return f"closed_{code}", True
+    # A vendor's own codes may be any: each would be a word of its own for a metric's label.
+    return f"closed_{code}" if code < _PRIVATE_CODES else "closed_private", True
 
 
 def error_event(error_type: str, code: str, *, configured: bool) -> tuple[str, bool] | None:

@@ -74,13 +74,13 @@ def encode(message: Put | Intent | Ack | IntentAck | Wanted | Found) -> str:
 
 def from_owner(text: str | bytes) -> Put | Intent | None:
     message: Put | Intent | None = None
-    with suppress(msgspec.DecodeError, UnicodeDecodeError):
+    with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         message = _to_buddy.decode(text)
     return message
 
 
 def from_buddy(text: str | bytes) -> Ack | IntentAck | None:
     message: Ack | IntentAck | None = None
-    with suppress(msgspec.DecodeError, UnicodeDecodeError):
+    with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         message = _to_owner.decode(text)
     return message

@@ -17,8 +17,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from holdfast_bridge.agent_config import AgentConfig
 from holdfast_bridge.core.directive import Directive
-from holdfast_bridge.settings import AgentConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

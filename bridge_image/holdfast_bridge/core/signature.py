@@ -22,7 +22,8 @@ def sign(url: str, params: Mapping[str, Sequence[str]] | None, token: str) -> st
     text = url
     for name in sorted(params or {}):
         text += "".join(name + value for value in sorted(set((params or {})[name])))
-    digest = hmac.new(token.encode(), text.encode(), hashlib.sha1).digest()
+    # A path that is not UTF-8 comes with its bytes as surrogates: it has to be refused, not to fail.
+    digest = hmac.new(token.encode(), text.encode(errors="surrogatepass"), hashlib.sha1).digest()
     return base64.b64encode(digest).decode()
 
 

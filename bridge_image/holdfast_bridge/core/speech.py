@@ -5,16 +5,21 @@ Joins `Playout` (what was sent and heard) to `Conversation` (what was said). It 
 
 from __future__ import annotations
 
+from collections import deque
+
 from holdfast_bridge.core import events as ev
 from holdfast_bridge.core.audio import Playout, pieces
 from holdfast_bridge.core.conversation import Conversation
+
+CUT_MAX = 500
+"""Cut lines of one response that are remembered, so that nothing more of them counts."""
 
 
 class Speech:
     def __init__(self, conversation: Conversation) -> None:
         self.conversation = conversation
         self._playout = Playout()
-        self._cut: set[str] = set()
+        self._cut: deque[str] = deque(maxlen=CUT_MAX)
         self._known = ""
         """The line that was opened last, if it was not cut."""
         self._disclosure = ""
@@ -65,7 +70,7 @@ class Speech:
             words = self.conversation.cut(key)
             if sent > heard and key.startswith(prefix):
                 out.append(ev.Truncate(key.removeprefix(prefix), heard, words))
-            self._cut.add(key)
+            self._cut.append(key)
             self._known = ""
             self._playout.forget(key)
         self._playout.cleared()

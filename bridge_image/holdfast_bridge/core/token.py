@@ -98,7 +98,7 @@ def verify(token: str, *, keys: Sequence[bytes], agent: str, region: str, now: f
         return Refusal(Refused.BAD_SIGNATURE)
     try:
         payload = msgspec.json.decode(raw, type=_Payload)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return Refusal(Refused.MALFORMED)
     if payload.x < now:
         return Refusal(Refused.EXPIRED)

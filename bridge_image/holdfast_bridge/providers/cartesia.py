@@ -137,7 +137,8 @@ class CartesiaSpeaking:
         return [self._input(line, found, more=False)]
 
     def cancel(self, line: str) -> list[bytes]:
-        self._cancelled.append(line)
+        if line not in self._cancelled:
+            self._cancelled.append(line)
         found = self._lines.get(line)
         if found is None:
             return []

@@ -115,7 +115,8 @@ class AuraSpeaking:
         return [_FLUSH, *self._sending(after=found)] if sent else []
 
     def cancel(self, line: str) -> list[bytes]:
-        self._cancelled.append(line)
+        if line not in self._cancelled:
+            self._cancelled.append(line)
         found = self._find(line)
         if found is None:
             return []

@@ -38,6 +38,7 @@ REGIONAL = frozenset({
 KEEP_ALIVE_BYTES = 8_000
 TURN_CHARACTERS_MAX = 20_000
 """Some twenty minutes of speech: a turn is ended there, whatever the vendor says."""
+TURN_PIECES_MAX = 500
 _SILENT_BYTE = b"\xff"
 _CLOSE_STREAM = b'{"type":"CloseStream"}'
 _SPACELESS = re.compile(r"[\u0e00-\u0e7f\u3000-\u30ff\u3400-\u9fff\uff00-\uffef]")
@@ -195,7 +196,10 @@ class NovaHearing:
 
     def _too_long(self, at_s: float) -> bool:
         """No vendor's word has ended this turn: since its last words, or since it began, or by its length."""
-        return at_s - self._words_at_s >= self._wordless_max_s or sum(map(len, self._pieces)) >= TURN_CHARACTERS_MAX
+        return at_s - self._words_at_s >= self._wordless_max_s or self._pieces_full()
+
+    def _pieces_full(self) -> bool:
+        return len(self._pieces) >= TURN_PIECES_MAX or sum(map(len, self._pieces)) >= TURN_CHARACTERS_MAX
 
     def _begin(self, at_s: float) -> tuple[st.HearingEvent, ...]:
         if self._begun:

@@ -169,7 +169,8 @@ class ElevenLabsSpeaking:
         return [*out, _json({"context_id": line, "flush": True}), _close(line)]
 
     def cancel(self, line: str) -> list[bytes]:
-        self._cancelled.append(line)
+        if line not in self._cancelled:
+            self._cancelled.append(line)
         found = self._lines.pop(line, None)
         return [_close(line)] if found is not None and found.open and not found.ended else []
 

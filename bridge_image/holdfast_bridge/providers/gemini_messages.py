@@ -7,6 +7,7 @@ https://ai.google.dev/api/live
 
 from __future__ import annotations
 
+import re
 from binascii import b2a_base64
 from typing import Any
 
@@ -21,6 +22,7 @@ NEED_MORE_INPUT = "NEED_MORE_INPUT"
 _RATE = "rate=24000"
 _END_MAX_S = 3_600.0
 _CONTENT_REASONS = ("PROHIBITED", "SAFETY", "BLOCKLIST", "INPUT_", "GENERATED_")
+_WORD = re.compile(r"[A-Z_]{1,60}")
 _NO_FAILURE = frozenset({"", "TURN_COMPLETE_REASON_UNSPECIFIED", NEED_MORE_INPUT})
 
 
@@ -120,7 +122,10 @@ def failure(reason: str) -> str:
     """The word for a turn that ended without an answer; empty when that is no failure."""
     if reason in _NO_FAILURE:
         return ""
-    return "content_filter" if any(sign in reason for sign in _CONTENT_REASONS) else reason.lower()
+    if any(sign in reason for sign in _CONTENT_REASONS):
+        return "content_filter"
+    # It becomes a label and a field of the log: a text in its place may hold what must not be there.
+    return reason.lower() if _WORD.fullmatch(reason) else "response-failed"
 
 
 def seconds(duration: str) -> float:

@@ -7,6 +7,7 @@ could still look whole, and would be run. It knows no vendor and runs nothing.
 from __future__ import annotations
 
 import re
+from collections import deque
 from dataclasses import dataclass, field
 
 import msgspec
@@ -16,6 +17,8 @@ from holdfast_bridge.core import stages as st
 MAX_ARGUMENTS = 16_384
 MAX_CALLS = 16
 MAX_NAME = 128
+REMEMBERED = 512
+"""So many of the last ids are told apart: more than any call has, and a vendor may make up new ones for ever."""
 _OURS = "holdfast-"
 _FIT = re.compile(r"[\x21-\x7e]{1,64}")
 
@@ -24,13 +27,15 @@ class CallIds:
     """Tells the calls of one link apart. Some models number the calls of each reply anew, or give no ids at all."""
 
     def __init__(self) -> None:
-        self._given: set[str] = set()
+        self._given: deque[str] = deque(maxlen=REMEMBERED)
+        self._count = 0
 
     def of(self, vendors: str) -> str:
         """The vendor's id, unless it is unfit or was given out before."""
+        self._count += 1
         fits = _FIT.fullmatch(vendors) and vendors not in self._given and not vendors.startswith(_OURS)
-        found = vendors if fits else f"{_OURS}{len(self._given) + 1}"
-        self._given.add(found)
+        found = vendors if fits else f"{_OURS}{self._count}"
+        self._given.append(found)
         return found
 
 

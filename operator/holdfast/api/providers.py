@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from holdfast.api import schema
+from holdfast.api.attempts import Headers, TextMap
 from holdfast.api.schema import AS_SET, Model
-from holdfast.api.voiceagent import Headers, TextMap
 
 
 class Provider(Model):

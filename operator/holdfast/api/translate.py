@@ -14,24 +14,14 @@ from typing import Any
 import pydantic
 from pydantic.alias_generators import to_snake
 
+from holdfast.api.attempts import Attempt, Hearing, Realtime, Speaking, Thinking, When
 from holdfast.api.carriers import Carrier
 from holdfast.api.failoverpolicy import FailoverPolicy, Tenant
 from holdfast.api.levers import KINDS, Lever
 from holdfast.api.providers import CanaryKey
 from holdfast.api.region import Region
 from holdfast.api.turn import TurnServer
-from holdfast.api.voiceagent import (
-    Attempt,
-    Hearing,
-    Latency,
-    Realtime,
-    Speaking,
-    Thinking,
-    Tool,
-    Turns,
-    VoiceAgent,
-    When,
-)
+from holdfast.api.voiceagent import Latency, Tool, Turns, VoiceAgent
 from holdfast.core import agents, means, privacy, problems, values
 from holdfast.core.values import Reason
 from holdfast.shifts import Order, Orders
