@@ -14,7 +14,7 @@ def conditions(*specs: tuple[object, AgentSpec]) -> dict[str, list[tuple[str, bo
     known = desired(*(dataclasses.replace(entry(ref), spec=spec) for ref, spec in specs))
     wanted = fleet_picture.statuses(
         desired=known, zones={}, observations=(), loads={}, fallbacks={}, calls={}, orders=lambda _: None,
-        tools=lambda _: None, losses=lambda *_: (), notes={}, wall_s=0.0,
+        met=lambda _: (), losses=lambda *_: (), notes={}, wall_s=0.0,
     )  # fmt: skip
     return {
         name: [(each.type, each.status, each.reason.code) for each in told.conditions]

@@ -26,9 +26,11 @@ from holdfast_bridge.core import events as ev
 from holdfast_bridge.core import signature, token
 from holdfast_bridge.core.cascade import CascadePlan
 from holdfast_bridge.core.journal import MAX_TEXT, Item
+from holdfast_bridge.tool_connections import ToolConnections
 from holdfast_bridge.tools import ToolRunner
 
 PATH = "/a/clinic/front-desk"
+LOOPBACK = ("127.0.0.0/8",)
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -152,10 +154,10 @@ async def test_no_cookie_of_one_call_is_told_in_another() -> None:
         reply.set_cookie("caller", "the first one")
         return reply
 
-    async with hook(answer) as url, http_out.session() as http:
-        tools = ToolRunner(http)
+    async with hook(answer) as url, ToolConnections(clock=time.monotonic) as webhooks:
+        tools = ToolRunner(webhooks)
         for call in ("CA1", "CA2"):
-            await tools.run(Tool("t", url=url), call=call, key="k", arguments="{}")
+            await tools.run(Tool("t", url=url, networks=LOOPBACK), call=call, key="k", arguments="{}")
     assert cookies == ["", ""]
 
 
@@ -166,8 +168,9 @@ async def test_what_was_packed_is_not_unpacked() -> None:
         assert request.headers["Accept-Encoding"] == "identity"
         return web.Response(body=packed, headers={"Content-Encoding": "gzip"})
 
-    async with hook(answer) as url, http_out.session() as http:
-        said = await ToolRunner(http).run(Tool("t", url=url), call="CA1", key="k", arguments="{}")
+    async with hook(answer) as url, ToolConnections(clock=time.monotonic) as webhooks:
+        asked = Tool("t", url=url, networks=LOOPBACK)
+        said = await ToolRunner(webhooks).run(asked, call="CA1", key="k", arguments="{}")
     assert len(said) <= len(packed)
 
 

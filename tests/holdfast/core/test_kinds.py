@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.api import voiceagent
+from holdfast.api import attempts
 from holdfast.core import kinds
 from holdfast.core.agents import Attempt
 from holdfast.core.kinds import KINDS, Role
@@ -28,8 +28,8 @@ def wrong(part: Attempt, language: str = "en") -> list[tuple[str, str]]:
 @pytest.mark.parametrize(
     ("model", "role"),
     [
-        (voiceagent.Realtime, Role.REALTIME), (voiceagent.Hearing, Role.HEARING),
-        (voiceagent.Thinking, Role.THINKING), (voiceagent.Speaking, Role.SPEAKING),
+        (attempts.Realtime, Role.REALTIME), (attempts.Hearing, Role.HEARING),
+        (attempts.Thinking, Role.THINKING), (attempts.Speaking, Role.SPEAKING),
     ],
 )  # fmt: skip
 def test_the_kinds_that_may_be_written_are_those_of_the_table(model: Any, role: Role):
