@@ -103,11 +103,11 @@ def test_the_whole_breaks_its_promise_when_one_in_twenty_is_slow() -> None:
 
 def test_the_table_has_a_row_for_each_mode_that_was_tried() -> None:
     found = [
-        Finding(Case(1, "openai", "gemini", Mode.CLOSE), (), 0.5, 0.25),
-        Finding(Case(2, "openai", "gemini", Mode.CLOSE), ("words were lost",), 0.7, 0.75),
+        Finding(Case(1, "openai", "gemini", Mode.CLOSE), (), 0.5, 0.25, 0.0),
+        Finding(Case(2, "openai", "gemini", Mode.CLOSE), ("words were lost",), 0.7, 0.75, 0.2),
         Finding(Case(3, "gemini"), ()),
     ]
     assert table.told(found).splitlines()[2:] == [
-        "| close | 2 | 1 | 0.50 | 0.70 | 0.70 | 0.25 | 0.75 | 0.75 |",
-        "| goes on (one provider) | 1 | 1 | – | – | – | – | – | – |",
+        "| close | 2 | 1 | 0.50 | 0.70 | 0.70 | 0.25 | 0.75 | 0.75 | 0.00 | 0.20 | 0.20 |",
+        "| goes on (one provider) | 1 | 1 | – | – | – | – | – | – | – | – | – |",
     ]

@@ -27,6 +27,7 @@ def _report(**changes):
         "gaps": (Gap(92.0, 92.6, Due.ANSWER), Gap(100.0, 100.5, Due.UTTERANCE), Gap(110.0, 110.7, Due.ANSWER)),
         "turns": (Turn("what is my code", "4711", 118.0, 1, 118.9, "your code is 4711"),),
         "frames_heard": 500, "frames_skipped": 0, "frames_repeated": 0, "carrier_said": (), "events": (),
+        "silences": (),
         "outcome": Outcome.AGENT_HUNG_UP, "detail": "",
     } | changes  # fmt: skip
     return CallReport(**facts)

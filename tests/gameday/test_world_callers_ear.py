@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from holdfast_gameday.world import voice
-from holdfast_gameday.world.callers_ear import Due, Ear, Gap
+from holdfast_gameday.world.callers import CallReport, Outcome
+from holdfast_gameday.world.callers_ear import Due, Ear, Gap, Stillness
 from holdfast_gameday.world.voice import Speaker, VoiceFrame
 
 
@@ -73,3 +74,29 @@ def test_skipped_and_repeated_frames_are_counted() -> None:
         ear.hear(frame(index), 1.0 + 0.02 * at)
     assert (ear.frames, ear.frames_skipped, ear.frames_repeated) == (5, 2, 1)
     assert [(segment.first, segment.last) for segment in ear.segments()] == [(0, 1), (4, 4), (4, 5)]
+
+
+def test_a_silence_is_a_time_without_any_sound_and_a_tone_ends_it() -> None:
+    ear = Ear()
+    ear.hear(frame(0), 1.0)
+    for at in (1.02, 1.04):
+        ear.hear(b"" if at == 1.02 else b"\xff" * 160, at)
+    ear.hear(b"\x70" * 160, 1.06)
+    ear.hear(frame(1), 1.08)
+    assert [(round(each.since, 2), round(each.until, 2)) for each in ear.silences] == [(1.0, 1.04)]
+    assert [gap.due for gap in ear.gaps] == [Due.UTTERANCE], "a tone is no speech"
+
+
+def _report_with(*silences: Stillness) -> CallReport:
+    return CallReport(
+        sid="CA1", index=1, to="", placed_at=0.0, ended_at=None, setup_s=None, first_audio_s=None, visits=(),
+        segments=(), gaps=(), silences=silences, turns=(), frames_heard=0, frames_skipped=0, frames_repeated=0,
+        carrier_said=(), events=(), outcome=Outcome.AGENT_HUNG_UP, detail="",
+    )  # fmt: skip
+
+
+def test_the_longest_silence_is_looked_for_within_a_span() -> None:
+    report = _report_with(Stillness(1.0, 2.0), Stillness(5.0, 5.5))
+    assert report.longest_silence_s(since=1.7, until=9.0) == 0.5
+    assert round(report.longest_silence_s(since=1.7, until=5.1), 2) == 0.3
+    assert report.longest_silence_s(since=2.5, until=4.0) == 0.0

@@ -38,6 +38,8 @@ class Finding:
     wrong: tuple[str, ...]
     first_audio_s: float | None = None
     gap_s: float | None = None
+    silence_s: float | None = None
+    """The longest time without any sound, from the blow to the next provider's."""
     tags: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -50,7 +52,7 @@ def judge(seen: Seen) -> Finding:
     wrong = _of_the_call(report, bookings=seen.bookings)
     if case.mode is None:
         return Finding(case, tuple(wrong))
-    first_audio_s = gap_s = None
+    first_audio_s = gap_s = silence_s = None
     if seen.struck_at is None:
         wrong.append("it was never struck")
     elif seen.next_spoke_at is None:
@@ -58,13 +60,14 @@ def judge(seen: Seen) -> Finding:
     else:
         first_audio_s = seen.next_spoke_at - seen.struck_at
         gap_s = report.longest_gap_s(since=seen.struck_at, until=seen.next_spoke_at + 1.0)
+        silence_s = report.longest_silence_s(since=seen.struck_at, until=seen.next_spoke_at)
         if first_audio_s > FIRST_AUDIO_MAX_S:
             wrong.append(f"the next provider spoke after {first_audio_s:.2f} s")
         if case.mode is not Mode.TOOL:
             asked_at = min((turn.asked_at for turn in report.turns if turn.question in seen.sentence), default=0.0)
             heard = [segment for segment in report.segments if segment.since >= asked_at]
             wrong += told_whole(seen.sentence, heard, case.tongue)
-    return Finding(case, tuple(wrong), first_audio_s, gap_s)
+    return Finding(case, tuple(wrong), first_audio_s, gap_s, silence_s)
 
 
 def _of_the_call(report: CallReport, *, bookings: int) -> list[str]:

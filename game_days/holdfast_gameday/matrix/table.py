@@ -14,8 +14,9 @@ P95_STALL_MAX_S = 2.5
 
 def told(findings: Sequence[Finding]) -> str:
     rows = [
-        "| the first one | cases | kept | next one heard after, s: p50 | p95 | max | audible gap, s: p50 | p95 | max |",
-        "|---|--:|--:|--:|--:|--:|--:|--:|--:|",
+        "| the first one | cases | kept | next one heard after, s: p50 | p95 | max | without words, s: p50 | p95 | max "
+        "| without a sound, s: p50 | p95 | max |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for mode in Mode:
         of_mode = [each for each in findings if each.case.mode is mode]
@@ -23,7 +24,7 @@ def told(findings: Sequence[Finding]) -> str:
             rows.append(_row(mode.value, of_mode))
     alone = [each for each in findings if each.case.mode is None]
     if alone:
-        rows.append(f"| goes on (one provider) | {len(alone)} | {_kept(alone)} | – | – | – | – | – | – |")
+        rows.append(f"| goes on (one provider) | {len(alone)} | {_kept(alone)} | {' | '.join('–' * 9)} |")
     return "\n".join(rows)
 
 
@@ -41,7 +42,8 @@ def slow(findings: Iterable[Finding]) -> list[str]:
 
 def _row(name: str, findings: Sequence[Finding]) -> str:
     cells = []
-    for values in ([each.first_audio_s for each in findings], [each.gap_s for each in findings]):
+    measured = ([each.first_audio_s, each.gap_s, each.silence_s] for each in findings)
+    for values in zip(*measured, strict=True):
         known = [value for value in values if value is not None]
         found = (percentile(known, share) for share in (0.5, 0.95, 1.0))
         cells += ["–" if value is None else f"{value:.2f}" for value in found]

@@ -18,7 +18,7 @@ import enum
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from holdfast_gameday.world.callers_ear import Ear, Gap, Segment
+from holdfast_gameday.world.callers_ear import Ear, Gap, Segment, Stillness
 from holdfast_gameday.world.callers_script import Dialogue, Step, Turn
 from holdfast_gameday.world.twilio import TwilioSim
 from holdfast_gameday.world.twilio_call import CallEvent, CarrierCall, EndedBy, Ending
@@ -60,6 +60,7 @@ class CallReport:
     visits: tuple[StreamVisit, ...]
     segments: tuple[Segment, ...]
     gaps: tuple[Gap, ...]
+    silences: tuple[Stillness, ...]
     turns: tuple[Turn, ...]
     frames_heard: int
     frames_skipped: int
@@ -90,6 +91,11 @@ class CallReport:
             ),
             default=0.0,
         )
+
+    def longest_silence_s(self, *, since: float, until: float) -> float:
+        """Within the given span of time, and no longer than it."""
+        spans = [(max(each.since, since), min(each.until, until)) for each in self.silences]
+        return max((end - start for start, end in spans if end > start), default=0.0)
 
     def host_at(self, at: float) -> str | None:
         """Whose stream was open at that moment."""
@@ -214,6 +220,7 @@ class Call:
             segments=ear.segments(),
             # What a clean end cuts off is not waited for.
             gaps=tuple(ear.gaps) if clean else ear.gaps_until(now),
+            silences=tuple(ear.silences),
             turns=tuple(self._dialogue.turns),
             frames_heard=ear.frames,
             frames_skipped=ear.frames_skipped,

@@ -9,6 +9,8 @@ A *gap* is the silence from the moment speech became due until the next agent fr
 ends it: not a reconnected stream, not the carrier's own voice, not the caller asking again. After a finished utterance
 nothing is due until the caller has spoken. A normal answer takes some hundred milliseconds (end-of-turn detection and
 the model) and is a gap like any other, of kind ANSWER; waiting for the greeting is set-up, not a gap.
+
+A *silence* is a time without any sound at all, due or not: a gap may be filled with a sound that is no speech.
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ from holdfast_gameday.world.voice import Sound, VoiceFrame, VoiceScanner
 GAP_MIN_S = 0.06
 """Shorter silences are the jitter of a 20 ms clock."""
 _FRAME_S = voice.FRAME_MS / 1000
+_NO_SOUND = b"\x7f\xff"
+"""The two codes of G.711 µ-law that stand for zero."""
 
 
 class Due(enum.Enum):
@@ -42,6 +46,14 @@ class Gap:
     @property
     def seconds(self) -> float:
         return self.until - self.since
+
+
+@dataclass(frozen=True, slots=True)
+class Stillness:
+    """Nothing at all was heard."""
+
+    since: float
+    until: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +87,8 @@ class Scanner(Protocol):
 class Ear:
     def __init__(self, scanner: Scanner | None = None) -> None:
         self.gaps: list[Gap] = []
+        self.silences: list[Stillness] = []
+        self._still_since: float | None = None
         self.finished: list[Segment] = []
         """Utterances heard to their end, in the order of their ends; `first` > 0 where the beginning is missing."""
         self.first_heard_at: float | None = None
@@ -93,6 +107,11 @@ class Ear:
 
     def hear(self, sound: bytes, now: float) -> None:
         """The sound played in the 20 ms that end now."""
+        if not sound.strip(_NO_SOUND):
+            self._still_since = now - _FRAME_S if self._still_since is None else self._still_since
+        elif self._still_since is not None:
+            self.silences.append(Stillness(self._still_since, now - _FRAME_S))
+            self._still_since = None
         if not sound:
             return
         for heard in self._scanner.feed(sound):
