@@ -13,11 +13,9 @@ P95_STALL_MAX_S = 2.5
 
 
 def told(findings: Sequence[Finding]) -> str:
-    rows = [
-        "| the first one | cases | kept | next one heard after, s: p50 | p95 | max | without words, s: p50 | p95 | max "
-        "| without a sound, s: p50 | p95 | max |",
-        "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
-    ]
+    measured = ("next one heard after, s", "without words, s", "without a sound, s")
+    columns = [f"{name}: p50 | p95 | max" for name in measured]
+    rows = [f"| the first one | cases | kept | {' | '.join(columns)} |", "|---" + "|--:" * 11 + "|"]
     for mode in Mode:
         of_mode = [each for each in findings if each.case.mode is mode]
         if of_mode:
