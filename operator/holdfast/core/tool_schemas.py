@@ -88,14 +88,14 @@ def _unusable(schema: dict[str, Any], draft: str) -> Iterator[str]:
 def _lost(resolver: Any, reference: str, known: set[int]) -> Iterator[str]:
     if not reference.startswith("#"):
         yield f"$ref {reference[:80]!r} leads out of the schema; only #/… is followed"
-        return
-    try:
-        found = resolver.lookup(reference).contents
-    except (Unresolvable, PointerToNowhere, NoSuchAnchor):
-        yield f"$ref {reference[:80]!r} leads nowhere"
     else:
-        if not isinstance(found, bool) and id(found) not in known:
-            yield f"$ref {reference[:80]!r} leads to what is no schema"
+        try:
+            found = resolver.lookup(reference).contents
+        except (Unresolvable, PointerToNowhere, NoSuchAnchor):
+            yield f"$ref {reference[:80]!r} leads nowhere"
+        else:
+            if not isinstance(found, bool) and id(found) not in known:
+                yield f"$ref {reference[:80]!r} leads to what is no schema"
 
 
 def _unmatchable(pattern: str, programs: dict[str, int]) -> Iterator[str]:
