@@ -248,7 +248,7 @@ def test_every_cause_wishes_by_itself_so_that_one_refused_hides_no_other():
         ((Cause.HUMAN,), set(Cause) - {Cause.ILLEGAL, Cause.LOST}),
         ((Cause.ILLEGAL,), set(Cause) - {Cause.LOST, Cause.HUMAN}),
     ],
-    ids=str,
+    ids=lambda value: "" if isinstance(value, set) else str(value),
 )
 def test_which_causes_add_nothing_to_one_that_stands(stood: tuple[Cause, ...], needless: set[Cause]):
     seen = view(memory=stands(*stood))
