@@ -22,7 +22,7 @@ def test_each_rule_accepts_and_refuses(api, claim):
 @pytest.mark.parametrize(
     ("manifest", "path"),
     [
-        (AGENT, "spec.persona.mood"), (AGENT, "spec.attempts.0.realtime.mood"), (AGENT, "spec.latency"),
+        (AGENT, "spec.persona.mood"), (AGENT, "spec.attempts.0.realtime.mood"),
         (AGENT, "spec.rollout"),
         (POLICY, "spec.mood"), (POLICY, "spec.inFlight.rescue"), (POLICY, "spec.levers.0.telnyx"),
         (POLICY, "spec.carriers.0.vonage"), (region("x"), "spec.lights"), (region("x"), "spec.paused"),

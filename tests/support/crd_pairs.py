@@ -97,7 +97,7 @@ PAIRS = {
         AGENT, "spec.attempts.0.when", {"callers": ["+423"]}, {}, "a rule without a condition is none",
     ),
     "of a caller's number no more is asked than a country": (
-        AGENT, "spec.attempts.0.when", {"callers": ["+1", "+423"]}, {"callers": ["+4930"]}, "should match",
+        AGENT, "spec.attempts.0.when", {"callers": ["+1", "+423"]}, {"callers": ["+4930"]}, "may not be more than 4",
     ),
     "words of compliance are words": (
         AGENT, "spec.compliance", ["hipaa", "pci-dss"], ["HIPAA!"], "should match",
