@@ -19,7 +19,7 @@ demo: preflight tools images  ## lose a region under live calls, on three real c
 	@$(RUN) python -m holdfast_gameday run game_days/scenarios/region-loss.yaml $(ARGS)
 
 test: preflight tools images  ## unit, contract, cluster and system tests
-	@$(RUN) pytest -n 2 --dist loadgroup $(ARGS)
+	@$(if $(ARGS),$(RUN) pytest $(ARGS),tests/all.sh $(RUN) pytest)
 
 check: setup  ## style, types, layers, generated files
 	@$(PHASE) "ruff" $(RUN) ruff check .
