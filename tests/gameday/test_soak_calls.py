@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
 from itertools import pairwise
 from pathlib import Path
 from random import Random
@@ -11,17 +14,20 @@ from random import Random
 import pytest
 
 from holdfast_bridge.core import events as ev
+from holdfast_bridge.provider_link import ProviderUnreachable, SocketLink, dial
 from holdfast_bridge.providers import openai_items
 from holdfast_gameday.bench_bridge import shapes
 from holdfast_gameday.bench_bridge.carrier import Caller, Clock
+from holdfast_gameday.bench_bridge.climb import free_ports
 from holdfast_gameday.bench_bridge.provider import Provider
-from holdfast_gameday.soak_calls import dice, readings, run, verdict
+from holdfast_gameday.soak_calls import dice, readings, run, verdict, webhooks
 from holdfast_gameday.soak_calls.book import Book, Call, Ended
-from holdfast_gameday.soak_calls.dice import Kind
+from holdfast_gameday.soak_calls.dice import Fault, Kind
 from holdfast_gameday.soak_calls.run import Course
-from holdfast_gameday.soak_calls.vendors import agent_ends_call
+from holdfast_gameday.soak_calls.vendors import Vendor, agent_ends_call
 from holdfast_gameday.soak_calls.verdict import Ends, Series
 from holdfast_gameday.soak_calls.voice import NOBODY, Ear, Gap, Voice
+from holdfast_gameday.soak_calls.webhooks import Pod
 
 SECOND = 1_000_000_000
 HOUR_S = 3600.0
@@ -144,6 +150,144 @@ def test_the_bridge_understands_an_agent_that_ends_the_call() -> None:
         ev.ToolCall("call_end00000003", "end_call", "{}"),
         ev.ResponseDone(ok=True, detail="completed"),
     ]
+
+
+# --- a provider with faults
+
+
+@contextlib.asynccontextmanager
+async def provider() -> AsyncIterator[tuple[Vendor, Ask]]:
+    """A provider, and what dials it: the bridge's own link, which tells how it was lost."""
+    (port,) = free_ports(1)
+    vendor = Vendor("first", port, Random(1))
+    links: list[SocketLink] = []
+
+    async def ask() -> Dialled:
+        dialled = Dialled()
+        link = await dial(
+            f"ws://127.0.0.1:{port}/v1/realtime", {}, on_message=dialled.said.put_nowait,
+            on_lost=lambda word, _: dialled.lost.set_result(word),
+        )  # fmt: skip
+        links.append(link)
+        assert await dialled.said.get() == shapes.session("created")
+        return dialled
+
+    await vendor.open()
+    try:
+        yield vendor, ask
+    finally:
+        for link in links:
+            link.close()
+        vendor.close()
+
+
+class Dialled:
+    def __init__(self) -> None:
+        self.said: asyncio.Queue[bytes] = asyncio.Queue()
+        self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+
+Ask = Callable[[], Awaitable[Dialled]]
+
+
+@pytest.mark.parametrize(("kind", "word"), [(Kind.CUT, "disconnected"), (Kind.CLOSED, "closed_1011")])
+async def test_a_link_is_lost_as_the_dice_say(kind: Kind, word: str) -> None:
+    async with provider() as (vendor, ask):
+        dialled = await ask()
+        await vendor.meet(Fault(at_s=0.0, vendor="first", kind=kind, sessions=3))
+
+        assert await dialled.lost == word
+
+
+async def test_garbage_ends_a_link_in_the_bridges_eyes() -> None:
+    incoming = openai_items.Incoming(audio="response.output_audio", transcript="response.output_audio_transcript")
+    async with provider() as (vendor, ask):
+        dialled = await ask()
+        await vendor.meet(Fault(at_s=0.0, vendor="first", kind=Kind.GARBAGE, sessions=1))
+        heard = [event for _ in range(3) for event in incoming.decode(await dialled.said.get())]
+
+    assert heard == [ev.ProviderLost("unreadable")]
+
+
+async def test_an_error_event_is_the_servers_and_may_be_asked_again() -> None:
+    incoming = openai_items.Incoming(audio="response.output_audio", transcript="response.output_audio_transcript")
+    async with provider() as (vendor, ask):
+        dialled = await ask()
+        await vendor.meet(Fault(at_s=0.0, vendor="first", kind=Kind.ERROR, sessions=1))
+        (lost,) = incoming.decode(await dialled.said.get())
+
+    assert lost == ev.ProviderLost("server_error", retry_same=True)
+
+
+async def test_a_link_that_fell_silent_stays_open_and_says_nothing() -> None:
+    async with provider() as (vendor, ask):
+        dialled = await ask()
+        (line,) = vendor.lines
+        await vendor.meet(Fault(at_s=0.0, vendor="first", kind=Kind.STALLED, sessions=1))
+        line.error()
+        await ask()
+
+        assert vendor.lines[0] is line
+        assert dialled.said.empty()
+
+
+@pytest.mark.parametrize(
+    ("kind", "word"), [(Kind.REFUSED_503, "server"), (Kind.REFUSED_429, "rate"), (Kind.REFUSED_401, "auth")]
+)
+async def test_upgrades_are_refused_as_long_as_the_weather_lasts(kind: Kind, word: str) -> None:
+    async with provider() as (vendor, ask):
+        await vendor.meet(Fault(at_s=0.0, vendor="first", kind=kind, lasts_s=60.0, share=1.0))
+        with pytest.raises(ProviderUnreachable, match=word):
+            await ask()
+        await vendor.meet(Fault(at_s=0.0, vendor="first", kind=kind, lasts_s=0.0, share=1.0))
+        await ask()
+
+    assert vendor.refused == 1
+
+
+async def test_a_provider_that_is_down_has_no_sessions_and_takes_none_until_it_is_back() -> None:
+    async with provider() as (vendor, ask):
+        dialled = await ask()
+        down = asyncio.create_task(vendor.meet(Fault(at_s=0.0, vendor="first", kind=Kind.DOWN, lasts_s=0.2)))
+        assert await dialled.lost == "disconnected"
+        with pytest.raises(ProviderUnreachable, match="connect"):
+            await ask()
+        await down
+        await ask()
+
+    ((began, ended),) = vendor.down
+    assert ended > began
+
+
+# --- what the carrier reads
+
+HERE, THERE = Pod("here", "127.0.0.1:1", "127.0.0.1:2"), Pod("there", "127.0.0.1:3", "127.0.0.1:4")
+PODS = {"bench.example": HERE, "127.0.0.1:1": HERE, "127.0.0.1:3": THERE}
+
+
+def test_a_stream_leads_to_the_audio_port_of_its_pod_and_goes_on_elsewhere() -> None:
+    found = webhooks.read(
+        '<Response><Connect><Stream url="wss://127.0.0.1:1/a/bench/agent/media"><Parameter name="token" value="t"/>'
+        '</Stream></Connect><Redirect method="POST">https://127.0.0.1:3/next?call=CA1&amp;hop=1#ct=1</Redirect>'
+        "</Response>",
+        PODS,
+    )
+
+    assert found.stream is not None
+    assert found.stream.url == "ws://127.0.0.1:2/a/bench/agent/media"
+    assert (found.stream.headers["Host"], found.stream.parameters) == ("127.0.0.1:1", {"token": "t"})
+    assert (found.pod, found.hang_up, found.afterwards) == (HERE, False, "https://127.0.0.1:3/next?call=CA1&hop=1#ct=1")
+
+
+def test_a_hang_up_is_the_end_and_an_apology_is_not() -> None:
+    assert webhooks.read("<Response><Hangup/></Response>", PODS).hang_up
+    assert not webhooks.read("<Response><Say>Sorry.</Say><Hangup/></Response>", PODS).hang_up
+
+
+def test_a_carrier_that_is_to_wait_asks_again() -> None:
+    found = webhooks.read('<Response><Pause length="1"/><Redirect>https://a/next</Redirect></Response>', PODS)
+
+    assert (found.stream, found.pause_s, found.afterwards) == (None, 1.0, "https://a/next")
 
 
 # --- what the bench lends

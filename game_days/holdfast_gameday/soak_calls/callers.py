@@ -168,8 +168,6 @@ class _Talk:
         return True
 
     def hung_up_by_bridge(self) -> None:
-        if self._entry.ended is not None:
-            return
         if self._asked_to_end:
             self._end(Ended.BY_AGENT)
         else:
@@ -178,11 +176,13 @@ class _Talk:
             self._caller.hang_up()
 
     def _lost(self, why: str) -> None:
-        self._entry.why = why
-        self._end(Ended.LOST)
+        self._end(Ended.LOST, why)
 
-    def _end(self, how: Ended) -> None:
-        self._entry.ended = how
+    def _end(self, how: Ended, why: str = "") -> None:
+        """The first end counts."""
+        if self._entry.ended is not None:
+            return
+        self._entry.ended, self._entry.why = how, why
         self._entry.until = time.monotonic_ns()
         self._voice.done(self._entry.until)
 

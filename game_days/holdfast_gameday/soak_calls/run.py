@@ -182,7 +182,9 @@ async def _standing(course: Course) -> AsyncIterator[_Standing]:
             name = f"{pod} (its log is {where.log(pod)})"
             await listening(running[pod], where.port(pod), name=name, within_s=START_WITHIN_S)
         await asyncio.sleep(SETTLE_S)
-        http = await stack.enter_async_context(aiohttp.ClientSession())
+        # A connection for each question: one that the pod closes while it is used again would look like a lost call.
+        connector = aiohttp.TCPConnector(force_close=True)
+        http = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
         book = Book()
 
         def line_of(number: int) -> Line | None:

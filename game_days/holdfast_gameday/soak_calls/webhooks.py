@@ -49,7 +49,7 @@ class Webhooks:
         self._pods = pods
 
     async def ask(self, url: str, call: str) -> Answer:
-        """`url`: as the carrier knows it. LookupError: no sense in it. Else aiohttp errors, TimeoutError."""
+        """`url`: as the carrier knows it. LookupError: nobody is called so. Else aiohttp's errors and TimeoutError."""
         form = {"CallSid": call, "AccountSid": ACCOUNT, "From": "+4930100", "To": "+4930200", "CallStatus": "ringing"}
         asked = url.partition("#")[0]
         parts = urlsplit(asked)
@@ -59,25 +59,26 @@ class Webhooks:
         headers = _signed(asked, form, parts.netloc)
         async with self._http.post(where, data=form, headers=headers, timeout=_WITHIN) as answer:
             answer.raise_for_status()
-            return self._read(ET.fromstring(await answer.text()))  # noqa: S314 - our own bridge's words
+            return read(await answer.text(), self._pods)
 
-    def _read(self, said: ET.Element) -> Answer:
-        stream, pod = said.find("./Connect/Stream"), None
-        redirect, pause = said.find("./Redirect"), said.find("./Pause")
-        found = None
-        if stream is not None:
-            url = urlsplit(stream.attrib["url"])
-            pod = self._pods[url.netloc]
-            parameters = {each.attrib["name"]: each.attrib["value"] for each in stream.iter("Parameter")}
-            headers = _signed(stream.attrib["url"], {}, url.netloc)
-            found = Stream(f"ws://{pod.audio}{url.path}", headers, parameters)
-        return Answer(
-            pod=pod,
-            stream=found,
-            afterwards=(redirect.text or "") if redirect is not None else "",
-            hang_up=[each.tag for each in said] == ["Hangup"],
-            pause_s=float(pause.attrib["length"]) if pause is not None else 0.0,
-        )
+
+def read(twiml: str, pods: Mapping[str, Pod]) -> Answer:
+    """LookupError when a stream leads to a pod that there is not."""
+    said = ET.fromstring(twiml)  # noqa: S314 - our own bridge's words
+    stream, pod, found = said.find("./Connect/Stream"), None, None
+    redirect, pause = said.find("./Redirect"), said.find("./Pause")
+    if stream is not None:
+        url = urlsplit(stream.attrib["url"])
+        pod = pods[url.netloc]
+        parameters = {each.attrib["name"]: each.attrib["value"] for each in stream.iter("Parameter")}
+        found = Stream(f"ws://{pod.audio}{url.path}", _signed(stream.attrib["url"], {}, url.netloc), parameters)
+    return Answer(
+        pod=pod,
+        stream=found,
+        afterwards=(redirect.text or "") if redirect is not None else "",
+        hang_up=[each.tag for each in said] == ["Hangup"],
+        pause_s=float(pause.attrib["length"]) if pause is not None else 0.0,
+    )
 
 
 def _signed(url: str, form: dict[str, str], host: str) -> dict[str, str]:
