@@ -353,16 +353,24 @@ def test_one_sample_that_is_off_does_not_move_a_median() -> None:
 
 def test_a_tenth_that_nobody_looked_at_is_no_proof() -> None:
     assert verdict.memory(series(*[100e6] * 9), 100.0).wrong == ("only 9 of 10 tenths have any",)
-    assert verdict.counts("tasks", Series(()), 100.0).wrong == ("only 0 of 10 tenths have any",)
+    assert verdict.counts("tasks", Series(()), Series(()), 100.0).wrong == ("only 0 of 10 tenths have any",)
 
 
-def test_counts_may_move_by_ten_or_a_tenth_and_come_back() -> None:
-    assert verdict.counts("tasks", series(40, *[50] * 9, idle=20, afterwards=30), 100.0).wrong == ()
-    assert verdict.counts("tasks", series(400, *[440] * 9, idle=20, afterwards=30), 100.0).wrong == ()
-    assert verdict.counts("tasks", series(400, *[400] * 8, 441, idle=20, afterwards=31), 100.0).wrong == (
-        "tenth 10: 441",
-        "31 after the last call, 20 before the first",
+def test_counts_are_those_of_a_call_and_may_move_by_a_tenth() -> None:
+    """Half of the calls leave in the second half, and their sockets with them."""
+    live, fewer = series(*[100] * 5, *[50] * 5), [125.0] * 4
+
+    assert verdict.counts("fds", series(*[220] * 5, *[120] * 5, idle=20, afterwards=40), live, 100.0).wrong == ()
+    assert verdict.counts("fds", series(*[220] * 5, *fewer, 131, idle=20, afterwards=41), live, 100.0).wrong == (
+        "tenth 10: 2.22 a call, +11.0%",
+        "41 after the last call, 20 before the first",
     )
+
+
+def test_a_count_without_calls_is_no_sample() -> None:
+    live = Series(((0.0, 0.0), (10.0, 4.0)))
+
+    assert verdict.per_call(Series(((5.0, 9.0), (12.0, 9.0)), idle=1.0), live).samples == ((12.0, 2.0),)
 
 
 def test_a_call_that_stays_in_the_book_is_told() -> None:

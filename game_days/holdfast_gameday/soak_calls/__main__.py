@@ -59,8 +59,8 @@ def judged(seen: Seen, course: Course) -> list[Finding]:
     calls = seen.book.calls
     return [
         verdict.memory(seen.rss, course.seconds),
-        verdict.counts("file descriptors", seen.fds, course.seconds),
-        verdict.counts("tasks", seen.tasks, course.seconds),
+        verdict.counts("file descriptors", seen.fds, seen.live, course.seconds),
+        verdict.counts("tasks", seen.tasks, seen.live, course.seconds),
         verdict.book(seen.surplus, seen.left, seen.looks),
         verdict.ends(calls, seen.ends),
         verdict.calls(calls, verdict.both_down(*seen.down)),
@@ -89,6 +89,7 @@ def _told(seen: Seen, course: Course, findings: list[Finding], *, passed: bool) 
         "rss": seen.rss.samples,
         "fds": seen.fds.samples,
         "tasks": seen.tasks.samples,
+        "live": seen.live.samples,
     }
 
 

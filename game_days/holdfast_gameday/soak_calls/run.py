@@ -58,6 +58,7 @@ class Seen:
     rss: Series
     fds: Series
     tasks: Series
+    live: Series
     surplus: Sequence[str]
     looks: int
     left: dict[str, int]
@@ -98,6 +99,7 @@ async def run(course: Course, tell: Callable[[str], None]) -> Seen:
         rss=Series(tuple(watch.rss)),
         fds=fds,
         tasks=_tasks(notes[UNDER_TEST].tasks, watch.began),
+        live=Series(tuple(watch.live)),
         surplus=watch.surplus,
         looks=watch.looks,
         left=left,

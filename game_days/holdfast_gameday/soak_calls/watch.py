@@ -27,7 +27,7 @@ WITHIN = aiohttp.ClientTimeout(total=5.0)
 
 @dataclass(slots=True)
 class Watch:
-    """`pid`: of the pod under test. Series are (seconds since `began`, figure)."""
+    """`pid`: of the pod under test, which is the first of `pods`. Series are (seconds since `began`, figure)."""
 
     pid: int
     book: Book
@@ -36,6 +36,8 @@ class Watch:
     began: float = field(default_factory=time.monotonic)
     rss: list[tuple[float, float]] = field(default_factory=list)
     fds: list[tuple[float, float]] = field(default_factory=list)
+    live: list[tuple[float, float]] = field(default_factory=list)
+    """Calls that the world has open in the pod under test."""
     looks: int = 0
     surplus: list[str] = field(default_factory=list)
     """Moments at which a pod had more calls than it may, in words."""
@@ -49,6 +51,7 @@ class Watch:
             at = time.monotonic() - self.began
             self.rss.append((at, float(resident_bytes(self.pid))))
             self.fds.append((at, float(open_files(self.pid))))
+            self.live.append((at, float(self.book.live[self.pods[0].name])))
             await asyncio.sleep(every)
 
     async def look(self) -> None:

@@ -18,6 +18,8 @@ from holdfast_gameday.bench_bridge.carrier import Stream
 from holdfast_gameday.bench_bridge.entries import ACCOUNT, AUTH_TOKEN
 from holdfast_gameday.world import twilio_signature
 
+KEPT_OPEN_S = 5.0
+"""A connection to the carrier's API: less than the quiet after the last call."""
 _WITHIN = aiohttp.ClientTimeout(total=4.0)
 
 
@@ -98,7 +100,7 @@ async def carrier_api(port: int, hang_up: Callable[[str], None]) -> AsyncIterato
 
     app = web.Application()
     app.router.add_post("/2010-04-01/Accounts/{account}/Calls/{call}.json", update)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, keepalive_timeout=KEPT_OPEN_S)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", port).start()
