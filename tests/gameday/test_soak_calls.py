@@ -361,10 +361,16 @@ def test_counts_are_those_of_a_call_and_may_move_by_a_tenth() -> None:
     live, fewer = series(*[100] * 5, *[50] * 5), [125.0] * 4
 
     assert verdict.counts("fds", series(*[220] * 5, *[120] * 5, idle=20, afterwards=40), live, 100.0).wrong == ()
-    assert verdict.counts("fds", series(*[220] * 5, *fewer, 131, idle=20, afterwards=41), live, 100.0).wrong == (
-        "tenth 10: 2.22 a call, +11.0%",
+    assert verdict.counts("fds", series(*[220] * 5, *fewer, 150, idle=20, afterwards=41), live, 100.0).wrong == (
+        "tenth 10: 2.60 a call, +30.0%",
         "41 after the last call, 20 before the first",
     )
+
+
+def test_few_calls_may_be_joined_by_the_connections_that_a_pod_keeps() -> None:
+    live = series(*[20] * 10)
+
+    assert verdict.counts("fds", series(*[60] * 9, 79, idle=20, afterwards=36), live, 100.0).wrong == ()
 
 
 def test_a_count_without_calls_is_no_sample() -> None:
@@ -426,6 +432,11 @@ def test_a_call_that_never_ended_or_heard_another_is_told() -> None:
     found = verdict.calls([call("CA1", ended=None), call("CA2", strange=4)], [])
 
     assert found.wrong == ("CA2 heard 4 frames of other calls", "CA1 never ended")
+
+
+def test_a_world_that_was_late_itself_proves_nothing_of_a_bridge() -> None:
+    assert verdict.world(500.0).wrong == ()
+    assert verdict.world(501.0).wrong == ("501 ms behind: the machine had other work",)
 
 
 def test_the_table_says_what_is_broken_and_why() -> None:

@@ -65,6 +65,7 @@ def judged(seen: Seen, course: Course) -> list[Finding]:
         verdict.ends(calls, seen.ends),
         verdict.calls(calls, verdict.both_down(*seen.down)),
         verdict.log(seen.errors),
+        verdict.world(seen.late_ms),
     ]
 
 

@@ -67,6 +67,8 @@ class Seen:
     errors: tuple[str, ...]
     faults: dict[str, int]
     sessions: int
+    late_ms: float
+    """The longest that the carrier's own clock was behind."""
     refused: int
 
 
@@ -113,6 +115,7 @@ async def run(course: Course, tell: Callable[[str], None]) -> Seen:
         errors=tuple(line for pod in PODS for line in readings.errors(_lines(stands.where.log(pod)))),
         faults=_counted(faults),
         sessions=sum(vendor.sessions for vendor in stands.vendors.values()),
+        late_ms=stands.callers.clock.late_ms,
         refused=sum(vendor.refused for vendor in stands.vendors.values()),
     )
 

@@ -71,13 +71,15 @@ class Line(picows.WSListener):
         self._vendor.lines.remove(self)
 
     def cut(self) -> None:
-        if self._transport is not None:
-            self._transport.disconnect(graceful=False)
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            transport.disconnect(graceful=False)
 
     def close(self) -> None:
-        if self._transport is not None:
-            self._transport.send_close(picows.WSCloseCode.INTERNAL_ERROR)
-            self._transport.disconnect()
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            transport.send_close(picows.WSCloseCode.INTERNAL_ERROR)
+            transport.disconnect()
 
     def garbage(self) -> None:
         for _ in range(_GARBAGE_TIMES):
