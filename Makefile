@@ -10,7 +10,7 @@ PHASE := game_days/phase.sh
 ARGS ?=
 SEEDS ?= 200
 
-.PHONY: help demo test check sim sim-docs bench-idle soak bench-failover bench-latency bench-bridge matrix bench-decide bench-cli docs explain-page lab-up lab-down crds tools images setup preflight unit core mutants mutation fuzz cluster system
+.PHONY: help demo test check sim sim-docs bench-idle soak soak-calls bench-failover bench-latency bench-bridge matrix bench-decide bench-cli docs explain-page lab-up lab-down crds tools images setup preflight unit core mutants mutation fuzz cluster system
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 14
@@ -65,6 +65,9 @@ bench-idle: preflight tools images  ## memory and CPU of a region without calls 
 
 soak: preflight tools images  ## five quiet minutes and an hour of bad weather: nothing may be moved (ARGS="--weather 10")
 	@$(RUN) python -m holdfast_gameday.soak $(ARGS)
+
+soak-calls: preflight setup  ## an hour of calls that come and go while providers fail (ARGS="--minutes 4 --calls 60 --seed 1")
+	@$(RUN) python -m holdfast_gameday.soak_calls $(ARGS)
 
 bench-decide: setup  ## what it costs to decide for 5,000 and 20,000 agents at one moment (ARGS=--check)
 	@$(RUN) python -m holdfast_gameday.bench_decide $(ARGS)

@@ -53,6 +53,7 @@ class Caller(picows.WSListener):
         self.stream = "MZ" + secrets.token_hex(16)
         self.lost = ""
         """Why the stream is over, if it is."""
+        self.over = asyncio.Event()
         self.frames = 0
         self._account = account
         self._next_frame, self._hear = up.say, down.hear
@@ -83,12 +84,19 @@ class Caller(picows.WSListener):
             transport.send_close(picows.WSCloseCode.OK)
             transport.disconnect()
 
+    def drop(self) -> None:
+        """The socket dies without a word."""
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            transport.disconnect(graceful=False)
+
     def on_ws_connected(self, transport: picows.WSTransport) -> None:
         self._transport = transport
 
     def on_ws_disconnected(self, transport: picows.WSTransport) -> None:  # noqa: ARG002 - the signature is picows'
         if self._transport is not None:
             self.lost, self._transport = self.lost or "the socket ended", None
+        self.over.set()
 
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
         if frame.msg_type is _TEXT:
@@ -139,8 +147,16 @@ class Clock:
         self.late_ms = 0.0
         """The longest that the clock itself has been behind."""
 
+    def __len__(self) -> int:
+        return sum(map(len, self._places))
+
     def add(self, caller: Caller) -> None:
         min(self._places, key=len).append(caller.say)
+
+    def remove(self, caller: Caller) -> None:
+        for place in self._places:
+            if caller.say in place:
+                place.remove(caller.say)
 
     async def run(self) -> None:
         """For ever. A carrier that was held up sends what it missed, as real ones do."""

@@ -122,7 +122,7 @@ async def _standing(subject: Subject, course: Course) -> AsyncIterator[_Standing
         if subject.webhook:
             subjects.write_pods(ground)
             await stack.enter_async_context(operator(ground.operator))
-            redis = await run("redis", _redis(ground))
+            redis = await run("redis", redis_server(ground))
             buddy = await run("buddy", _buddy(ground))
             await listening(buddy, ground.buddy_control, name="the buddy", within_s=START_WITHIN_S)
             beside += [redis.pid, buddy.pid]
@@ -137,13 +137,13 @@ def _ground(subject: Subject, course: Course) -> Ground:
     folder = course.folder / "".join(letter if letter.isalnum() else "-" for letter in subject.name)
     folder.mkdir(parents=True, exist_ok=True)
     names = ("socket", "control", "provider", "buddy_control", "buddy_audio", "operator")
-    ports = dict(zip(names, _free_ports(len(names)), strict=True))
+    ports = dict(zip(names, free_ports(len(names)), strict=True))
     if subject.tls:
         ports["provider"] = TLS_PORT
     return Ground(folder=folder, authority=course.authority if subject.tls else None, **ports)
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [each.getsockname()[1] for each in held]
     for each in held:
@@ -165,7 +165,7 @@ def _generator(subject: Subject, course: Course, ground: Ground) -> list[str]:
     return [*argv, "--bursts"] if subject.bursts else argv
 
 
-def _redis(ground: Ground) -> list[str]:
+def redis_server(ground: Ground) -> list[str]:
     kept = ["--save", "", "--appendonly", "no", "--dir", str(ground.folder)]
     return ["redis-server", "--port", "0", "--unixsocket", str(ground.redis), *kept]
 

@@ -34,23 +34,27 @@ class Provider:
 
     async def serve(self, port: int, tls: ssl.SSLContext | None) -> asyncio.Server:
         return await picows.ws_create_server(
-            self._accept, "127.0.0.1", port, ssl=tls, max_frame_size=1 << 20, logger_name="provider"
+            self.accept, "127.0.0.1", port, ssl=tls, max_frame_size=1 << 20, logger_name="provider"
         )
 
-    def _accept(self, _: picows.WSUpgradeRequest) -> picows.WSListener:
-        return _Session(self, *self._sound())
+    def accept(self, _: picows.WSUpgradeRequest) -> Session:
+        return Session(self, *self._sound())
 
 
-class _Session(picows.WSListener):
+class Session(picows.WSListener):
     def __init__(self, provider: Provider, up: Coding, down: Coding) -> None:
         self._provider = provider
         self._hear, self._repeat = up.hear, down.repeat
         self._frames = 0
-        self._line = 0
+        self.line = 0
+        """The number of the line that is being said; 0: none was begun."""
         self._send: Callable[[bytes], None] = lambda _: None
 
     def on_ws_connected(self, transport: picows.WSTransport) -> None:
-        self._send = partial(transport.send, _TEXT)
+        self.begin(partial(transport.send, _TEXT))
+
+    def begin(self, send: Callable[[bytes], None]) -> None:
+        self._send = send
         self._provider.opened += 1
         self._send(shapes.session("created"))
 
@@ -77,15 +81,15 @@ class _Session(picows.WSListener):
         if place % WORD_FRAMES == 0:
             if place == 0:
                 self._next_line()
-            self._send(shapes.words(self._line, place // WORD_FRAMES))
+            self._send(shapes.words(self.line, place // WORD_FRAMES))
         self._frames += 1
         said = self._repeat(sound, number, now)
-        self._send(shapes.DELTA % (self._frames, self._line, self._line, said))
+        self._send(shapes.DELTA % (self._frames, self.line, self.line, said))
 
     def _next_line(self) -> None:
-        if self._line:
-            for event in shapes.line_ends(self._line, LINE_FRAMES // WORD_FRAMES):
+        if self.line:
+            for event in shapes.line_ends(self.line, LINE_FRAMES // WORD_FRAMES):
                 self._send(event)
-        self._line += 1
-        for event in shapes.line_begins(self._line):
+        self.line += 1
+        for event in shapes.line_begins(self.line):
             self._send(event)
