@@ -42,9 +42,9 @@ class JournalDesk:
 
     async def serve(self, request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse(heartbeat=HEARTBEAT_S, max_msg_size=journal_wire.MAX_MESSAGE_BYTES)
-        await socket.prepare(request)
-        self._sockets.add(socket)
         try:
+            await socket.prepare(request)
+            self._sockets.add(socket)
             async for message in socket:
                 if message.type is not WSMsgType.TEXT:
                     await socket.close(code=1003, message=b"text expected")
