@@ -4,7 +4,8 @@
 # others comes last, so that the whole ends with pytest's own summary.
 set -uo pipefail
 log=$(mktemp)
-nice -n 5 "$@" --ignore=tests/cluster --ignore=tests/system >"$log" 2>&1 &
+# A shell starts what runs beside it deaf to Ctrl-C, and tests of Ctrl-C are among them.
+env --default-signal=INT nice -n 5 "$@" --ignore=tests/cluster --ignore=tests/system >"$log" 2>&1 &
 others=$!
 trap 'kill "$others" 2>/dev/null; rm -f "$log"' EXIT
 "$@" tests/cluster tests/system; alone=$?
