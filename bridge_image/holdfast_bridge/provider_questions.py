@@ -252,11 +252,7 @@ class _Answer:
 
     @classmethod
     async def of(cls, answer: aiohttp.ClientResponse) -> _Answer:
-        body = b""
-        async for chunk in answer.content.iter_any():
-            body += chunk
-            if len(body) > MAX_LIST_BYTES:
-                break
+        body = await http_out.whole(answer, MAX_LIST_BYTES + 1)
         return cls(answer.status, answer.headers.get("Retry-After", ""), body)
 
     def refused(self) -> Said:

@@ -24,6 +24,7 @@ import aiohttp
 import msgspec
 from yarl import URL
 
+from holdfast_bridge import http_out
 from holdfast_bridge.agent_config import Tool
 from holdfast_bridge.core import addresses, retries, webhook_signature
 from holdfast_bridge.core.kept_answers import KeptAnswers, Question
@@ -244,11 +245,9 @@ async def _read(answer: aiohttp.ClientResponse) -> _Answer:
         met = Met.BUSY if answer.status in retries.BUSY_STATUSES else Met.OTHER
         said, wait_s = _error(f"the tool answered with status {answer.status}"), answer.headers.get("Retry-After", "")
         return _Answer(said, _said_by(answer.status), met, retries.wait_s(wait_s))
-    raw = bytearray()
-    async for chunk in answer.content.iter_chunked(4096):
-        raw += chunk
-        if len(raw) > MAX_OUTPUT_BYTES:
-            return _failed("the tool's answer is too long", ToolFailure.TOO_LONG)
+    raw = await http_out.whole(answer, MAX_OUTPUT_BYTES + 1)
+    if len(raw) > MAX_OUTPUT_BYTES:
+        return _failed("the tool's answer is too long", ToolFailure.TOO_LONG)
     return _Answer(raw.decode("utf-8", "replace"), None, good=True)
 
 

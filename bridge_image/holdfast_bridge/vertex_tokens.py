@@ -16,6 +16,7 @@ from pathlib import Path
 
 import aiohttp
 
+from holdfast_bridge import http_out
 from holdfast_bridge.agent_config import Attempt
 from holdfast_bridge.provider_link import ProviderUnreachable
 from holdfast_bridge.providers import google_token as gt
@@ -152,15 +153,6 @@ class VertexTokens:
             async with http.request(
                 step.method, step.url, headers=step.headers, data=step.body or None, allow_redirects=False
             ) as answer:
-                body = await _body(answer)
+                body = await http_out.whole(answer, MAX_ANSWER_BYTES + 1)
             step = gt.follow(source, step, status=answer.status, body=body, now=self._clock())
         return step
-
-
-async def _body(answer: aiohttp.ClientResponse) -> bytes:
-    body = bytearray()
-    async for chunk in answer.content.iter_any():
-        body += chunk
-        if len(body) > MAX_ANSWER_BYTES:
-            break
-    return bytes(body)

@@ -7,7 +7,7 @@ import contextlib
 import gzip
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -17,6 +17,7 @@ from control_builders import CALL, CARRIER_TOKEN, ZONE_KEY, record
 from control_parts import Region
 from control_ports import free_ports
 from raw_websocket import raw_client
+from tool_webhook import LOOPBACK, hook
 from written_parts import told, written
 
 from holdfast_bridge import control_port, http_out, stage_codecs, telemetry
@@ -30,7 +31,6 @@ from holdfast_bridge.tool_connections import ToolConnections
 from holdfast_bridge.tools import ToolRunner
 
 PATH = "/a/clinic/front-desk"
-LOOPBACK = ("127.0.0.0/8",)
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -131,20 +131,6 @@ def test_a_vendor_that_says_a_new_word_each_time_gets_no_label_for_each() -> Non
 # --- what others answer
 
 
-@asynccontextmanager
-async def hook(handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> AsyncIterator[str]:
-    app = web.Application()
-    app.router.add_post("/t", handler)
-    app.router.add_post("/v1/chat/completions", handler)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}/t"
-    finally:
-        await runner.cleanup()
-
-
 async def test_no_cookie_of_one_call_is_told_in_another() -> None:
     cookies: list[str] = []
 
@@ -208,7 +194,8 @@ async def test_a_reply_of_a_model_that_has_no_end_is_lost_as_a_flood(packed: boo
         if any(isinstance(event, ev.ProviderLost) for event in heard):
             lost.set()
 
-    async with hook(answer) as url, http_out.session() as http, asyncio.TaskGroup() as group:
+    chat = "/v1/chat/completions"
+    async with hook(answer, chat) as url, http_out.session() as http, asyncio.TaskGroup() as group:
         given = told(written("openai-chat", base_url=url.removesuffix("/t") + "/v1"))
         stages = stage_codecs.stages(given.agent.attempts[0], given, call="CA1")
         plan = CascadePlan(instructions="Be kind.")

@@ -4,33 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import web
 from control_builders import built
+from tool_webhook import LOOPBACK, hook
 
 from holdfast_bridge.agent_config import Tool
 from holdfast_bridge.errors import SettingsError
 from holdfast_bridge.tool_connections import ToolConnections
 from holdfast_bridge.tools import MAX_OUTPUT_BYTES, ToolFailure, ToolRunner, prove
-
-LOOPBACK = ("127.0.0.0/8",)
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-@asynccontextmanager
-async def hook(handler: Handler) -> AsyncIterator[str]:
-    app = web.Application()
-    app.router.add_post("/t", handler)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}/t"
-    finally:
-        await runner.cleanup()
 
 
 def tool(url: str, *, timeout_ms: int = 1000, **more: object) -> Tool:

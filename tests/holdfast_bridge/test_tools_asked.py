@@ -11,15 +11,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
+import tool_webhook
 from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
+from tool_webhook import LOOPBACK
 
 from holdfast_bridge.agent_config import Tool
 from holdfast_bridge.core import retries
 from holdfast_bridge.tool_connections import ToolConnections
 from holdfast_bridge.tools import ToolFailure, ToolRunner
 
-LOOPBACK = ("127.0.0.0/8",)
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -66,16 +67,8 @@ class Webhook:
 
 @asynccontextmanager
 async def serving(hook: Webhook) -> AsyncIterator[Webhook]:
-    app = web.Application()
-    app.router.add_post("/t", hook.handle)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    hook.url = f"http://127.0.0.1:{runner.addresses[0][1]}/t"
-    try:
+    async with tool_webhook.hook(hook.handle) as hook.url:
         yield hook
-    finally:
-        await runner.cleanup()
 
 
 class Tools:

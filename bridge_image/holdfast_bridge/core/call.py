@@ -39,7 +39,9 @@ class CallCore:
         self._account = Account(plan, self._conversation, self._attempts, resumed)
         self._ending = Ending()
         self._out: list[ev.Effect] = []
-        self._talk = Dialogue(plan, self._conversation, self._ending, out=self._out, journal=self._journal)
+        self._talk = Dialogue(
+            plan, self._conversation, self._attempts, self._ending, out=self._out, journal=self._journal
+        )
         self._talk.gated = bool(plan.disclosure) and not self._account.disclosure_heard
         self._speech, self._turns, self._unheard = self._talk.speech, self._talk.turns, self._talk.unheard
         self._relief = Relief()
@@ -73,7 +75,10 @@ class CallCore:
         elif not self._over:
             if type(event) in ev.SIGNS_OF_LIFE:
                 self._unheard.noticed()
-            self._on[type(event)](self, event, now)
+            if (own := self._on.get(type(event))) is not None:
+                own(self, event, now)
+            else:
+                Dialogue.hears[type(event)](self._talk, event, now)
             if type(event) is not ev.ProviderAudio or self._silence.get_timer() is not None:
                 self._look(now)
 
@@ -155,7 +160,7 @@ class CallCore:
     def _connect(self, attempt: int, *, blame: bool = True) -> None:
         self._attempts.connect(attempt)
         self._relief.taken()
-        self._talk.dialled(self._attempts.link)
+        self._talk.dialled()
         self._out.append(ev.ConnectProvider(attempt, blame))
 
     def _attempts_ordered(self, event: ev.AttemptsOrdered, _now: float) -> None:
@@ -251,12 +256,6 @@ class CallCore:
             self._due.setdefault("gate", now + length_ms / 1000 + 2.0)
         self._check_disclosure(now)
 
-    def _transcript(self, event: ev.ProviderTranscript, now: float) -> None:
-        self._talk.transcript(event, now)
-
-    def _response_started(self, _: ev.ResponseStarted, _now: float) -> None:
-        self._talk.response_started()
-
     def _response_done(self, event: ev.ResponseDone, now: float) -> None:
         if self._talk.broken_off(event):
             self._provider_lost(ev.ProviderLost(event.detail or "response-failed"), now)
@@ -264,25 +263,10 @@ class CallCore:
         self._talk.response_done(now)
         self._check_end()
 
-    def _user_turn(self, event: ev.UserTurn, now: float) -> None:
-        self._talk.user_turn(event, now)
-
-    def _user_transcript(self, event: ev.UserTranscript, now: float) -> None:
-        self._talk.user_transcript(event, now)
-
-    def _speech_started(self, _: ev.SpeechStarted, now: float) -> None:
-        self._talk.speech_started(now)
-
-    def _speech_stopped(self, event: ev.SpeechStopped, now: float) -> None:
-        self._talk.speech_stopped(event, now)
-
     def _tool_call(self, event: ev.ToolCall, now: float) -> None:
         self._talk.tool_call(event, now)
         if self._talk.tools.endless and self._ending.reason is None:
             self._provider_lost(ev.ProviderLost("tool_loop"), now)
-
-    def _tool_result(self, event: ev.ToolResult, now: float) -> None:
-        self._talk.tool_result(event, now)
 
     # --- silences, and sessions whose time is over
 
@@ -353,9 +337,6 @@ class CallCore:
         ev.CarrierLost: _carrier_lost, ev.Released: _release, ev.Superseded: _superseded,
         ev.ProviderReady: _provider_ready, ev.ProviderLost: _provider_lost, ev.AttemptsOrdered: _attempts_ordered,
         ev.ProviderEnding: _provider_ending, ev.Prepared: _prepared, ev.PreparedLost: _prepared_lost,
-        ev.ProviderAudio: _provider_audio, ev.ProviderAudioDone: _audio_done, ev.ProviderTranscript: _transcript,
-        ev.UserTurn: _user_turn, ev.UserTranscript: _user_transcript,
-        ev.SpeechStarted: _speech_started, ev.SpeechStopped: _speech_stopped,
-        ev.ResponseStarted: _response_started, ev.ResponseDone: _response_done,
-        ev.ToolCall: _tool_call, ev.ToolResult: _tool_result,
+        ev.ProviderAudio: _provider_audio, ev.ProviderAudioDone: _audio_done, ev.ResponseDone: _response_done,
+        ev.ToolCall: _tool_call,
     }  # fmt: skip

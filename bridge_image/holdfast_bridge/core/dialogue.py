@@ -10,10 +10,11 @@ sessions may use the same ones; a tool's identifier is also its idempotency key.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
-from typing import Protocol
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar, Protocol
 
 from holdfast_bridge.core import events as ev
+from holdfast_bridge.core.attempts import Attempts
 from holdfast_bridge.core.conversation import Conversation
 from holdfast_bridge.core.ending import Ending
 from holdfast_bridge.core.opening import GOODBYE, Line, exactly, go_on
@@ -33,10 +34,18 @@ class Journal(Protocol):
 
 class Dialogue:
     def __init__(
-        self, plan: CallPlan, conversation: Conversation, ending: Ending, *, out: list[ev.Effect], journal: Journal
+        self,
+        plan: CallPlan,
+        conversation: Conversation,
+        attempts: Attempts,
+        ending: Ending,
+        *,
+        out: list[ev.Effect],
+        journal: Journal,
     ) -> None:
         self._plan = plan
         self._conversation = conversation
+        self._attempts = attempts
         self._ending = ending
         self._out = out
         self._journal = journal
@@ -46,8 +55,7 @@ class Dialogue:
         self.tools = Toolbox(plan.tools, conversation)
         self.gated = False
         """The disclosure was not heard yet: what is being said may not be interrupted."""
-        self._ready = False
-        self._prefix, self._link = "", 0
+        self._prefix = ""
         self._script: deque[Line] = deque()
         self._asked: Line | None = None
         self._spoke = False
@@ -57,8 +65,8 @@ class Dialogue:
 
     # --- providers
 
-    def dialled(self, link: int) -> None:
-        self._link, self._prefix = link, f"{self._plan.epoch}.{link}."
+    def dialled(self) -> None:
+        self._prefix = f"{self._plan.epoch}.{self._attempts.link}."
 
     def ready(self, lines: Iterable[Line], now: float) -> None:
         """A provider is there, and knows what was said: let it say what is due.
@@ -66,13 +74,12 @@ class Dialogue:
         A line that was asked for and never begun is in no account of the call. While a tool runs nobody is asked to
         speak: its result is what the caller waits for.
         """
-        self._ready = True
         self._script = (deque() if self.tools.busy else deque(lines)) or self._script
         self._speak_next(now)
 
     def let_go(self) -> None:
         """The provider in use is used no more."""
-        self._ready = self._respond_due = False
+        self._respond_due = False
         if self._spoke and self.turns.responding:
             self._conversation.left_unfinished()
         self._script, self._asked = deque([self._asked] if self._asked else []), None
@@ -103,7 +110,7 @@ class Dialogue:
     # --- the agent speaks
 
     def say(self, words: str, now: float) -> None:
-        if self._ready and not self.turns.responding:
+        if self._attempts.ready and not self.turns.responding:
             self.respond(exactly(words), now, words=words)
 
     def respond(self, instructions: str | None, now: float, *, words: str = "") -> None:
@@ -134,7 +141,7 @@ class Dialogue:
             self._conversation.agent_text(key, event.text, final=event.final)
             self._journal(now, urgent=event.final)
 
-    def response_started(self) -> None:
+    def response_started(self, _: ev.ResponseStarted, _now: float) -> None:
         self.turns.response_started()
         self.speech.new_response()
         self._spoke = self._respond_due = False
@@ -157,13 +164,13 @@ class Dialogue:
                 self._maybe_respond(now)
 
     def _speak_next(self, now: float) -> None:
-        if self._script and self._ready and not self.turns.responding and self._ending.reason is None:
+        if self._script and self._attempts.ready and not self.turns.responding and self._ending.reason is None:
             self._asked = self._script.popleft()
             self.respond(self._asked.instructions, now, words=self._asked.words)
 
     def _maybe_respond(self, now: float) -> None:
         busy = self.turns.responding or self.turns.caller_speaking or self.tools.busy
-        if self._respond_due and self._ready and not busy:
+        if self._respond_due and self._attempts.ready and not busy:
             self.respond(self.tools.go_on(), now)
 
     def _line(self, item: str) -> str | None:
@@ -190,7 +197,7 @@ class Dialogue:
 
     def pressed(self, digit: str, number: int, now: float) -> bool:
         """A key of the telephone; False while nobody is there to be told."""
-        if not self._ready:
+        if not self._attempts.ready:
             return False
         text = f"(pressed {digit})"
         self._conversation.user_text(f"{self._plan.epoch}.key{number}", text, final=True)
@@ -199,7 +206,7 @@ class Dialogue:
         self._journal(now)
         return True
 
-    def speech_started(self, now: float) -> None:
+    def speech_started(self, _: ev.SpeechStarted, now: float) -> None:
         self.turns.speech_started()
         self.unheard.speech_started()
         if not self._plan.barge_in or self.gated or self._ending.reason is not None:
@@ -232,16 +239,23 @@ class Dialogue:
         if event.name == END_CALL:
             self._ending.wind_up(ev.End.AGENT_HUNG_UP, now, farewell_to="" if self._spoke else event.id)
             return
-        asked = self.tools.call(event, key=self._prefix + event.id, link=self._link)
+        asked = self.tools.call(event, key=self._prefix + event.id, link=self._attempts.link)
         self._journal(now, urgent=True)
         self._out.append(asked)
         if isinstance(asked, ev.ToolOutput):
             self._respond_due = True
 
     def tool_result(self, event: ev.ToolResult, now: float) -> None:
-        if (told := self.tools.result(event, link=self._link)) is None:
+        if (told := self.tools.result(event, link=self._attempts.link)) is None:
             return
         self._journal(now, urgent=True)
-        if self._ready:  # Else the next provider is seeded with the result.
+        if self._attempts.ready:  # Else the next provider is seeded with the result.
             self._out.append(told)
             self.answer(now)
+
+    hears: ClassVar[dict[type, Callable[[Dialogue, Any, float], None]]] = {
+        ev.ProviderTranscript: transcript, ev.ResponseStarted: response_started, ev.UserTurn: user_turn,
+        ev.UserTranscript: user_transcript, ev.SpeechStarted: speech_started, ev.SpeechStopped: speech_stopped,
+        ev.ToolResult: tool_result,
+    }  # fmt: skip
+    """What nobody but the dialogue has to do with."""

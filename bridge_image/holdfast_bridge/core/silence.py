@@ -114,15 +114,13 @@ class Silence:
             self._words_said = True
             self._due = now + ANSWER_S if self._manners.tone else None
             return ToolWords()
-        return self._tone(now)
+        return self._tone(now, self._due)
 
-    def _tone(self, now: float) -> Tone:
+    def _tone(self, now: float, due: float) -> Tone:
         length_ms = TONE_MS if self._filled_bytes else FIRST_TONE_MS
         piece = tone.piece(self._filled_bytes, length_ms)
         # By the sound that was given, not by when the timer fired: a late timer must not starve the carrier for good.
-        self._due = (self._due if self._filled_bytes and self._due is not None else now) + TONE_MS / 1000
-        if self._due < now:
-            self._due = now
+        self._due = max(now, (due if self._filled_bytes else now) + TONE_MS / 1000)
         self._filled_bytes += len(piece)
         return Tone(piece)
 

@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
+from holdfast_gameday.world import serve
+
 HELD_S = 10.0
 DIRECTIVE = {
     "version": 1,
@@ -27,10 +29,5 @@ async def operator(port: int) -> AsyncIterator[None]:
 
     app = web.Application(client_max_size=16 << 20)
     app.router.add_post("/v1/poll", poll)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", port).start()
+    async with serve.serving(app, "127.0.0.1", port):
         yield
-    finally:
-        await runner.cleanup()

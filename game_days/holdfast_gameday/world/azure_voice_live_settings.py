@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from holdfast_gameday.world.openai_errors import Refusal
+from holdfast_gameday.world.openai_errors import Refusal, unfitting
 from holdfast_gameday.world.openai_session import Identity
 
 FORMAT = "g711_ulaw"
@@ -195,7 +195,7 @@ def merged(settings: Mapping[str, Any], patch: object) -> dict[str, Any]:
     try:
         session = msgspec.convert(patch, _Session)
     except msgspec.ValidationError as error:
-        raise _refusal(str(error)) from error
+        raise unfitting(str(error)) from error
     assert isinstance(patch, Mapping)
     _check_range(session, patch)
     _check_model(session, settings["model"])
@@ -268,16 +268,3 @@ def _check_model(session: _Session, model: str) -> None:
     if hearing is not None and hearing.model not in (_HEARD_BY_OPENAI if hears_itself(model) else _HEARD_BY_AZURE):
         param = "session.input_audio_transcription.model"
         raise Refusal(f"Invalid value: '{hearing.model}' is not supported with {model}.", "invalid_value", param)
-
-
-def _refusal(said: str) -> Refusal:
-    """msgspec names the place as `$.turn_detection`; the vendor as `session.turn_detection`."""
-    what, _, place = said.partition(" - at `$")
-    param = "session" + place.rstrip("`").partition("[")[0]
-    if "unknown field" in what:
-        name = f"{param}.{what.split('`')[1]}"
-        return Refusal(f"Unknown parameter: '{name}'.", "unknown_parameter", name)
-    if "missing required field" in what:
-        name = f"{param}.{what.split('`')[1]}"
-        return Refusal(f"Missing required parameter: '{name}'.", "missing_required_parameter", name)
-    return Refusal(f"Invalid value for '{param}': {what}.", "invalid_value", param)

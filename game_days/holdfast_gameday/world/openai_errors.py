@@ -85,7 +85,7 @@ def check_session(patch: object) -> Mapping[str, Any]:
     try:
         session = msgspec.convert(patch, _Session)
     except msgspec.ValidationError as error:
-        raise _refusal(str(error)) from error
+        raise unfitting(str(error)) from error
     assert isinstance(patch, Mapping)
     if session.output_modalities is not None and len(session.output_modalities) != 1:
         raise Refusal("Invalid modalities: use ['audio'] or ['text'].", "invalid_value", "session.output_modalities")
@@ -101,8 +101,8 @@ def _check_format(side: _Input | _OutputAudio | None, param: str) -> None:
         raise Refusal(f"Invalid value: '{side.format.type}'. Supported values are: {named}.", "invalid_value", param)
 
 
-def _refusal(said: str) -> Refusal:
-    """msgspec names the place as `$.audio.input`; the vendor as `session.audio.input`."""
+def unfitting(said: str) -> Refusal:
+    """Of what msgspec says: it names the place as `$.audio.input`, the vendor as `session.audio.input`."""
     what, _, place = said.partition(" - at `$")
     param = "session" + place.rstrip("`").partition("[")[0].replace("..", ".")
     if "unknown field" in what:
