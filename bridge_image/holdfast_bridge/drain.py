@@ -108,8 +108,7 @@ class Drain:
 
     async def _hand_over(self, call: LiveCall) -> None:
         record = call.record
-        self._journal.put(record, now=True)
-        await self._journal.settle(record.call, timeout_s=JOURNAL_S)
+        await self._journal.settle(record, timeout_s=JOURNAL_S)
         # Told before the carrier is: the `stop` that a redirect causes may arrive ahead of the redirect's answer.
         call.released()
         config = self._settings().agent

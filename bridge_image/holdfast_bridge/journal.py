@@ -60,16 +60,26 @@ class Journal:
         return self._link.region is not None
 
     def put(self, record: CallRecord, *, now: bool = False) -> None:
-        record = journal.bounded(record)
-        epoch = self._memory.put(record)
-        if epoch > record.epoch:
-            self._on_newer(record.call, epoch)
+        if (kept := self._kept(record)) is None:
             return
-        if self._redis is not None:
-            journal.keep(self._dirty, record)
-        self._link.put(record, now=now)
+        self.to_region(kept)
+        self._link.put(kept, now=now)
         if now:
             self._wake.set()
+
+    def _kept(self, record: CallRecord) -> CallRecord | None:
+        """The record as this pod keeps it; None when the call has a newer owner, who is then told of."""
+        record = journal.bounded(record)
+        epoch = self._memory.put(record)
+        if epoch <= record.epoch:
+            return record
+        self._on_newer(record.call, epoch)
+        return None
+
+    def to_region(self, record: CallRecord) -> None:
+        """Into the region's Redis with the next writing, however long Redis is away."""
+        if self._redis is not None:
+            journal.keep(self._dirty, record)
 
     async def intent(self, call: str, tool: str, *, timeout_s: float = 0.3) -> bool:
         record = self._memory.get(call)
@@ -78,17 +88,17 @@ class Journal:
         return await self._link.intent(record, tool, timeout_s=timeout_s)
 
     async def end(self, record: CallRecord, *, timeout_s: float = 0.3) -> None:
-        self.put(record, now=True)
-        await self.settle(record.call, timeout_s=timeout_s)
+        """Keep the record here, and wait until it is kept at the buddy and in the region."""
+        await self.settle(record, timeout_s=timeout_s)
 
-    async def settle(self, call: str, *, timeout_s: float = 0.3) -> bool:
-        """Wait until the newest record of a call is kept at the buddy and in the region; True when the buddy has it."""
-        record = self._memory.get(call)
-        if record is None:
+    async def settle(self, record: CallRecord, *, timeout_s: float = 0.3) -> bool:
+        """As `end` does, for a call that is handed over; True when the buddy has the record."""
+        if (kept := self._kept(record)) is None:
             return False
+        self.to_region(kept)  # Whoever waits here may give up.
         async with asyncio.TaskGroup() as group:
-            delivered = group.create_task(self._link.deliver(record, timeout_s=timeout_s))
-            group.create_task(self._flush({call: record}))
+            delivered = group.create_task(self._link.deliver(kept, timeout_s=timeout_s))
+            group.create_task(self._flush({kept.call: kept}))
         return delivered.result()
 
     async def load(self, call: str, *, timeout_s: float = 0.3) -> CallRecord | None:
@@ -171,5 +181,7 @@ class Journal:
                 journal.keep(self._dirty, record)
             return
         for record, epoch in zip(records, epochs, strict=True):
+            if self._dirty.get(record.call) is record:
+                del self._dirty[record.call]
             if epoch > record.epoch:
                 self._on_newer(record.call, epoch)

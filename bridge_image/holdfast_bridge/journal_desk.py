@@ -1,7 +1,7 @@
 """The buddy's side: takes in the journals of another region's calls and says which of them have a newer owner.
 
-Records go to this region's Redis, so that any pod here can take a call up; without Redis they stay in this pod. It
-answers an intent only when it holds the record that names it.
+Records go to this region's Redis, so that any pod here can take a call up; while Redis is away they stay in this pod.
+It answers an intent only when it holds the record that names it.
 """
 
 from __future__ import annotations
@@ -32,12 +32,15 @@ class JournalDesk:
         memory: MemoryStore,
         redis: RedisStore | None,
         on_newer: Callable[[str, int], None],
+        unwritten: Callable[[CallRecord], None],
     ) -> None:
         self._agent = agent
         self._memory = memory
         self._redis = redis
         self._on_newer = on_newer
         """Told of every epoch heard, because the call may be one that this very pod still believes to own."""
+        self._unwritten = unwritten
+        """Given what Redis did not take: its owner was told that it is kept, and does not send it again."""
         self._sockets: set[web.WebSocketResponse] = set()
 
     async def serve(self, request: web.Request) -> web.WebSocketResponse:
@@ -83,7 +86,8 @@ class JournalDesk:
                 stored = await self._redis.put_many(records)
                 epochs = [max(pair) for pair in zip(epochs, stored, strict=True)]
             except StoreError:
-                pass  # kept in this pod; the store has logged it
+                for record in records:
+                    self._unwritten(record)
         acks: list[Acked] = []
         stale: list[Stale] = []
         for record, epoch in zip(records, epochs, strict=True):

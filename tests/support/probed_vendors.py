@@ -130,13 +130,13 @@ def held(attempt: Attempt, settings: Settings) -> str:
     return settings.provider_keys.get(attempt.name, "")
 
 
-async def asked(settings: Settings, *, within_s: float = 2.0) -> Said:
+async def asked(settings: Settings, *, within_s: float = 30) -> Said:
     attempt, part = settings.agent.attempts[0], part_of(settings)
     subject = provider_probe.subject_of(attempt, part, settings, held)
     return await provider_probe.probe(subject, provider_probe.row_of(attempt, part), within_s=within_s)
 
 
-async def failure(settings: Settings, *, within_s: float = 2.0) -> Failure | None:
+async def failure(settings: Settings, *, within_s: float = 30) -> Failure | None:
     word, _ = await asked(settings, within_s=within_s)
     assert word
     return kind(word)

@@ -89,7 +89,7 @@ class RawClient:
     async def status(self) -> int:
         """Of the answer to the upgrade; `ABORTED` when there was none."""
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 answer = await self.reader.readuntil(b"\r\n\r\n")
             return int(answer.split()[1])
         return ABORTED
@@ -103,7 +103,7 @@ class RawClient:
     async def next(self) -> tuple[int, bytes]:
         """The next frame: its opcode and its payload. At the end of the socket: CLOSE, and nothing."""
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 first, second = await self.reader.readexactly(2)
                 size = second & 127
                 if size > 125:
@@ -122,7 +122,7 @@ class RawClient:
     async def gone(self) -> None:
         """The other side has let go of the socket itself."""
         with contextlib.suppress(ConnectionError):
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 while await self.reader.read(65_536):
                     pass
 

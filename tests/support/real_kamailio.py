@@ -201,7 +201,7 @@ class RealKamailio:
         if process.returncode is None:
             process.terminate()
             try:
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(30):
                     await process.wait()
             except TimeoutError:
                 process.kill()
@@ -251,7 +251,7 @@ async def kamailio(*lines: Line, **settings: Any) -> AsyncIterator[RealKamailio]
             await proxy.stop()
 
 
-async def until(holds: Callable[[], Any], *, within_s: float = 10.0) -> None:
+async def until(holds: Callable[[], Any], *, within_s: float = 30) -> None:
     """Ask a real program again and again; nothing in this process sets an event."""
     async with asyncio.timeout(within_s):
         while True:

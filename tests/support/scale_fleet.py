@@ -96,7 +96,7 @@ class Fleet:
         """All of a kind. A new kind is opened once more after a server is ready, so it is asked again."""
         client = self.client(region)
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(30):
                 while True:
                     with contextlib.suppress(errors.ClusterUnreachable):
                         return await client.list(resource)

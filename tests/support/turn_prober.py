@@ -40,7 +40,7 @@ class Prober:
 
 async def nothing_left(relay: Coturn) -> None:
     """coturn writes its log a moment later, and rings no bell."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while relay.left_behind():  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 

@@ -169,7 +169,7 @@ class Link(WSListener):
     def say(self, kind: str, **fields: Any) -> None:
         self.send(json.dumps({"type": kind, **fields}).encode())
 
-    async def until(self, wanted: str, *, within: float = 3.0) -> dict[str, Any]:
+    async def until(self, wanted: str, *, within: float = 30) -> dict[str, Any]:
         """The next message of this type, or about this event of a turn."""
         async with asyncio.timeout(within):
             while True:
@@ -221,7 +221,7 @@ class HearingLink(Link):
         for message in self.codec.closing():
             self._give(message, binary=False)
 
-    async def until_heard(self, kind: type, *, times: int = 1, within: float = 3.0) -> Any:
+    async def until_heard(self, kind: type, *, times: int = 1, within: float = 30) -> Any:
         async with asyncio.timeout(within):
             while sum(isinstance(event, kind) for event in self.heard) < times:
                 await self._next(kind)

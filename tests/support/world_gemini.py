@@ -123,7 +123,7 @@ class Call(WSListener):
             self._send([self.codec.append(said[start : start + 160])])
             self.events += self.codec.noticed()
 
-    async def until(self, wanted: Callable[[ev.Event], object], *, within: float = 3.0) -> ev.Event | None:
+    async def until(self, wanted: Callable[[ev.Event], object], *, within: float = 30) -> ev.Event | None:
         """The next such event after the last one asked for; None when the link is closed first."""
         async with asyncio.timeout(within):
             while True:
@@ -136,7 +136,7 @@ class Call(WSListener):
                 self._came.clear()
                 await self._came.wait()
 
-    async def becomes(self, true: Callable[[GeminiCodec], object], *, within: float = 3.0) -> None:
+    async def becomes(self, true: Callable[[GeminiCodec], object], *, within: float = 30) -> None:
         """Waits for what the codec keeps beside its events."""
         async with asyncio.timeout(within):
             while not true(self.codec):

@@ -115,7 +115,7 @@ class Link(WSListener):
     def send(self, message: bytes) -> None:
         self._transport.send(WSMsgType.TEXT, message)
 
-    async def holds(self, found: Callable[[], Any], *, within: float = 10.0) -> Any:
+    async def holds(self, found: Callable[[], Any], *, within: float = 30) -> Any:
         """What is found, as soon as it is."""
         async with asyncio.timeout(within):
             while not (result := found()):

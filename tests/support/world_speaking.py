@@ -97,14 +97,14 @@ class Voice:
         assert self._link is not None
         self._link.close()
 
-    async def until(self, *wanted: st.SpeakingEvent, within: float = 5.0) -> None:
+    async def until(self, *wanted: st.SpeakingEvent, within: float = 30) -> None:
         """All of these have come."""
         await self._until(lambda: all(event in self.events for event in wanted), within)
 
-    async def until_sound(self, line: str, within: float = 5.0) -> None:
+    async def until_sound(self, line: str, within: float = 30) -> None:
         await self._until(lambda: bool(self.sound(line)), within)
 
-    async def until_lost(self, within: float = 5.0) -> st.StageLost:
+    async def until_lost(self, within: float = 30) -> st.StageLost:
         await self._until(lambda: any(isinstance(event, st.StageLost) for event in self.events), within)
         return next(event for event in self.events if isinstance(event, st.StageLost))
 

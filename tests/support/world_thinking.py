@@ -50,7 +50,7 @@ def thought(*seeds: Seed, asked: str | None = None, tools: tuple[st.Tool, ...] =
     return st.Thought(instructions="You are a receptionist.", history=seeds, asked=asked, tools=tools)
 
 
-async def ask(codec: Codec, about: st.Thought, *, within: float = 5.0) -> list[st.ThinkingEvent]:
+async def ask(codec: Codec, about: st.Thought, *, within: float = 30) -> list[st.ThinkingEvent]:
     """One question, as the bridge's shell asks it: everything that the answer said."""
     request = codec.request(about, now=time.time())
     said: list[st.ThinkingEvent] = []

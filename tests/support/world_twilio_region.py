@@ -58,7 +58,7 @@ class Socket:
         return [message for message in self.messages if message["event"] == event]
 
     async def until(self, event: str, count: int = 1) -> list[dict[str, Any]]:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while len(self.of(event)) < count:
                 self.arrived.clear()
                 await self.arrived.wait()
@@ -127,7 +127,7 @@ class Region:
                 transport.abort()
 
     async def socket(self, count: int = 1) -> Socket:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while len(self.sockets) < count:
                 self.opened.clear()
                 await self.opened.wait()

@@ -103,7 +103,7 @@ class RealtimeClient(WSListener):
     def send_binary(self, data: bytes) -> None:
         self._transport.send(WSMsgType.BINARY, data)
 
-    async def until(self, kind: str, *, within: float = 3.0) -> dict[str, Any]:
+    async def until(self, kind: str, *, within: float = 30) -> dict[str, Any]:
         """The next event of the type after the last one asked for."""
         async with asyncio.timeout(within):
             while True:
