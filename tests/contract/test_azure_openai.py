@@ -33,7 +33,7 @@ def _client(sim) -> AsyncOpenAI:
 
 
 async def _until(connection, kind: str):
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         async for event in connection:
             if event.type == kind:
                 return event
@@ -128,7 +128,7 @@ async def test_a_link_that_is_closed_after_a_tool_was_called_has_told_the_call(s
     await client.ready(tools=[book])
     client.speak(said("book a table"))
     item = (await client.until("response.output_item.done"))["item"]
-    await asyncio.wait_for(client.gone.wait(), 2)
+    await asyncio.wait_for(client.gone.wait(), 30)
 
     assert item["name"] == "book"
     assert client.close_code == 1011

@@ -58,7 +58,7 @@ class World:
         self.tasks.append(asyncio.create_task(work))
         return self.tasks[-1]
 
-    async def until(self, holds: Callable[[], object], within: float = 5.0) -> None:
+    async def until(self, holds: Callable[[], object], within: float = 30) -> None:
         async with asyncio.timeout(within):
             while not holds():
                 self.stirred.clear()

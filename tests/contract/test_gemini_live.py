@@ -59,13 +59,13 @@ async def _client(trust, *, key: str = KEY, vertex: bool = False, token: str = T
 
 async def _turn(session) -> list[types.LiveServerMessage]:
     """All messages up to the end of a turn."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         return [message async for message in session.receive()]
 
 
 async def _all(session, seen: list[types.LiveServerMessage]) -> None:
     """Keeps what comes, until the connection ends."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while True:
             async for message in session.receive():
                 seen.append(message)  # noqa: PERF401 - what came before the end is wanted
@@ -130,7 +130,7 @@ async def test_the_official_client_runs_a_tool(trust):
         aio.live.connect(model=MODEL, config=config) as session,
     ):
         await session.send_client_content(turns={"role": "user", "parts": [{"text": "book a room"}]})
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             call = await anext(message.tool_call async for message in session.receive() if message.tool_call)
         [asked] = call.function_calls
         answer = types.FunctionResponse(id=asked.id, name=asked.name, response={"booking": "B7"})
@@ -147,7 +147,7 @@ async def test_the_official_client_interrupts_by_speaking(trust):
         aio.live.connect(model=MODEL, config=TELEPHONE) as session,
     ):
         await _speak(session, "tell me more 1")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await anext(message async for message in session.receive() if message.data)
         await _speak(session, "hello", 2)
         cut = await _turn(session)

@@ -39,7 +39,7 @@ def _client(address: str, key: str = KEY, base: str = "/v1", **more) -> AsyncOpe
 
 
 async def _until(connection, kind: str):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         async for event in connection:
             if event.type == kind:
                 return event
@@ -55,7 +55,7 @@ async def _inner(connection, kind: str) -> dict:
 async def _heard(connection, text: str) -> None:
     """Until the agent has said all of this."""
     audio = b""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         async for event in connection:
             if event.type == "session.output_audio.delta":
                 audio += base64.b64decode(event.delta)

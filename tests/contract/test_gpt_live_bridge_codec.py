@@ -242,14 +242,14 @@ class Bridge:
     ids=["openai", "azure"],
 )
 async def test_an_attempt_reaches_either_vendor_with_the_header_that_it_takes(vendor, path, changes):
-    async with asyncio.timeout(10), serving(GptLive(keys={KEY: "clinic"}, pace=QUICK, **vendor)) as (_, address):
+    async with asyncio.timeout(30), serving(GptLive(keys={KEY: "clinic"}, pace=QUICK, **vendor)) as (_, address):
         bridge = Bridge()
         await bridge.open(address, base_url=f"ws://{address}{path}", **changes)
         bridge.provider.close()
 
 
 async def test_a_session_that_starts_late_is_no_stall_and_one_that_falls_mute_is():
-    async with asyncio.timeout(10), serving(GptLive(keys={KEY: "c"}, pace=Pace(start_s=1.2))) as (sockets, address):
+    async with asyncio.timeout(30), serving(GptLive(keys={KEY: "c"}, pace=Pace(start_s=1.2))) as (sockets, address):
         bridge = Bridge()
         await bridge.open(address)
         assert not bridge.loss.done()

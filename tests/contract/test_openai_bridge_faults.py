@@ -43,7 +43,7 @@ async def met(kind: str, fault: Fault, *, key: str = KEY, model: str = "gpt-real
         if not outcome.done():
             outcome.set_result((word, retry_same))
 
-    async with asyncio.timeout(3), server.serving("127.0.0.1", 0) as address:
+    async with asyncio.timeout(30), server.serving("127.0.0.1", 0) as address:
         attempt = Attempt(name="first", kind=kind, model=model, voice="marin", base_url=f"ws://{address}{path}")  # type: ignore[arg-type]
         settings = built()
         codec = speech_codecs.codec_for(attempt, settings)

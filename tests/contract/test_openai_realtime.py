@@ -38,7 +38,7 @@ def _client(sim, key: str = KEY) -> AsyncOpenAI:
 
 
 async def _until(connection, kind: str):
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         async for event in connection:
             if event.type == kind:
                 return event

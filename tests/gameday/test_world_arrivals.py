@@ -11,7 +11,7 @@ from holdfast_gameday.world.arrivals import Arrivals
 
 async def ringing(arrivals: Arrivals, *, until: int) -> None:
     task = asyncio.create_task(arrivals.run())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while len(arrivals.calls) < until:  # noqa: ASYNC110 - nobody is told when somebody rings
             await asyncio.sleep(0.01)
         task.cancel()

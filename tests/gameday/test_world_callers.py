@@ -20,7 +20,7 @@ async def sim() -> AsyncIterator[TwilioSim]:
 
 
 async def over(call: Call) -> None:
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(30):
         await call.over.wait()
 
 
@@ -61,7 +61,7 @@ async def test_a_call_that_is_moved_between_regions_reports_what_the_caller_hear
         w.number(sim, fra.url("/voice"))
         callers = Callers(sim)
         call = callers.place(w.NUMBER, remember_a_code("4711"))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await call.settled.wait()
         assert call.host == "fra.test"
         lost_at = asyncio.get_running_loop().time()
@@ -92,7 +92,7 @@ async def test_a_call_that_nobody_takes_up_is_lost(sim: TwilioSim) -> None:
         fra.answers["/voice"] = fra.connect()
         w.number(sim, fra.url("/voice"))
         call = Callers(sim).place(w.NUMBER, (Listen(), Tell("my code is 1"), Chat()))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await call.settled.wait()
             while not call.agent_speaks(asyncio.get_running_loop().time()):
                 await fra.sockets[0].until("media", len(fra.sockets[0].of("media")) + 1)

@@ -224,7 +224,7 @@ async def test_a_message_in_fragments_is_put_together_and_a_binary_one_closes_th
     client.send_fragments(b'{"type": "response', b'.cancel"}')
     assert (await client.until("error"))["error"]["code"] == "response_cancel_not_active"
     client.send_binary(b"audio")
-    await asyncio.wait_for(client.gone.wait(), 2)
+    await asyncio.wait_for(client.gone.wait(), 30)
 
     assert client.close_code == 1003
 
@@ -299,7 +299,7 @@ async def test_the_beta_interface_is_gone(sim):
     client = await RealtimeClient.connect(sim.address, headers={"OpenAI-Beta": "realtime=v1"})
 
     assert (await client.until("error"))["error"]["code"] == "beta_api_shape_disabled"
-    await asyncio.wait_for(client.gone.wait(), 2)
+    await asyncio.wait_for(client.gone.wait(), 30)
     assert client.close_code == 4000
 
 
@@ -342,7 +342,7 @@ async def test_sessions_are_closed_on_demand_with_the_code_asked_for(sim):
     client = await (await RealtimeClient.connect(sim.address)).ready()
 
     sim.inject(Fault("close", code=1013, reason="overloaded"))
-    await asyncio.wait_for(client.gone.wait(), 2)
+    await asyncio.wait_for(client.gone.wait(), 30)
 
     assert client.close_code == 1013
     assert sim.sessions == []
@@ -365,7 +365,7 @@ async def test_a_fault_is_met_by_sessions_opened_after_it(sim):
     sim.inject(Fault("close", code=1011))
     client = await RealtimeClient.connect(sim.address)
 
-    await asyncio.wait_for(client.gone.wait(), 2)
+    await asyncio.wait_for(client.gone.wait(), 30)
     assert client.close_code == 1011
 
 

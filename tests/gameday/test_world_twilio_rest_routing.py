@@ -63,7 +63,7 @@ def dial(sim: TwilioSim) -> CarrierCall:
 
 
 async def ended(call: CarrierCall) -> Ending:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await call.over.wait()
     assert call.ending is not None
     return call.ending

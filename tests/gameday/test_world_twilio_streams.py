@@ -41,7 +41,7 @@ async def connected(sim: TwilioSim, fra: w.Region, *frames: bytes) -> tuple[Carr
 
 
 async def heard(phone: w.Handset, octets: int) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while len(phone.heard) < octets:
             phone.arrived.clear()
             await phone.arrived.wait()
@@ -161,7 +161,7 @@ async def test_a_certificate_for_another_name_is_refused(tmp_path: Path) -> None
     async with w.carrier(trust=trust) as sim, w.Region("fra.test").serving(server) as fra:
         w.number(sim, fra.url("/voice"))
         call = sim.place("+491555000001", to=w.NUMBER, phone=w.Handset())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await call.over.wait()
         assert call.ending is not None
         assert call.ending.by is EndedBy.WEBHOOK_FAILED

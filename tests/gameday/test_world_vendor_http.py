@@ -71,7 +71,7 @@ def noted(server):
 
 
 async def until(so):
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not so():  # noqa: ASYNC110 - the other side of a socket has no event to wait for
             await asyncio.sleep(0)
 

@@ -104,19 +104,19 @@ class Client(WSListener):
             self.transport.send(WSMsgType.TEXT, message)
 
     async def heard(self, count: int) -> list[bytes]:
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(30):
             return [await self.came.get() for _ in range(count)]
 
     async def settled(self) -> list[bytes]:
         """All that came until the server had read everything that was sent."""
         self._pongs.clear()
         self.transport.send_ping()
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(30):
             await self._pongs.wait()
         return [self.came.get_nowait() for _ in range(self.came.qsize())]
 
     async def ended(self) -> tuple[int, str] | None:
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(30):
             await self.gone.wait()
         return self.closed
 
@@ -327,7 +327,7 @@ async def test_a_slow_link_that_goes_first_never_begins(at: World) -> None:
     client = await at.dial()
     client.transport.disconnect()
     [parrot] = at.vendor.made
-    await asyncio.wait_for(parrot.over.wait(), 2)
+    await asyncio.wait_for(parrot.over.wait(), 30)
     at.server.heal()
     assert parrot.happened == ["close"]
 

@@ -30,7 +30,7 @@ async def test_a_live_calls_failed_request_reaches_the_operator_with_the_next_re
         async with polling(pod):
             await until(lambda: len(desk.bridges.calls_by_pod()) == 1)
             pod.carriers.add("twilio-eu", carrier.CarrierFailure.TIMEOUT)
-            await until(lambda: desk.met == [("twilio-eu", "timeout")], within_s=3.0)
+            await until(lambda: desk.met == [("twilio-eu", "timeout")], within_s=30)
 
 
 def test_many_failures_of_one_report_are_told_once_and_successes_not_at_all():

@@ -61,7 +61,7 @@ async def running(pod: FleetAudit) -> AsyncIterator[FleetAudit]:
 
 async def until(true: Callable[[], bool]) -> None:
     """The server is in memory and has no event of ours to wait for."""
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(30):
         while not true():  # noqa: ASYNC110 - see above
             await asyncio.sleep(0.005)
 

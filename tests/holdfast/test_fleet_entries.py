@@ -53,7 +53,7 @@ async def watching(entry: Entry, probe: Probe = QUICK) -> AsyncIterator[tuple[En
 
 
 async def until(true: Callable[[], bool], changed: asyncio.Event) -> None:
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(30):
         while not true():
             changed.clear()
             await changed.wait()
@@ -82,7 +82,7 @@ async def test_an_unanswered_call_is_confirmed_by_overlapping_ones() -> None:
     entry = Entry()
     entry.silent = True
     async with watching(entry):
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(30):
             await entry.third.wait()
         assert not entry.release.is_set()
 
@@ -95,7 +95,7 @@ async def test_a_verdict_is_settled_only_by_calls_launched_since_then() -> None:
         moment = clock.now()
         assert not entries.settled_since(moment)
         entries.stir("fra")
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(30):
             while not entries.settled_since(moment):  # noqa: ASYNC110 - nothing rings when a verdict is borne out
                 await asyncio.sleep(0)
         assert entries.settled_since(moment)

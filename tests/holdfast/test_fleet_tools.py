@@ -43,12 +43,12 @@ async def test_a_tool_that_fails_live_calls_is_told_and_so_is_its_return():
             await until(lambda: len(desk.bridges.calls_by_pod()) == 1)
             for _ in range(2):
                 pod.tools.failed("lookup", tools.ToolFailure.TIMEOUT)
-            await until(lambda: told(desk) == (False, reasons.TOOL_ILL), within_s=3.0)
+            await until(lambda: told(desk) == (False, reasons.TOOL_ILL), within_s=30)
             for _ in range(2):
                 pod.tools.well("lookup")
                 pod.poller.news()
                 seen = pod.tools.report()[0]["ok"]
-                await until(lambda seen=seen: _heard(desk) == seen, within_s=3.0)
+                await until(lambda seen=seen: _heard(desk) == seen, within_s=30)
             assert told(desk) == (True, reasons.TOOLS_ANSWER)
 
 

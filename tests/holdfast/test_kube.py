@@ -35,7 +35,7 @@ async def test_each_status_becomes_our_error(status: int, error: type[errors.Clu
 
 async def test_a_server_that_never_answers_is_unreachable_at_the_deadline() -> None:
     server = FakeApiServer("fra", mode="hang")
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(5):
         with pytest.raises(errors.ClusterUnreachable):
             await server.client().get(kube.REGIONS, "fra", deadline_s=0.05)
 

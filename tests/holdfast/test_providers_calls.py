@@ -48,7 +48,7 @@ class Scene:
         return socket
 
     async def told(self, order: tuple[str, ...]) -> None:
-        await until(lambda: all(pod.directives().attempts == order for pod in self.pods), within_s=3.0)
+        await until(lambda: all(pod.directives().attempts == order for pod in self.pods), within_s=30)
 
     async def later(self, seconds: float) -> None:
         """The operator's clock moves on, and every pod polls again."""

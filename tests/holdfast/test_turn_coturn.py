@@ -53,7 +53,7 @@ async def test_a_relay_that_stopped_is_ill(tmp_path: Path, transport: Transport)
 
 @pytest.mark.parametrize(("transport", "stage"), [(UDP, "allocate"), (TCP, "allocate"), (TLS, "connect")])
 async def test_a_relay_that_swallows_everything_is_ill_after_one_time_out(transport: Transport, stage: str) -> None:
-    async with black_hole(transport) as address, asyncio.timeout(2):
+    async with black_hole(transport) as address, asyncio.timeout(30):
         probe = TurnProbe(ssl.create_default_context(), QUICK)
         outcome = await probe.probe(address, Prober())
         assert judged(outcome) == (Sight.ILL, f"{stage}: no end within 500 ms")
@@ -71,7 +71,7 @@ async def test_a_relay_at_its_quota_is_full_and_not_ill(tmp_path: Path) -> None:
             assert judged(outcome) == (Sight.FULL, "allocate: 486 allocation quota reached")
         for end in squatters:
             assert await end.release(1.0)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             # coturn counts an allocation for a moment longer than it has it.
             while (await probe.probe(relay.address(UDP), Prober())).sight is not Sight.WELL:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
@@ -205,7 +205,7 @@ async def test_a_stale_nonce_is_renewed_and_tells_nothing_of_the_relay(tmp_path:
     async with coturn(tmp_path, "stale-nonce=1") as relay:
         end = await End.open(relay.address(UDP), await Prober().issue(), relay.tls)
         await end.allocate()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not relay.said("error 438"):
                 await end.permit(HOST)
                 await asyncio.sleep(0.1)
@@ -219,7 +219,7 @@ async def test_a_probe_that_is_cancelled_gives_its_allocations_back(tmp_path: Pa
         probe = TurnProbe(relay.tls, replace(QUICK, forbidden_s=30))
         # It is granted and silent there, so that the probe listens until it is cancelled.
         probing = asyncio.create_task(probe.probe(relay.address(transport), Prober(), forbidden=ELSEWHERE))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while relay.allocated() < 2:  # noqa: ASYNC110 - coturn's log rings no bell
                 await asyncio.sleep(0.02)
         probing.cancel()

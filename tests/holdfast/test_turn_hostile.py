@@ -70,7 +70,7 @@ async def over_tcp(said: bytes, *, endless: bool = False) -> AsyncIterator[TurnA
 
 async def probed(address: TurnAddress, prober: Prober | None = None) -> Outcome:
     probe = TurnProbe(NO_AUTHORITY, QUICK)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         outcome = await probe.probe(address, prober or Prober())
         await probe.settle()
     return outcome

@@ -49,7 +49,7 @@ class FakeProbe:
     bell: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def until(self, true: Callable[[], bool]) -> None:
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(30):
             while not true():
                 self.bell.clear()
                 await self.bell.wait()
@@ -92,7 +92,7 @@ class Stage:
     changed: asyncio.Event
 
     async def until(self, true: Callable[[], bool]) -> None:
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(30):
             while not true():
                 self.changed.clear()
                 await self.changed.wait()

@@ -46,7 +46,7 @@ async def watching(*known: WatchedRelay) -> AsyncIterator[tuple[Relays, Callable
     )
 
     async def until(**sights: Sight) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while any(relays.sights().get((name, each)) is not sights[name] for name in sights for each in (UDP, TCP)):
                 changed.clear()
                 await changed.wait()

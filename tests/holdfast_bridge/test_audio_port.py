@@ -77,7 +77,7 @@ async def test_a_call_that_is_carried_here_is_not_taken_over_by_an_equal_epoch()
     async with bridge(settings(1, kind="loopback")) as b:
         first = await dial_in(b.port.port)
         first.start("good CA1 1")
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(30):
             await b.book.changed.wait()
         second = await dial_in(b.port.port)
         second.start("good CA1 1")

@@ -98,7 +98,7 @@ async def test_a_call_the_carrier_will_not_move_does_not_hold_the_pod_for_ever()
     fra, _ = zone()
     fra.calls.add(SpokenCall(quiet=True))
     carrier = RecordingCarrier(refuse=100)
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(30):
         await drain_of(fra, carrier).run(within_s=0.5)
     assert len(fra.calls) == 1
     assert carrier.refuse == 99, "a refused hand-over is not repeated at once"
@@ -107,7 +107,7 @@ async def test_a_call_the_carrier_will_not_move_does_not_hold_the_pod_for_ever()
 async def test_a_drain_that_is_no_longer_wanted_ends() -> None:
     fra, _ = zone()
     fra.calls.add(SpokenCall())
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(30):
         await drain_of(fra, RecordingCarrier()).run(within_s=60.0, wanted=lambda: False)
 
 

@@ -50,7 +50,7 @@ async def program(directory: Path) -> AsyncIterator[Program]:
             env=os.environ | {"HOLDFAST_DIRECTORY": str(directory), "HOLDFAST_LISTEN": "127.0.0.1:0:0"},
         )  # fmt: skip
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while b'"serving"' not in log.read_bytes():  # noqa: ASYNC110 - another process writes it
                 await asyncio.sleep(0.05)
         serving = next(line for line in map(json.loads, log.read_text().splitlines()) if line["message"] == "serving")
@@ -102,7 +102,7 @@ async def good_call(client: RawClient, number: int) -> bytes:
     for at, words in enumerate(WORDS):
         client.send(frame(TEXT, media(words)))
         await asyncio.sleep(max(0.0, began + at * FRAME_S - asyncio.get_running_loop().time()))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         told = await listening
     client.send(frame(TEXT, said("stop")))
     return told
@@ -141,6 +141,6 @@ async def test_a_crowd_of_idle_and_slow_sockets_costs_the_calls_beside_it_nothin
         assert len(dawdling) == SLOW
         for client in (*everybody, *good):
             await client.gone()
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             while bridge.descriptors() > before:  # noqa: ASYNC110 - the state is another process's
                 await asyncio.sleep(0.05)

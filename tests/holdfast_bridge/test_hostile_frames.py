@@ -265,7 +265,7 @@ async def test_a_second_request_behind_the_upgrade_is_no_request() -> None:
         assert await bad.status() == 101
         assert await bad.close_code() == 1002
         await bad.gone()
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(30):
             while not b.counted:  # noqa: ASYNC110 - what is counted is a plain list
                 await asyncio.sleep(0)
         assert b.counted == ["protocol_error"]

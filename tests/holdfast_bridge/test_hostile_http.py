@@ -201,7 +201,7 @@ async def test_a_reply_of_a_model_that_has_no_end_is_lost_as_a_flood(packed: boo
         plan = CascadePlan(instructions="Be kind.")
         model = CascadeProvider(stages, plan, http=http, hear=hear, spawn=group.create_task, wall=time.time)
         model.tell(ev.Respond())
-        async with asyncio.timeout(8):
+        async with asyncio.timeout(30):
             await lost.wait()
         model.close()
     assert heard[-1] == ev.ProviderLost("flood", part="thinking")

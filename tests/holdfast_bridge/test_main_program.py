@@ -32,7 +32,7 @@ class Program:
     async def told(self, message: str) -> dict[str, Any]:
         """The next line of the log with this message."""
         assert self._process.stderr is not None
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while line := await self._process.stderr.readline():
                 self.log.append(json.loads(line))
                 if self.log[-1]["message"] == message:
@@ -42,7 +42,7 @@ class Program:
     async def ended(self, *, by: signal.Signals | None = None) -> int:
         if by is not None:
             self._process.send_signal(by)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             await self._process.communicate()
         assert self._process.returncode is not None
         return self._process.returncode

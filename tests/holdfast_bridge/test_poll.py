@@ -114,7 +114,7 @@ async def test_a_directive_takes_effect_at_once_and_stays() -> None:
         assert directives().buddy == "ams"
         await until(lambda: len(operator.asked) == 1)
         operator.say(version=7, buddy=None, lost=["ams"])
-        await until(lambda: directives().lost == ("ams",), within_s=1.0)
+        await until(lambda: directives().lost == ("ams",), within_s=30)
         assert directives().buddy is None
         await until(lambda: operator.asked[-1]["version"] == 7)
         operator.broken = True

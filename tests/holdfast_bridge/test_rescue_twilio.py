@@ -210,7 +210,7 @@ async def test_fifty_calls_of_a_silent_region_are_fetched_once_each_and_those_th
             await call.over.wait()
         here.lost()
         await until(lambda: len(here.buddy.taken) == 50, within_s=30.0)
-        await until(lambda: not any(rescue.book.under_way for rescue in here.buddy.rescues), within_s=5.0)
+        await until(lambda: not any(rescue.book.under_way for rescue in here.buddy.rescues), within_s=30)
         assert sorted(here.pushes()) == sorted(call.sid for call in staying), "each was told once"
         assert sorted(here.buddy.asked) == sorted(call.sid for call in staying)
         assert {call.sid: [2] for call in staying} == here.buddy.open
@@ -235,12 +235,12 @@ async def test_an_order_that_was_done_without_an_answer_is_not_given_again(tmp_p
         here.sim.faults.arm(Fault(kind=FaultKind.COMMIT_THEN_TIMEOUT, method="POST", times=1, delay_s=0.2))
         (call,) = await here.calls(1)
         here.lost()
-        await until(lambda: here.buddy.open.get(call.sid) == [2], within_s=10.0)
+        await until(lambda: here.buddy.open.get(call.sid) == [2], within_s=30)
         (first, _) = here.buddy.rescues
         book = [rescue.book for rescue in here.buddy.rescues]
         kept = record(call=call.sid, region="fra", pod="fra-1")
         at = asyncio.get_running_loop().time
-        await until(lambda: not any(each.under_way for each in book), within_s=5.0)
+        await until(lambda: not any(each.under_way for each in book), within_s=30)
         assert first.book.due([kept], now=at()) == []
         await asyncio.gather(*(rescue._way.push(kept) for rescue in here.buddy.rescues))
         assert here.pushes() == [call.sid]
@@ -257,9 +257,9 @@ async def test_a_call_that_is_pulled_and_pushed_at_once_ends_with_one_owner(
         await here.fra.drop_sockets()
         await asyncio.sleep(pull_first_s)
         here.lost()
-        await until(lambda: len(here.buddy.taken) == 12, within_s=15.0)
-        await until(lambda: not any(rescue.book.under_way for rescue in here.buddy.rescues), within_s=5.0)
-        await until(lambda: all(len(epochs) == 1 for epochs in here.buddy.open.values()), within_s=10.0)
+        await until(lambda: len(here.buddy.taken) == 12, within_s=30)
+        await until(lambda: not any(rescue.book.under_way for rescue in here.buddy.rescues), within_s=30)
+        await until(lambda: all(len(epochs) == 1 for epochs in here.buddy.open.values()), within_s=30)
         for call in calls:
             owner = here.owner(call)
             assert call.resource.status == "in-progress"
