@@ -240,13 +240,13 @@ class Session:
                 self._arm(core.get_timer())
 
     def _pump(self, event: ev.Event | None = None) -> bool:
-        """Carry out what the core wants, after this event; True when more events came of that."""
+        """Carry out what the core wants, after this event; True when more came of the caller's sound, or more events."""
         core, queue, more = self._core, self._queue, False
         assert core is not None
         self._pumping = True
         try:
             while True:
-                self._carry_out(event, core.effects())
+                more = self._carry_out(event, core.effects()) or more
                 if not queue:
                     return more
                 event, more = queue.popleft(), True
@@ -269,12 +269,15 @@ class Session:
         self._pump()
         self._arm(self._core.get_timer())
 
-    def _carry_out(self, event: ev.Event | None, effects: list[ev.Effect]) -> None:
-        if type(event) is not ev.CallerAudio or len(effects) > 1:
+    def _carry_out(self, event: ev.Event | None, effects: list[ev.Effect]) -> bool:
+        """True when the caller's sound was more than passed on: nobody listens to it, say."""
+        sound = type(event) is ev.CallerAudio
+        if not sound or len(effects) > 1:
             for attempt, sample in self._marks.happened(event, effects, self._loop.time()):
                 self._services.took(self._attempts[attempt], sample)
         for effect in effects:
             self._act(effect)
+        return sound and len(effects) > 1
 
     def _act(self, effect: ev.Effect) -> None:
         assert self._links is not None

@@ -10,6 +10,7 @@ from holdfast_bridge.core import events as ev
 from holdfast_bridge.core import tone
 from holdfast_bridge.core.opening import NOBODY_THERE
 from holdfast_bridge.core.silence import Manners
+from holdfast_bridge.core.unheard import PAUSE_FRAMES, SENTENCE_FRAMES
 
 READY = ev.ProviderReady()
 LOST = ev.ProviderLost("server", retry_same=False)
@@ -45,6 +46,14 @@ def test_the_sound_stops_as_soon_as_the_next_provider_speaks() -> None:
     assert of(ev.PlayTone, call.tick(at=1.5)) == [more], "the next one is asked, and not heard yet"
     call.say(ev.ResponseStarted(), ev.ProviderAudio("b", TENTH), at=1.58)
     assert of(ev.PlayTone, call.tick(at=1.6)) == []
+
+
+def test_the_sound_is_heard_too_when_it_was_the_callers_silence_that_gave_the_provider_away() -> None:
+    call = in_conversation()
+    loud, quiet = ev.CallerAudio(b"\x80" * 160), ev.CallerAudio(b"\xff" * 160)
+    call.say(*[loud] * SENTENCE_FRAMES, *[quiet] * (PAUSE_FRAMES - 1), at=3.3)
+    assert of(ev.ConnectProvider, call.say(quiet, at=3.32)) == [ev.ConnectProvider(1)]
+    assert of(ev.PlayTone, call.tick(at=3.62)) == [FIRST_TONE]
 
 
 def test_the_sound_is_no_part_of_what_was_said() -> None:

@@ -223,6 +223,7 @@ class CallCore:
     def _nobody_listens(self, deaf: Deaf, now: float) -> None:
         if self._plan.speaks and not self._talk.tools.busy and self._ending.reason is None:
             self._provider_lost(ev.ProviderLost("stall" if deaf is Deaf.SURELY else "deaf"), now)
+            self._look(now)
 
     # --- the disclosure
 

@@ -100,7 +100,9 @@ class Dialogue:
         speaking = self.turns.responding or self.turns.answer_due() or self.tools.busy
         if speaking or self._script or self._asked is not None:
             return Owed.PROVIDER
-        return Owed.ANSWER if self.turns.caller_speaking else Owed.NOTHING
+        if self.turns.caller_speaking:
+            return Owed.ANSWER
+        return Owed.PROVIDER if self.unheard.words else Owed.NOTHING
 
     def silent(self) -> bool:
         """Nobody speaks, and nobody is about to."""

@@ -49,6 +49,11 @@ class Unheard:
         self._loud = 0
         self._pause = 0
 
+    @property
+    def words(self) -> bool:
+        """The caller said something that nobody has dealt with."""
+        return self._speech
+
     def frame(self, payload: bytes) -> Deaf | None:
         """The next frame; whether the provider can have heard anything of late."""
         self._ring.append(payload)
