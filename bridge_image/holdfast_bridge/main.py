@@ -102,10 +102,8 @@ class Bridge:
             zone=Zone(reachable=self._reachable, fetch=self._fetch()),
             on_newer=self.calls.newer,
         )
-        self.desk = JournalDesk(
-            agent=agent.id, memory=self.memory, redis=self.redis, on_newer=self.calls.newer,
-            unwritten=self.journal.to_region,
-        )  # fmt: skip
+        later, newer = self.journal.to_region, self.calls.newer
+        self.desk = JournalDesk(agent=agent.id, memory=self.memory, redis=self.redis, on_newer=newer, unwritten=later)
         self.lag = LoopLag()
         self.health = Health(
             settings=self._settings_in_order,

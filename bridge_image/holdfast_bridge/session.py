@@ -240,7 +240,7 @@ class Session:
                 self._arm(core.get_timer())
 
     def _pump(self, event: ev.Event | None = None) -> bool:
-        """Carry out what the core wants, after this event; True when more came of the caller's sound, or more events."""
+        """Carry out what the core wants, after this event; True when a timer may be due by it."""
         core, queue, more = self._core, self._queue, False
         assert core is not None
         self._pumping = True

@@ -94,7 +94,7 @@ def test_a_session_that_will_end_is_changed_for_another_while_nobody_speaks() ->
     out = call.say(ev.ProviderEnding(60.0), at=10.0)
     assert out == [ev.Prepare(0)]
     out = call.say(ev.Prepared(0), at=10.3)
-    assert out == [ev.ConnectProvider(0, blame=False)]
+    assert out == [ev.ConnectProvider(0, blame=False, planned=True)]
     out = call.say(READY, at=10.3)
     assert [seed.text for seed in of(ev.SeedConversation, out)[0].items] == ["How can I help?"]
     assert asked(out) == [], "nobody hears of it"
@@ -108,7 +108,7 @@ def test_a_session_that_ends_in_mid_sentence_is_taken_up_where_the_sentence_was_
     [prepare] = of(ev.Prepare, call.say(ev.ProviderEnding(3.0), at=2.0))
     assert prepare == ev.Prepare(0)
     [connect] = of(ev.ConnectProvider, call.say(ev.Prepared(0), at=2.2))
-    assert connect == ev.ConnectProvider(0, blame=False)
+    assert connect == ev.ConnectProvider(0, blame=False, planned=True)
     [line] = asked(call.say(READY, at=2.2))
     assert line is not None
     assert "Go on where the caller stopped hearing you" in line

@@ -207,6 +207,14 @@ def test_a_retry_of_the_same_provider_and_a_second_loss_are_told_apart() -> None
     assert [attempt for attempt, _ in call.noted] == [0, 1]
 
 
+def test_a_change_of_session_is_no_retry() -> None:
+    call = Marked()
+    call.say(10.0, ev.ProviderEnding(60.0))
+    call.say(10.3, ev.Prepared(0))
+    call.say(10.4, ev.ProviderReady())
+    assert [(each.what, each.outcome) for each in call.marks.told().switches] == [("change", "ready")]
+
+
 def test_a_switch_that_ends_the_call_has_failed() -> None:
     call = Marked(attempts=1)
     call.say(10.0, ev.ProviderLost("server_error", retry_same=False))

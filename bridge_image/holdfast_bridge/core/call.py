@@ -157,11 +157,11 @@ class CallCore:
 
     # --- the provider comes and goes
 
-    def _connect(self, attempt: int, *, blame: bool = True) -> None:
+    def _connect(self, attempt: int, *, blame: bool = True, planned: bool = False) -> None:
         self._attempts.connect(attempt)
         self._relief.taken()
         self._talk.dialled()
-        self._out.append(ev.ConnectProvider(attempt, blame))
+        self._out.append(ev.ConnectProvider(attempt, blame, planned))
 
     def _attempts_ordered(self, event: ev.AttemptsOrdered, _now: float) -> None:
         self._attempts.put_in_order(event.order)
@@ -282,7 +282,7 @@ class CallCore:
             self._out += effects
             if change:
                 self._let_go()
-                self._connect(current, blame=False)
+                self._connect(current, blame=False, planned=True)
                 ready = False
         owed = self._talk.owed() if ready else self._owed
         self._silence.look(now, agent=not self._speech.quiet(), caller=self._turns.caller_speaking, owed=owed)

@@ -262,6 +262,8 @@ class ConnectProvider:
     attempt: int
     blame: bool = True
     """False: that the call left an earlier link which is still open says nothing against it."""
+    planned: bool = False
+    """Nothing was lost: the session in use would have ended, and nobody spoke."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,8 +76,9 @@ class TurnTimes(msgspec.Struct, frozen=True, array_like=True):
 class SwitchTimes(msgspec.Struct, frozen=True, array_like=True):
     """One change of the provider, a new link to the same one, or a request that was repeated.
 
-    `turn`: how many turns there were before. `what`: switch, retry or repeat. `outcome`: ready or failed. `added_ms`:
-    from the loss until the next was ready or had failed, too; `heard_ms`: until it was heard, when it was to speak.
+    `turn`: how many turns there were before. `what`: switch, retry, repeat, or change of a session whose time was over.
+    `outcome`: ready or failed. `added_ms`: from the loss until the next was ready or had failed, too; `heard_ms`: until
+    it was heard, when it was to speak.
     """
 
     turn: int

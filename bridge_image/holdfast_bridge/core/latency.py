@@ -242,7 +242,8 @@ class TurnMarks:
         before = self._attempt
         if before is not None:
             self._settle_loss("failed", now)
-            self._loss = _Loss(now, "retry" if before == effect.attempt else "switch")
+            same = "change" if effect.planned else "retry"
+            self._loss = _Loss(now, same if before == effect.attempt else "switch")
         self._attempt = effect.attempt
 
     def _end(self, _: ev.EndCall, now: float) -> None:
