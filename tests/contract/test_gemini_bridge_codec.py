@@ -84,7 +84,7 @@ async def test_the_first_sound_comes_soon_after_the_callers_turn():
         took_s = time.monotonic() - asked_at
         call.leave()
 
-    assert took_s < 0.5
+    assert took_s < 2
 
 
 @pytest.mark.parametrize(("changes", "secret"), KINDS)

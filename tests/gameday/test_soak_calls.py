@@ -18,7 +18,6 @@ from holdfast_bridge.provider_link import ProviderUnreachable, SocketLink, dial
 from holdfast_bridge.providers import openai_items
 from holdfast_gameday.bench_bridge import shapes
 from holdfast_gameday.bench_bridge.carrier import Caller, Clock
-from holdfast_gameday.bench_bridge.climb import free_ports
 from holdfast_gameday.bench_bridge.provider import Provider
 from holdfast_gameday.soak_calls import dice, readings, run, verdict, webhooks
 from holdfast_gameday.soak_calls.book import Book, Call, Ended
@@ -28,6 +27,7 @@ from holdfast_gameday.soak_calls.vendors import Vendor, agent_ends_call
 from holdfast_gameday.soak_calls.verdict import Ends, Series
 from holdfast_gameday.soak_calls.voice import NOBODY, Ear, Gap, Voice
 from holdfast_gameday.soak_calls.webhooks import Pod
+from holdfast_gameday.world.ports import free_port
 
 SECOND = 1_000_000_000
 HOUR_S = 3600.0
@@ -158,7 +158,7 @@ def test_the_bridge_understands_an_agent_that_ends_the_call() -> None:
 @contextlib.asynccontextmanager
 async def provider() -> AsyncIterator[tuple[Vendor, Ask]]:
     """A provider, and what dials it: the bridge's own link, which tells how it was lost."""
-    (port,) = free_ports(1)
+    port = free_port()
     vendor = Vendor("first", port, Random(1))
     links: list[SocketLink] = []
 

@@ -73,14 +73,14 @@ async def test_a_call_that_is_moved_between_regions_reports_what_the_caller_hear
     assert report.outcome is Outcome.AGENT_HUNG_UP
     assert report.fact_answered
     assert report.hosts == ("fra.test", "ams.test")
-    assert report.host_at(lost_at + 0.3) == "ams.test"
+    assert report.host_at(lost_at + 2) == "ams.test"
     heard_at = report.heard_elsewhere_at(since=lost_at, lost_host="fra.test")
     assert heard_at is not None
-    assert heard_at - lost_at < 1.5
-    assert report.longest_gap_s(since=lost_at) < 2
+    assert heard_at - lost_at < 8
+    assert report.longest_gap_s(since=lost_at) < 10
     assert report.setup_s is not None
     assert report.first_audio_s is not None
-    assert 0 < report.setup_s < report.first_audio_s < 3
+    assert 0 < report.setup_s < report.first_audio_s < 10
     assert {segment.speaker for segment in report.segments} == {1, 2}
     assert [turn.question for turn in report.turns if turn.expect] == ["what is my code"]
     assert callers.live() == []

@@ -81,7 +81,7 @@ async def test_a_slow_answer_is_waited_for_as_long_as_rt_says(sim: TwilioSim, fr
     w.number(sim, fra.url("/voice") + "#rt=200&rc=1", ams.url("/fallback"))
     started = asyncio.get_running_loop().time()
     assert (await ended(dial(sim))).by is EndedBy.HANGUP_VERB
-    assert 0.2 <= asyncio.get_running_loop().time() - started < 2
+    assert 0.2 <= asyncio.get_running_loop().time() - started < 10
     assert len(fra.requests) == 1
 
 

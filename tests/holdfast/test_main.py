@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -19,6 +18,7 @@ import pytest
 
 from holdfast import main
 from holdfast.core.place import operator_token
+from holdfast_gameday.world.ports import free_ports
 
 pytestmark = pytest.mark.cluster
 
@@ -48,10 +48,7 @@ async def operator(
     cluster: apiserver.ApiServer, folder: Path
 ) -> AsyncIterator[tuple[asyncio.subprocess.Process, int, int]]:
     """`python -m holdfast` for region fra, with its log in the folder, and its ports for polls and metrics."""
-    with socket.socket() as one, socket.socket() as two:
-        one.bind(("127.0.0.1", 0))
-        two.bind(("127.0.0.1", 0))
-        poll, metrics = one.getsockname()[1], two.getsockname()[1]
+    poll, metrics = free_ports(2)
     (folder / "probe").write_text("probe-key")
     content = {
         "region": "fra",

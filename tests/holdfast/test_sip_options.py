@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from real_kamailio import Line, free_port, kamailio
+from real_kamailio import Line, kamailio
 from real_sipp import takes_calls
 from world_vendors_tls import contexts
 
@@ -19,6 +19,7 @@ from holdfast.core import carriers
 from holdfast.core.values import Verdict
 from holdfast.gather.sip_message import HEAD_BYTES_MAX, Answer, Frames, Ids, Unframed, decode, encode, target
 from holdfast.gather.sip_options import Outcome, SipOptions, judge
+from holdfast_gameday.world.ports import free_port
 
 IDS = Ids(branch="z9hG4bKabc", tag="t1", call_id="c1")
 OK = (
@@ -275,7 +276,7 @@ async def test_a_refused_connection_is_told_at_once(transport: str) -> None:
     outcome = await ask(f"sip:127.0.0.1:{free_port()};transport={transport}")
     assert (outcome.ok, outcome.own_fault) == (False, False)
     assert outcome.detail.endswith("connection refused")
-    assert outcome.elapsed_s < 1.0
+    assert outcome.elapsed_s < 3
 
 
 async def test_a_stream_that_closes_or_floods_is_down() -> None:

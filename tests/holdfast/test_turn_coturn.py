@@ -250,7 +250,7 @@ async def test_a_relay_far_away_is_well_and_its_round_trip_is_told(tmp_path: Pat
         outcome = await TurnProbe(relay.tls).probe(address, Prober(), forbidden=ELSEWHERE)
         assert (outcome.sight, outcome.detail) == (Sight.WELL, "")
         assert outcome.rtt_s is not None
-        assert 0.3 <= outcome.rtt_s < 0.45
+        assert 0.3 <= outcome.rtt_s < 1.5
         await nothing_left(relay)
 
 

@@ -10,11 +10,11 @@ import aiohttp
 import pytest
 from aiohttp import web
 from control_builders import CALL, built
-from control_ports import free_ports
 
 from holdfast_bridge.carrier import CarrierFailure, TwilioRest
 from holdfast_bridge.core.rescue import Said
 from holdfast_bridge.errors import CarrierError
+from holdfast_gameday.world.ports import free_port
 
 Answers = list[tuple[int, dict[str, Any]]]
 Met = list[tuple[str, CarrierFailure | None]]
@@ -35,7 +35,7 @@ async def rest(
 
     app = web.Application()
     app.router.add_post("/{tail:.*}", update)
-    port = free_ports(1)[0]
+    port = free_port()
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()
@@ -89,7 +89,7 @@ async def test_what_the_carrier_refuses_twice_is_an_error_without_secrets() -> N
 
 
 async def test_a_failed_hang_up_is_no_exception() -> None:
-    async with rest([], apiUrl=f"http://127.0.0.1:{free_ports(1)[0]}") as (carrier, _):
+    async with rest([], apiUrl=f"http://127.0.0.1:{free_port()}") as (carrier, _):
         await carrier.hang_up(CALL)
 
 
@@ -118,7 +118,7 @@ async def test_a_push_is_asked_once_and_its_outcome_told(answer: tuple[int, dict
 
 
 async def test_a_push_without_an_answer_is_an_unknown_outcome() -> None:
-    async with rest([], apiUrl=f"http://127.0.0.1:{free_ports(1)[0]}") as (carrier, _):
+    async with rest([], apiUrl=f"http://127.0.0.1:{free_port()}") as (carrier, _):
         assert (await carrier.push(CALL, "https://x")).said is Said.UNKNOWN
 
 
@@ -143,6 +143,6 @@ async def test_each_answer_is_told_and_what_concerns_a_call_or_our_key_is_no_fai
 
 async def test_a_carrier_that_cannot_be_reached_is_told_each_time() -> None:
     met: Met = []
-    async with rest([], met, apiUrl=f"http://127.0.0.1:{free_ports(1)[0]}") as (carrier, _):
+    async with rest([], met, apiUrl=f"http://127.0.0.1:{free_port()}") as (carrier, _):
         await carrier.hang_up(CALL)
     assert met == [("t", CarrierFailure.UNREACHABLE)] * 2

@@ -14,7 +14,6 @@ import pytest
 import world_telnyx_spec
 from control_builders import built, record
 from control_parts import Region
-from control_ports import free_ports
 from control_redis import redis_server
 
 from holdfast_bridge import settings as bridge_settings
@@ -24,6 +23,7 @@ from holdfast_bridge.core import token
 from holdfast_bridge.core.journal import CallRecord
 from holdfast_bridge.core.rescue import Answer, Said
 from holdfast_bridge.seams import StreamOrder
+from holdfast_gameday.world.ports import free_ports
 from holdfast_gameday.world.telnyx import TelnyxApi
 from holdfast_gameday.world.telnyx_calls import TelnyxCall
 from holdfast_gameday.world.telnyx_faults import Fault

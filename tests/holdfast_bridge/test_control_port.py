@@ -12,12 +12,12 @@ import aiohttp
 import pytest
 from control_builders import CALL, CARRIER_TOKEN, ZONE_KEY, record
 from control_parts import Region, SpokenCall, until
-from control_ports import free_ports
 from control_redis import redis_server
 from twilio.request_validator import RequestValidator
 
 from holdfast_bridge.core import token
 from holdfast_bridge.core.token import Claim
+from holdfast_gameday.world.ports import free_port, free_ports
 
 PATH = "/a/clinic/front-desk"
 FORM = {"CallSid": CALL, "From": "+4930111", "To": "+4930222"}
@@ -183,7 +183,7 @@ async def test_once_the_call_was_claimed_next_means_next() -> None:
 async def test_of_racing_nexts_at_two_pods_only_one_epoch_comes_out() -> None:
     async with redis_server() as server:
         one, _ = zone(redisUrl=server.url)
-        two = Region("fra", {"fra": f"127.0.0.1:{free_ports(1)[0]}"})
+        two = Region("fra", {"fra": f"127.0.0.1:{free_port()}"})
         pods = [Region("fra", one.hosts, redis_url=server.url), Region("fra", two.hosts, redis_url=server.url)]
         async with pods[0].running(), pods[1].running():
             assert pods[0].redis is not None

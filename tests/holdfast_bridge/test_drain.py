@@ -7,9 +7,9 @@ from typing import Any
 
 from control_builders import CALL, record
 from control_parts import RecordingCarrier, Region, SpokenCall, until
-from control_ports import free_ports
 
 from holdfast_bridge.drain import Drain
+from holdfast_gameday.world.ports import free_ports
 
 
 def zone(**changes: Any) -> tuple[Region, Region]:

@@ -15,7 +15,6 @@ from aiohttp import web
 from aiohttp.http_exceptions import BadStatusLine
 from control_builders import CALL, CARRIER_TOKEN, ZONE_KEY, record
 from control_parts import Region
-from control_ports import free_ports
 from raw_websocket import raw_client
 from tool_webhook import LOOPBACK, hook
 from written_parts import told, written
@@ -29,6 +28,7 @@ from holdfast_bridge.core.cascade import CascadePlan
 from holdfast_bridge.core.journal import MAX_TEXT, Item
 from holdfast_bridge.tool_connections import ToolConnections
 from holdfast_bridge.tools import ToolRunner
+from holdfast_gameday.world.ports import free_port, free_ports
 
 PATH = "/a/clinic/front-desk"
 FORM = "application/x-www-form-urlencoded"
@@ -36,7 +36,7 @@ FORM = "application/x-www-form-urlencoded"
 
 @asynccontextmanager
 async def one_region() -> AsyncIterator[tuple[Region, str]]:
-    port = free_ports(1)[0]
+    port = free_port()
     region = Region("fra", {"fra": f"127.0.0.1:{port}"})
     async with region.running():
         yield region, f"127.0.0.1:{port}"

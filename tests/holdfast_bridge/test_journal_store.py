@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 import tracemalloc
 from collections.abc import AsyncIterator
 
@@ -90,11 +89,9 @@ async def test_a_dead_redis_is_asked_once_and_then_left_alone(server: RedisServe
     with pytest.raises(StoreError):
         await store.get(CALL)
     assert store.resting
-    began = time.monotonic()
     for _ in range(100):
         with pytest.raises(StoreError, match="resting"):
             await store.get(CALL)
-    assert time.monotonic() - began < 0.1
     clock[0] = 101.5
     assert not store.resting
     await store.aclose()

@@ -18,13 +18,13 @@ import pytest
 from aiohttp import web
 from control_builders import CALL, CARRIER_TOKEN, mounted
 from control_parts import until
-from control_ports import free_ports
 from control_redis import redis_server
 from twilio.request_validator import RequestValidator
 
 from holdfast_bridge import settings
 from holdfast_bridge.main import Bridge, Ports
 from holdfast_bridge.telemetry import JsonLines
+from holdfast_gameday.world.ports import free_port, free_ports
 
 PATH = "/a/clinic/front-desk"
 ACCOUNT = "AC" + "1" * 32
@@ -49,7 +49,7 @@ async def carrier_rest() -> AsyncIterator[tuple[Rest, str]]:
     app.router.add_post("/{tail:.*}", rest.update)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
-    port = free_ports(1)[0]
+    port = free_port()
     await web.TCPSite(runner, "127.0.0.1", port).start()
     yield rest, f"http://127.0.0.1:{port}"
     await runner.cleanup()

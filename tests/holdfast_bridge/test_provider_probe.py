@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 import pytest
 from control_builders import built
 from control_parts import until
-from control_ports import free_ports
 from probed_vendors import SAY_HOW_LONG, STAGES, VENDORS, asked, failure, given, held, part_of, refusing, serving
 
 from holdfast.gather import provider_probe as operators
@@ -20,6 +19,7 @@ from holdfast_bridge.provider_link import ProviderUnreachable
 from holdfast_bridge.provider_questions import Opens
 from holdfast_bridge.settings import Settings
 from holdfast_bridge.tallies import ProviderResults
+from holdfast_gameday.world.ports import free_port
 
 each_kind = pytest.mark.parametrize("name", VENDORS)
 
@@ -84,7 +84,7 @@ async def test_a_vendor_that_never_answers_and_one_that_is_not_there_are_outages
         port = server.sockets[0].getsockname()[1]
         assert await asked(given(name, port), within_s=0.1) == ("timeout", 0.0)
         gone.set()
-    assert await asked(given(name, free_ports(1)[0])) == ("connect", 0.0)
+    assert await asked(given(name, free_port())) == ("connect", 0.0)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 import pytest
 from control_builders import CALL, record
 from control_parts import Region, until
-from control_ports import free_ports
 from control_redis import redis_server
 from journal_shared import SharedStore
 
@@ -18,6 +17,7 @@ from holdfast_bridge.core.journal import CallRecord
 from holdfast_bridge.core.rescue import Answer, Said
 from holdfast_bridge.journal_store import MemoryStore, Taken, connect
 from holdfast_bridge.rescue import Rescue
+from holdfast_gameday.world.ports import free_ports
 
 
 @dataclass

@@ -21,7 +21,6 @@ import world_twilio_region as w
 from aiohttp import WSMsgType, web
 from control_builders import record
 from control_parts import Region, until
-from control_ports import free_ports
 from journal_shared import SharedStore
 from world_vendors_tls import contexts
 
@@ -32,6 +31,7 @@ from holdfast_bridge.core.token import Claim
 from holdfast_bridge.rescue import Rescue
 from holdfast_bridge.settings import FleetSecrets
 from holdfast_gameday.world import serve
+from holdfast_gameday.world.ports import free_port
 from holdfast_gameday.world.twilio import TwilioSim
 from holdfast_gameday.world.twilio_call import CarrierCall, EndedBy, Ending
 from holdfast_gameday.world.twilio_faults import Fault, FaultKind
@@ -143,7 +143,7 @@ def later() -> float:
 @contextlib.asynccontextmanager
 async def world(folder: Path, **carrier: Any) -> AsyncIterator[World]:
     server, trust = contexts(folder, "fra.test", "ams.test")
-    port = free_ports(1)[0]
+    port = free_port()
     hosts = {"fra": "fra.test", "ams": f"ams.test:{port}"}
     async with (
         w.carrier(trust=trust, **carrier) as sim,

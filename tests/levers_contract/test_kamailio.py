@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 
 import pytest
 from lever_kamailio import Wire, dispatcher
-from real_kamailio import Line, RealKamailio, free_port, kamailio, until
+from real_kamailio import Line, RealKamailio, kamailio, until
 
 from holdfast.levers.base import DriverError, OriginChange, OriginReading
 from holdfast.levers.kamailio_dispatcher import KamailioDispatcher
 from holdfast.levers.kamailio_reassert import Reassert
+from holdfast_gameday.world.ports import free_port
 
 pytestmark = pytest.mark.programs
 

@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
-from control_ports import free_ports
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+
+from holdfast_gameday.world.ports import free_ports
 
 ADMIN_TOKEN = "admin-of-a-throw-away-cluster"
 AUDIT_LOG = "audit.log"

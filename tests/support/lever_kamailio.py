@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 
 import httpx
 from lever_vendor import CannotHappen
-from real_kamailio import CONSOLE, NO_TLS, TOKEN, Line, RealKamailio, free_port, kamailio
+from real_kamailio import CONSOLE, NO_TLS, TOKEN, Line, RealKamailio, kamailio
 
 from holdfast.levers.kamailio_dispatcher import KamailioDispatcher
 from holdfast.levers.kamailio_file import ListFile
 from holdfast.levers.kamailio_rpc import Proxy
+from holdfast_gameday.world.ports import free_port
 
 WRITES = {"dispatcher.set_state", "htable.sets"}
 

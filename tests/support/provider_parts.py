@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from control_builders import built
-from control_ports import free_ports
 
 from holdfast import bridges, fleet_picture, telemetry
 from holdfast.core.agents import AgentSpec, Attempt, KeyRef, Persona
@@ -28,6 +27,7 @@ from holdfast_bridge.core.budgets import Windows
 from holdfast_bridge.poll import Directives, Poller, Seen
 from holdfast_bridge.tallies import ProviderResults, Tallies
 from holdfast_bridge.tools import ToolFailure
+from holdfast_gameday.world.ports import free_port
 
 DESK, SHOP = AgentRef("clinic", "front-desk"), AgentRef("shop", "sales")
 OPENAI, AZURE = "wss://eu.api.openai.com/v1/realtime", "wss://eu.azure.com/openai/v1/realtime"
@@ -146,7 +146,7 @@ class RegionDesk:
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[str]:
-        port = free_ports(1)[0]
+        port = free_port()
         runner = await bridges.serve(bridges.poll_app(self.bridges), host="127.0.0.1", port=port)
         try:
             yield f"http://127.0.0.1:{port}"

@@ -16,6 +16,7 @@ from aioice import stun
 
 from holdfast.core.relays import Transport
 from holdfast.gather.turn_url import TurnAddress
+from holdfast_gameday.world.ports import free_ports
 
 HOST = "127.0.0.1"
 SECRET = "s3cret-of-the-relay"
@@ -67,7 +68,7 @@ async def coturn(
 ) -> AsyncIterator[Coturn]:
     """`options` are lines of turnserver.conf. Relayed addresses are on loopback, so such peers are allowed."""
     _make(folder)
-    port, tls_port = _free_ports(host, 2)
+    port, tls_port = free_ports(2, host=host)
     _, client = world_vendors_tls.contexts(folder, "localhost")
     log = folder / "log"
     auth = () if "no-auth" in options else ("use-auth-secret", *(f"static-auth-secret={each}" for each in secrets))

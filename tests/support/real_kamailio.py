@@ -11,7 +11,6 @@ import asyncio
 import os
 import shutil
 import signal
-import socket
 import ssl
 import tempfile
 from collections.abc import AsyncIterator, Callable
@@ -22,6 +21,8 @@ from typing import Any
 
 import httpx
 import pytest
+
+from holdfast_gameday.world.ports import free_port
 
 PROGRAM = shutil.which("kamailio", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 MODULES = "tm tmx sl rr pv textops siputils xhttp jsonrpcs htable dispatcher"
@@ -106,19 +107,6 @@ failure_route[NEXT] {{
     }}
 }}
 """
-
-
-def free_port() -> int:
-    """A port that is free for UDP and TCP alike, as far as one can know."""
-    while True:
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
-            tcp.bind(("127.0.0.1", 0))
-            port = int(tcp.getsockname()[1])
-            try:
-                udp.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from real_kamailio import free_port, until
+from real_kamailio import until
+
+from holdfast_gameday.world.ports import free_port
 
 PROGRAM = shutil.which("sipp")
 

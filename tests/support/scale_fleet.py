@@ -22,13 +22,13 @@ from pathlib import Path
 from typing import Any
 
 import apiserver
-from control_ports import free_ports
 from scale_audit import AuditLog, Written
 from scale_objects import NS, SECRETS, ZONE_KEY, region_spec
 from scale_world import Pod, World, host_of
 
 from holdfast import errors, kube
 from holdfast.core.values import AgentRef
+from holdfast_gameday.world.ports import free_ports
 
 LAUNCHER = Path(__file__).with_name("scale_operator.py")
 AT_ONCE = 16

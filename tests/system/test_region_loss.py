@@ -86,12 +86,11 @@ async def test_doctor_finds_nothing_failed_in_a_sound_fleet(stage):
 
     async def found_sound() -> bool:
         told = json.loads(await _holdfast(stage, "doctor", "-o", "json"))
-        outcomes = {claim["code"]: claim["outcome"] for claim in told["claims"] if claim["outcome"] != "ok"}
-        assert "failed" not in outcomes.values(), told
-        print(outcomes)
-        return outcomes == sound
+        odd = {claim["code"]: claim for claim in told["claims"] if claim["outcome"] != "ok"}
+        print(odd)
+        return {code: claim["outcome"] for code, claim in odd.items()} == sound
 
-    await until(found_sound, within_s=60, what="the fleet is found sound")
+    await until(found_sound, within_s=90, what="the fleet is found sound")
 
 
 async def test_status_calls_and_latency_tell_of_every_region(stage):

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import os
-import socket
 import sys
 import time
 from asyncio.subprocess import Process
@@ -20,6 +19,7 @@ from holdfast_gameday.bench_bridge.operator_stub import operator
 from holdfast_gameday.bench_bridge.processes import Failed, cpu_s, listening, resident_bytes, started
 from holdfast_gameday.bench_bridge.results import Climb, Direction, Step
 from holdfast_gameday.bench_bridge.subjects import PROGRAMS, Ground, Subject
+from holdfast_gameday.world.ports import free_ports
 
 GENERATOR_CORE, SUBJECT_CORE = 0, 1
 START_WITHIN_S = 60.0
@@ -141,14 +141,6 @@ def _ground(subject: Subject, course: Course) -> Ground:
     if subject.tls:
         ports["provider"] = TLS_PORT
     return Ground(folder=folder, authority=course.authority if subject.tls else None, **ports)
-
-
-def free_ports(count: int) -> list[int]:
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in held]
-    for each in held:
-        each.close()
-    return ports
 
 
 def _generator(subject: Subject, course: Course, ground: Ground) -> list[str]:

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from holdfast_gameday.bench_bridge import subjects
-from holdfast_gameday.bench_bridge.climb import free_ports
 from holdfast_gameday.bench_bridge.entries import HOST
 from holdfast_gameday.bench_bridge.subjects import Ground
 from holdfast_gameday.lab import paths
 from holdfast_gameday.soak_calls.webhooks import Pod
+from holdfast_gameday.world.ports import free_ports
 
 PROGRAM = paths.ROOT / "game_days" / "soak_calls_subjects" / "observed_pod.py"
 PODS = ("here", "there")
