@@ -289,6 +289,6 @@ async def _holdfast(stage: Stage, *words: str) -> str:
         env={**os.environ, "PATH": f"{paths.binaries()}:{os.environ['PATH']}"},
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         said, _ = await plugin.communicate()
     return said.decode()
