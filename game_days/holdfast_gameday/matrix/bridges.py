@@ -12,7 +12,7 @@ import os
 import sys
 from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ class Given:
     auth_token: str
     carrier_url: str
     trust: Path
+    escalation: Mapping[str, Any] = field(default_factory=dict)
 
 
 @contextlib.asynccontextmanager
@@ -111,6 +112,7 @@ def _write(given: Given, folder: Path) -> None:
         "policyHost": given.host, "buddy": None,
         "regions": [{"name": "here", "host": given.host, "weight": 1}],
         "persona": given.persona, "attempts": attempts, "tools": list(given.tools),
+        "escalation": given.escalation,
         "carrier": {"name": "t", "kind": "twilio", "accountSid": given.account, "apiUrl": given.carrier_url},
     }  # fmt: skip
     (folder / "agent.json").write_text(json.dumps(agent))

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 
 from holdfast_gameday.world.connections import ConnectionLog
 from holdfast_gameday.world.serve import Address, serving
+from holdfast_gameday.world.twilio_aside import Person
 from holdfast_gameday.world.twilio_call import CallEvent, Carriage, CarrierCall, EndedBy, Ending, Phone, Target
 from holdfast_gameday.world.twilio_faults import Faults
 from holdfast_gameday.world.twilio_net import Network
@@ -42,6 +43,8 @@ class TwilioSettings:
     source: str | None = None
     """The address webhooks and streams come from."""
     streams: StreamOptions = field(default_factory=StreamOptions)
+    people: Mapping[str, Person] = field(default_factory=dict)
+    """Whom a `Dial` reaches, by number."""
     concurrency_limit: int | None = None
     """REST requests at a time; more are answered 429."""
     takes_sip: Callable[[str], bool] = lambda _sip_url: True
@@ -80,6 +83,7 @@ class TwilioSim:
                 fetcher=Fetcher(self._network, session),
                 options=self._settings.streams,
                 clock=self.state.clock,
+                people=self._settings.people,
             )
             async with asyncio.TaskGroup() as self._tasks:
                 pacing = self._tasks.create_task(self.pacer.run())

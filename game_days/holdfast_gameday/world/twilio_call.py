@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, assert_never
 from urllib.parse import urljoin, urlsplit
 
-from holdfast_gameday.world import twiml
+from holdfast_gameday.world import twilio_aside, twiml
 from holdfast_gameday.world.twilio_net import Network
 from holdfast_gameday.world.twilio_state import Account, Application, CallResource
 from holdfast_gameday.world.twilio_stream import MediaStream, StreamError, StreamOptions, StreamStart, open_stream
@@ -112,6 +112,8 @@ class Carriage:
     options: StreamOptions
     clock: Callable[[], float]
     """Unix time, for what the API shows."""
+    people: Mapping[str, twilio_aside.Person] = field(default_factory=dict)
+    """Who may be rung up, by number."""
 
 
 @dataclass(slots=True)
@@ -130,6 +132,7 @@ class CarrierCall:
     """How the call ends before anything is fetched."""
     over: asyncio.Event = field(default_factory=asyncio.Event)
     _stream: MediaStream | None = None
+    _recording: twilio_aside.Recording | None = None
     _command: Target | Ending | None = None
     _commanded: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -166,6 +169,8 @@ class CarrierCall:
     def tick(self, now: float) -> None:
         said = self.phone.speak(now)
         stream = self._stream
+        if self._recording is not None:
+            self._recording.hear(said)
         if stream is None:
             self.phone.hear(b"", now)
             return
@@ -248,11 +253,25 @@ class CarrierCall:
             case twiml.Pause(seconds):
                 await asyncio.sleep(seconds)
             case twiml.Dial():
-                # Nobody else has a phone in this world: the transfer is noted and the next verb follows.
-                self._note("dial", "transfer")
+                outcome = await twilio_aside.ring(self.carriage.people.get(verb.target), verb)
+                self._note("dial", dict(outcome)["DialCallStatus"])
+                if verb.action:
+                    return self._asking(urljoin(base, verb.action), verb.method, outcome)
+            case twiml.Record():
+                return await self._record(verb, base)
             case _:
                 assert_never(verb)
         return None
+
+    async def _record(self, verb: twiml.Record, base: str) -> Target | None:
+        self._recording = recording = twilio_aside.Recording(verb)
+        try:
+            await recording.over.wait()
+        finally:
+            self._recording = None
+        self._note("recorded", f"{recording.spoken_frames} frames")
+        told = recording.told()
+        return self._asking(urljoin(base, verb.action), verb.method, told) if told else None
 
     # TwiML
 

@@ -60,9 +60,22 @@ class Hangup:
 @dataclass(frozen=True, slots=True)
 class Dial:
     target: str
+    timeout_s: float = 30.0
+    action: str | None = None
+    method: str = "POST"
 
 
-Verb = Connect | Redirect | Say | Play | Pause | Hangup | Dial
+@dataclass(frozen=True, slots=True)
+class Record:
+    """`timeout_s`: the silence that ends it. `action`: empty for the document that this stands in."""
+
+    max_length_s: float = 3600.0
+    timeout_s: float = 5.0
+    action: str = ""
+    method: str = "POST"
+
+
+Verb = Connect | Redirect | Say | Play | Pause | Hangup | Dial | Record
 
 
 def parse(document: str) -> tuple[Verb, ...]:
@@ -91,7 +104,12 @@ def _verb(element: ET.Element) -> Verb:
         case "Hangup":
             return Hangup()
         case "Dial":
-            return Dial(_required(text or "".join(element.itertext()).strip(), "<Dial> names nobody"))
+            target = _required(text or "".join(element.itertext()).strip(), "<Dial> names nobody")
+            rings_s = _seconds(element.get("timeout", "30"))
+            return Dial(target, rings_s, element.get("action"), _method(element))
+        case "Record":
+            lasts_s, still_s = _seconds(element.get("maxLength", "3600")), _seconds(element.get("timeout", "5"))
+            return Record(lasts_s, still_s, element.get("action", ""), _method(element))
         case tag:
             raise TwimlError(INVALID_TWIML, f"<{tag}> is not a verb of the practice range")
 
