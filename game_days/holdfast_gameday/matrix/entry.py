@@ -79,7 +79,7 @@ class Entry:
 
 
 async def _pass_on(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-    while data := await source.read(PIECE_OCTETS):
+    while (data := await source.read(PIECE_OCTETS)) and not sink.is_closing():
         sink.write(data)
         await sink.drain()
     # The end of one way ends both: neither a request nor a stream is half open for long.
