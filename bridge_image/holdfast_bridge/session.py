@@ -36,7 +36,7 @@ STOP_IS_THE_END_AFTER_S = 1.0
 asks `next` at once, which must find the call unfinished and raise its epoch; our end then comes too late to count."""
 CLOSE_OK, CLOSE_GOING_AWAY, CLOSE_INTERNAL_ERROR = 1000, 1001, 1011
 MAX_TASKS = 32
-SOUND_DUE_S = 1.0
+SOUND_DUE_S = 0.3
 """The agent's sound sets no nearer deadline, and the caller's none: a timer that is due before looks at what it set."""
 NOT_CONFIRMED = (
     '{"error":"the request was not carried out, because it could not be recorded safely first; '

@@ -36,6 +36,23 @@ def test_a_provider_lost_in_mid_sentence_leaves_less_than_300_ms_of_silence() ->
     assert of(ev.PlayTone, call.tick(at=2.1)) == [FIRST_TONE]
 
 
+def test_a_line_that_stands_still_leaves_less_than_300_ms_of_silence_before_anybody_is_lost() -> None:
+    call = in_conversation()
+    call.turn("u", "tell me all", at=1.0)
+    call.line("a", "it is a long story", tenths=3, at=1.5, done=False)
+    assert of(ev.PlayTone, call.tick(at=2.04)) == []
+    assert of(ev.PlayTone, call.tick(at=2.06) + call.tick(at=2.06)) == [FIRST_TONE]
+    call.say(ev.ProviderAudio("a", TENTH), at=2.1)
+    assert of(ev.PlayTone, call.tick(at=2.15)) == []
+
+
+def test_a_line_that_ended_is_followed_by_no_sound() -> None:
+    call = in_conversation()
+    call.turn("u", "tell me all", at=1.0)
+    call.heard(call.line("a", "it is a story", tenths=3, at=1.5), at=1.8)
+    assert of(ev.PlayTone, call.tick(at=2.1) + call.tick(at=3.5)) == []
+
+
 def test_the_sound_stops_as_soon_as_the_next_provider_speaks() -> None:
     call = in_conversation()
     call.turn("u", "tell me all", at=1.0)

@@ -61,11 +61,29 @@ def test_a_normal_answer_is_not_disturbed() -> None:
     assert silence.get_timer() is None
 
 
-def test_a_pause_within_a_line_is_left_alone_for_a_moment() -> None:
+def test_a_pause_between_two_lines_is_left_alone_for_a_moment() -> None:
     silence = Silence(Manners())
     silence.look(0.0, **SENTENCE, owed=Owed.ANSWER)
     silence.look(10.0, **NOBODY, owed=Owed.ANSWER)
     assert silence.get_timer() == 10.6
+
+
+def test_the_rest_of_a_line_that_is_late_is_replaced_within_300_ms_whatever_the_carrier_says_of_it() -> None:
+    silence = Silence(Manners())
+    silence.look(10.0, **SENTENCE, owed=Owed.REST, plays_until=10.5)
+    assert not silence.counts
+    assert silence.get_timer(plays_until=10.7) == 10.95, "more of it came"
+    silence.look(10.95, **SENTENCE, owed=Owed.REST, plays_until=10.7)
+    assert isinstance(silence.fill(10.95), Tone)
+    assert silence.counts
+    silence.look(11.0, **SENTENCE, owed=Owed.REST, plays_until=11.2)
+    assert silence.get_timer(plays_until=11.2) == 11.45, "its sound ends the other one"
+
+
+def test_without_the_sound_nothing_is_due_within_a_line() -> None:
+    silence = Silence(Manners(tone=False))
+    silence.look(10.0, **SENTENCE, owed=Owed.REST, plays_until=10.5)
+    assert silence.get_timer(plays_until=10.5) is None
 
 
 def test_without_the_sound_a_silence_stays_one() -> None:

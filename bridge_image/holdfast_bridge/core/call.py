@@ -79,7 +79,7 @@ class CallCore:
                 own(self, event, now)
             else:
                 Dialogue.hears[type(event)](self._talk, event, now)
-            if type(event) is not ev.ProviderAudio or self._silence.get_timer() is not None:
+            if type(event) is not ev.ProviderAudio or self._silence.counts:
                 self._look(now)
 
     def effects(self) -> list[ev.Effect]:
@@ -90,7 +90,8 @@ class CallCore:
     def get_timer(self) -> float | None:
         if self._over:
             return None
-        others = (self._ending.due, self._turns.get_timer(), self._relief.get_timer(), self._silence.get_timer())
+        filling = self._silence.get_timer(self._speech.plays_until)
+        others = (self._ending.due, self._turns.get_timer(), self._relief.get_timer(), filling)
         return min((due for due in (*self._due.values(), *others) if due is not None), default=None)
 
     def handle_timer(self, now: float) -> None:
@@ -285,7 +286,13 @@ class CallCore:
                 self._connect(current, blame=False, planned=True)
                 ready = False
         owed = self._talk.owed() if ready else self._owed
-        self._silence.look(now, agent=not self._speech.quiet(), caller=self._turns.caller_speaking, owed=owed)
+        self._silence.look(
+            now,
+            agent=not self._speech.quiet(),
+            caller=self._turns.caller_speaking,
+            owed=owed,
+            plays_until=self._speech.plays_until,
+        )
 
     def _fill(self, now: float) -> None:
         match self._silence.fill(now):

@@ -93,7 +93,9 @@ class Dialogue:
         """Of a provider that is there."""
         if self._ending.reason is None and self.tools.busy:
             return Owed.TOOL
-        return Owed.NOTHING if self.turns.nobody_speaks() else Owed.ANSWER
+        if self.turns.nobody_speaks():
+            return Owed.NOTHING
+        return Owed.REST if self.turns.responding and self.speech.in_line else Owed.ANSWER
 
     def owed_without_provider(self) -> Owed:
         """What is owed if the provider is gone at this moment."""
@@ -131,7 +133,7 @@ class Dialogue:
                 self.unheard.dealt_with()
             self.turns.audio(now)
             self._spoke = True
-            self._out += self.speech.audio(key, event.payload)
+            self._out += self.speech.audio(key, event.payload, now)
             self._journal(now)
 
     def audio_done(self, event: ev.ProviderAudioDone) -> None:

@@ -15,8 +15,10 @@ from holdfast_bridge.core import tone
 
 AFTER_LOSS_S = 0.2
 """With the frames under way this is less than the 300 ms after which a caller wonders."""
-UNDERRUN_S = 0.6
-"""A provider that pauses within a line for less than this may pause because a speaker does."""
+UNDERRUN_S = 0.25
+"""The rest of a line is late. A speaker's pauses are in the sound itself: it is the provider that pauses here."""
+BETWEEN_LINES_S = 0.6
+"""One answer may have several lines, and a model that takes a breath between them is no silence."""
 ANSWER_S = 1.4
 """The longest that a first word may take in a conversation that goes well."""
 FIRST_TONE_MS, TONE_MS = 200, 100
@@ -28,6 +30,8 @@ class Owed(Enum):
 
     NOTHING = "nothing"
     ANSWER = "answer"
+    REST = "rest"
+    """Of a line that has begun."""
     TOOL = "tool"
     """An answer, and a tool has to end before."""
     PROVIDER = "provider"
@@ -83,8 +87,10 @@ class Silence:
         self._words_said = False
         self._prompts = 0
 
-    def look(self, now: float, *, agent: bool, caller: bool, owed: Owed) -> None:
-        """Who is heard now, and what is owed."""
+    def look(self, now: float, *, agent: bool, caller: bool, owed: Owed, plays_until: float = 0.0) -> None:
+        """Who is heard now, and what is owed. Within a line that is reckoned, by how long its sound so far lasts."""
+        if owed is Owed.REST:
+            agent = now < plays_until
         if owed is not self._owed:
             self._owed, self._owed_at = owed, now
             self._words_said = self._words_said and owed is Owed.TOOL
@@ -93,13 +99,20 @@ class Silence:
         if agent or caller:
             self._since, self._filled_bytes = None, 0
         elif self._since is None:
-            self._since = now
+            self._since = plays_until if owed is Owed.REST else now
         if owed is Owed.NOTHING:
             self._filled_bytes = 0
         if not self._filled_bytes:
             self._due = self._next()
 
-    def get_timer(self) -> float | None:
+    @property
+    def counts(self) -> bool:
+        """A silence is being counted or filled: sound of the agent's ends it."""
+        return self._due is not None
+
+    def get_timer(self, plays_until: float = 0.0) -> float | None:
+        if self._due is None and self._owed is Owed.REST and self._manners.tone:
+            return plays_until + UNDERRUN_S
         return self._due
 
     def fill(self, now: float) -> Filling | None:
@@ -137,5 +150,7 @@ class Silence:
                 return None
             case Owed.PROVIDER:
                 return max(self._since, self._owed_at) + AFTER_LOSS_S
+            case Owed.REST:
+                return self._since + UNDERRUN_S
             case _:
-                return max(self._since + UNDERRUN_S, self._owed_at + ANSWER_S)
+                return max(self._since + BETWEEN_LINES_S, self._owed_at + ANSWER_S)

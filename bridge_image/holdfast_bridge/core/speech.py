@@ -11,6 +11,7 @@ from holdfast_bridge.core import events as ev
 from holdfast_bridge.core.audio import Playout, pieces
 from holdfast_bridge.core.conversation import Conversation
 
+BYTES_PER_S = 1000 * ev.BYTES_PER_MS
 CUT_MAX = 500
 """Cut lines of one response that are remembered, so that nothing more of them counts."""
 
@@ -23,6 +24,8 @@ class Speech:
         self._known = ""
         """The line that was opened last, if it was not cut."""
         self._disclosure = ""
+        self.plays_until = 0.0
+        """When the carrier will have played all that it was given, as far as can be reckoned."""
 
     def line(self, key: str, *, disclosure: bool) -> bool:
         """Open the line if it is new; False if it was cut, so that nothing more of it counts."""
@@ -36,8 +39,9 @@ class Speech:
             self._disclosure = key
         return True
 
-    def audio(self, key: str, payload: bytes) -> list[ev.Effect]:
+    def audio(self, key: str, payload: bytes, now: float) -> list[ev.Effect]:
         out: list[ev.Effect] = []
+        self.plays_until = max(self.plays_until, now) + len(payload) / BYTES_PER_S
         for piece in pieces(payload):
             out.append(ev.SendAudio(piece))
             if (mark := self._playout.sent(key, len(piece))) is not None:
@@ -53,6 +57,12 @@ class Speech:
 
     def quiet(self) -> bool:
         return self._playout.quiet()
+
+    @property
+    def in_line(self) -> bool:
+        """A line has begun to sound, and more of it is to come."""
+        line = self._known
+        return bool(line) and self._playout.sent_ms(line) > 0 and not self._playout.is_done(line)
 
     def still_to_be_heard(self) -> tuple[str, bool]:
         """The words of the open lines that were not played yet, and whether nothing was to follow them."""
@@ -74,6 +84,7 @@ class Speech:
             self._known = ""
             self._playout.forget(key)
         self._playout.cleared()
+        self.plays_until = 0.0
         return out
 
     def new_response(self) -> None:
