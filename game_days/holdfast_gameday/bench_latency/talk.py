@@ -13,13 +13,15 @@ from holdfast_gameday.bench_latency.stages import Stages
 from holdfast_gameday.world.callers_script import Ask, Step, Tell, Turn
 
 _TOOL = "book "
+_DONE = "booked B1"
+"""The model's word, and how the tool's numbers begin: a tool that was refused is heard to be."""
 
 
 def turns(caller: str, count: int) -> list[Step]:
     """So many of each kind, in turn. `caller`: unlike any other's."""
     steps: list[Step] = []
     for number in range(count):
-        steps += (Tell(f"hello {caller} {number}"), Ask(f"{_TOOL}{caller} {number}", "booked"))
+        steps += (Tell(f"hello {caller} {number}"), Ask(f"{_TOOL}{caller} {number}", _DONE))
     return steps
 
 
