@@ -40,7 +40,7 @@ from holdfast_bridge.seams import Services
 from holdfast_bridge.session import Session
 from holdfast_bridge.tool_connections import ToolConnections
 from holdfast_bridge.tools import ToolRunner
-from holdfast_bridge.ws_messages import TEXT, BadMessage, Messages, Pace, answer_ping, is_data
+from holdfast_bridge.ws_messages import BINARY, CONTINUATION, TEXT, BadMessage, Messages, Pace, answer_ping
 
 PORT = 8081
 MAX_MESSAGE_BYTES = 64 * 1024
@@ -250,11 +250,11 @@ class CarrierSocket(WSListener):
             return
         if self._pace.too_fast(frame.payload_size):
             self._violated(POLICY, "flood")
-        elif is_data(frame):
+        elif (kind := frame.msg_type) is TEXT or kind is BINARY or kind is CONTINUATION:
             self._read(frame)
-        elif frame.msg_type is WSMsgType.PING:
+        elif kind is WSMsgType.PING:
             answer_ping(transport, frame, blocked=self._blocked)
-        elif frame.msg_type is WSMsgType.CLOSE:
+        elif kind is WSMsgType.CLOSE:
             transport.send_close(WSCloseCode.OK)
             transport.disconnect(graceful=not self._blocked)
 

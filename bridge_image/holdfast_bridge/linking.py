@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from holdfast_bridge.agent_config import Attempt
@@ -131,15 +132,12 @@ class Links:
         return link
 
     async def _bring_up(self, link: _Link) -> None:
-        def heard(said: Iterable[ev.Event]) -> None:
-            self._said(link, said)
-
         def lost(word: str, retry_same: bool) -> None:
             self._lost(link, ev.ProviderLost(word, retry_same))
 
         try:
             async with asyncio.timeout(READY_WITHIN_S):
-                asked = ForCall(self._call, self._past(), heard, lost, self._spawn, self._waited)
+                asked = ForCall(self._call, self._past(), partial(self._said, link), lost, self._spawn, self._waited)
                 provider = await self._open_provider(link.attempt, self._settings, asked)
                 if not self._wanted(link):
                     provider.close()
@@ -158,14 +156,15 @@ class Links:
 
     def _said(self, link: _Link, said: Iterable[ev.Event]) -> None:
         for event in said:
-            if not self._wanted(link):
+            used = link is self._used
+            if not used and link is not self._held:
                 return
             if type(event) is ev.ProviderLost:
                 self._lost(link, event)
                 return
             if type(event) is ev.ProviderReady:
                 self._is_ready(link, event)
-            elif link is self._used:
+            elif used:
                 if type(event) is ev.ResponseDone:
                     self._came_to_an_end(link, event)
                 self._feed(event)

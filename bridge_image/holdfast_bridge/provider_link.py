@@ -26,7 +26,7 @@ from picows import (
 )
 
 from holdfast_bridge.core import failures
-from holdfast_bridge.ws_messages import BINARY, TEXT, BadMessage, Messages, Pace, answer_ping, is_data
+from holdfast_bridge.ws_messages import BINARY, CONTINUATION, TEXT, BadMessage, Messages, Pace, answer_ping
 
 MAX_MESSAGE_BYTES = 1024 * 1024
 MAX_UNSENT_BYTES = 256 * 1024
@@ -123,11 +123,11 @@ class SocketLink(WSListener):
             return
         if self._pace.too_fast(frame.payload_size):
             self._lose("flood")
-        elif is_data(frame):
+        elif (kind := frame.msg_type) is TEXT or kind is BINARY or kind is CONTINUATION:
             self._read(frame)
-        elif frame.msg_type is WSMsgType.PING:
+        elif kind is WSMsgType.PING:
             answer_ping(transport, frame, blocked=self._blocked)
-        elif frame.msg_type is WSMsgType.CLOSE:
+        elif kind is WSMsgType.CLOSE:
             code, reason = int(frame.get_close_code().value), frame.get_close_message() or b""
             transport.send_close(WSCloseCode.OK)
             self._lose(*failures.closed(code, reason.decode(errors="replace")))

@@ -232,21 +232,42 @@ class Session:
                 self._queue.append(event)
         elif self._pumping:
             self._queue.append(event)
-        else:
-            now, kind = self._loop.time(), type(event)
-            core.receive(event, now)
-            soon = self._timer_due is not None and self._timer_due <= now + SOUND_DUE_S
-            if self._pump(event) or not (kind is ev.CallerAudio or (kind is ev.ProviderAudio and soon)):
+        elif type(event) is ev.CallerAudio:
+            assert self._links is not None
+            if passed := core.caller_sound(event.payload, self._loop.time()):
+                self._links.append(passed)
+            if not core.at_rest:  # Nobody listens to it, say.
+                self._pump()
                 self._arm(core.get_timer())
+        elif type(event) is ev.ProviderAudio:
+            self._agent_sound(event)
+        else:
+            core.receive(event, self._loop.time())
+            self._pump(event)
+            self._arm(core.get_timer())
+
+    def _agent_sound(self, event: ev.ProviderAudio) -> None:
+        core, now = self._core, self._loop.time()
+        assert core is not None
+        if (mark := core.agent_sound(event, now)) is not None:
+            self._marks.flowed(len(event.payload), now)
+            self._wire.send(self._leg.media(event.payload))
+            if mark:
+                self._wire.send(self._leg.mark(mark))
+            return
+        core.receive(event, now)
+        soon = self._timer_due is not None and self._timer_due <= now + SOUND_DUE_S
+        if self._pump(event) or not soon:
+            self._arm(core.get_timer())
 
     def _pump(self, event: ev.Event | None = None) -> bool:
-        """Carry out what the core wants, after this event; True when a timer may be due by it."""
+        """Carry out what the core wants, after this event; True when more events came of that."""
         core, queue, more = self._core, self._queue, False
         assert core is not None
         self._pumping = True
         try:
             while True:
-                more = self._carry_out(event, core.effects()) or more
+                self._carry_out(event, core.effects())
                 if not queue:
                     return more
                 event, more = queue.popleft(), True
@@ -269,15 +290,11 @@ class Session:
         self._pump()
         self._arm(self._core.get_timer())
 
-    def _carry_out(self, event: ev.Event | None, effects: list[ev.Effect]) -> bool:
-        """True when the caller's sound was more than passed on: nobody listens to it, say."""
-        sound = type(event) is ev.CallerAudio
-        if not sound or len(effects) > 1:
-            for attempt, sample in self._marks.happened(event, effects, self._loop.time()):
-                self._services.took(self._attempts[attempt], sample)
+    def _carry_out(self, event: ev.Event | None, effects: list[ev.Effect]) -> None:
+        for attempt, sample in self._marks.happened(event, effects, self._loop.time()):
+            self._services.took(self._attempts[attempt], sample)
         for effect in effects:
             self._act(effect)
-        return sound and len(effects) > 1
 
     def _act(self, effect: ev.Effect) -> None:
         assert self._links is not None

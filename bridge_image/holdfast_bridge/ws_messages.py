@@ -95,11 +95,6 @@ class Pace:
         return self._fast >= self._windows
 
 
-def is_data(frame: WSFrame) -> bool:
-    kind = frame.msg_type
-    return kind is TEXT or kind is CONTINUATION or kind is BINARY
-
-
 def answer_ping(transport: WSTransport, frame: WSFrame, *, blocked: bool) -> None:
     """picows would answer also those who do not read: their answers would pile up here."""
     if not blocked:

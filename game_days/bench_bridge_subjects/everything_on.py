@@ -6,6 +6,7 @@ Only the scheme by which the buddy is reached differs: in a cluster an ingress e
 """
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -26,4 +27,5 @@ async def main(folder: Path, control: int, audio: int) -> None:
 
 
 telemetry.log_to_stderr()
+gc.freeze()
 uvloop.run(main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])))

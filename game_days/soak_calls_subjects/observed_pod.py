@@ -8,6 +8,7 @@ for one of a live call that came once its end was known.
 """
 
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -69,5 +70,6 @@ async def main(folder, control, audio, notes):
 
 
 telemetry.log_to_stderr()
+gc.freeze()
 with Path(sys.argv[4]).open("w", buffering=1) as kept:
     uvloop.run(main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), kept))

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 from holdfast_bridge.core import events as ev
 from holdfast_bridge.core.account import Account
 from holdfast_bridge.core.attempts import Attempts
+from holdfast_bridge.core.audio import MARK_EVERY_BYTES
 from holdfast_bridge.core.conversation import Conversation
 from holdfast_bridge.core.dialogue import Dialogue
 from holdfast_bridge.core.ending import Ending, end_of
@@ -39,6 +40,8 @@ class CallCore:
         self._account = Account(plan, self._conversation, self._attempts, resumed)
         self._ending = Ending()
         self._out: list[ev.Effect] = []
+        self._flowing = ""
+        """The item whose sound was passed on last, and nothing has happened since: more of it only flows."""
         self._talk = Dialogue(
             plan, self._conversation, self._attempts, self._ending, out=self._out, journal=self._journal
         )
@@ -64,15 +67,11 @@ class CallCore:
 
     def receive(self, event: ev.Event, now: float) -> None:
         if type(event) is ev.CallerAudio:
-            if self._streaming:
-                self._out.append(ev.AppendAudio(event.payload))
-                if (deaf := self._unheard.frame(event.payload)) is not None:
-                    self._nobody_listens(deaf, now)
-            elif not self._attempts.ready:
-                self._unheard.frame(event.payload)
-            else:  # Not to be heard yet; but some vendors speak only while sound comes in.
-                self._out.append(ev.AppendAudio(b"\xff" * len(event.payload)))
+            at = len(self._out)
+            if passed := self.caller_sound(event.payload, now):
+                self._out.insert(at, ev.AppendAudio(passed))
         elif not self._over:
+            self._flowing = ""
             if type(event) in ev.SIGNS_OF_LIFE:
                 self._unheard.noticed()
             if (own := self._on.get(type(event))) is not None:
@@ -81,6 +80,39 @@ class CallCore:
                 Dialogue.hears[type(event)](self._talk, event, now)
             if type(event) is not ev.ProviderAudio or self._silence.counts:
                 self._look(now)
+            if type(event) is ev.ProviderAudio and self._plan.speaks and self._talk.is_in(event.item):
+                self._flowing = event.item
+
+    def caller_sound(self, payload: bytes, now: float) -> bytes:
+        """What of the caller's sound the provider is to be sent, without an event and an effect for every frame.
+
+        `at_rest` says whether more than that came of it.
+        """
+        if self._streaming:
+            if (deaf := self._unheard.frame(payload)) is not None:
+                self._nobody_listens(deaf, now)
+            return payload
+        if not self._attempts.ready:
+            self._unheard.frame(payload)
+            return b""
+        # Not to be heard yet; but some vendors speak only while sound comes in.
+        return b"\xff" * len(payload)
+
+    def agent_sound(self, event: ev.ProviderAudio, now: float) -> str | None:
+        """More of the line that is being heard: send it, and behind it the mark of this name, if there is one.
+
+        None: it is more than that, and has to be received like any event.
+        """
+        if event.item != self._flowing or len(event.payload) > MARK_EVERY_BYTES:
+            return None
+        self._unheard.noticed()
+        self._turns.audio(now)
+        return self._speech.flows(event.payload, now)
+
+    @property
+    def at_rest(self) -> bool:
+        """There is nothing to carry out."""
+        return not self._out
 
     def effects(self) -> list[ev.Effect]:
         out = self._out.copy()
@@ -95,6 +127,7 @@ class CallCore:
         return min((due for due in (*self._due.values(), *others) if due is not None), default=None)
 
     def handle_timer(self, now: float) -> None:
+        self._flowing = ""
         for name in [name for name, due in self._due.items() if due <= now and not self._over]:
             del self._due[name]
             match name:
@@ -206,6 +239,7 @@ class CallCore:
             self._connect(attempt, blame=event.reason not in {"deaf", "tool_loop"})
 
     def _let_go(self) -> None:
+        self._flowing = ""
         if self._attempts.ready:
             self._owed = self._talk.owed_without_provider()
         self._streaming = False
@@ -321,7 +355,7 @@ class CallCore:
 
     def _end(self, reason: ev.End, *, stopped: bool = False) -> None:
         end = end_of(reason, stopped=stopped)
-        self._over, self._streaming = True, False
+        self._over, self._streaming, self._flowing = True, False, ""
         self._speech.measure()
         self._account.close(ended=end.over)
         self._out.append(end)

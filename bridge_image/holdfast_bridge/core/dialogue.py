@@ -136,6 +136,10 @@ class Dialogue:
             self._out += self.speech.audio(key, event.payload, now)
             self._journal(now)
 
+    def is_in(self, item: str) -> bool:
+        """This line has begun to sound, and was not cut."""
+        return self.speech.is_in(self._prefix + item)
+
     def audio_done(self, event: ev.ProviderAudioDone) -> None:
         self.turns.line_done()
         self._out += self.speech.all_sent(self._prefix + event.item)

@@ -48,6 +48,11 @@ class Speech:
                 out.append(ev.SendMark(mark))
         return out
 
+    def flows(self, payload: bytes, now: float) -> str:
+        """A piece of the line that was opened last; the mark to send behind it, empty when there is none."""
+        self.plays_until = max(self.plays_until, now) + len(payload) / BYTES_PER_S
+        return self._playout.sent(self._known, len(payload)) or ""
+
     def all_sent(self, key: str) -> list[ev.Effect]:
         mark = None if key in self._cut else self._playout.item_done(key)
         return [] if mark is None else [ev.SendMark(mark)]
@@ -63,6 +68,10 @@ class Speech:
         """A line has begun to sound, and more of it is to come."""
         line = self._known
         return bool(line) and self._playout.sent_ms(line) > 0 and not self._playout.is_done(line)
+
+    def is_in(self, key: str) -> bool:
+        """It is this line."""
+        return key == self._known and self.in_line
 
     def still_to_be_heard(self) -> tuple[str, bool]:
         """The words of the open lines that were not played yet, and whether nothing was to follow them."""

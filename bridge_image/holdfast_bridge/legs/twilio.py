@@ -112,7 +112,8 @@ class TwilioLeg:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise _refusal(message) from error
         if type(said) is _Media:
-            self._check(said.stream_sid)
+            if said.stream_sid != self._stream or self._stage is not _Stage.STARTED:
+                self._check(said.stream_sid)
             payload = said.media.payload
             if len(payload) > MAX_AUDIO_BYTES:
                 raise BadFrame(POLICY, "too_much_audio")
