@@ -36,7 +36,7 @@ async def test_a_killed_region_is_cordoned_once_even_when_it_led() -> None:
         policy = ground.servers["ams"].objects["/apis/holdfast.dev/v1alpha1/failoverpolicies/eu"]
         await until(lambda: (policy_now := _policy(ground)) and policy_now.get("cordoned") == ["fra"])
         assert policy["metadata"]["uid"] == "u-eu"
-        assert ("ams", "fra", "RegionLost") in ground.events
+        await until(lambda: ("ams", "fra", "RegionLost") in ground.events)
 
 
 def _policy(ground: object) -> dict[str, object]:
