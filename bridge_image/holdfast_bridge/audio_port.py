@@ -40,7 +40,7 @@ from holdfast_bridge.seams import Services
 from holdfast_bridge.session import Session
 from holdfast_bridge.tool_connections import ToolConnections
 from holdfast_bridge.tools import ToolRunner
-from holdfast_bridge.ws_messages import BINARY, CONTINUATION, TEXT, BadMessage, Messages, Pace, answer_ping
+from holdfast_bridge.ws_messages import DATA, TEXT, BadMessage, Messages, Pace, answer_ping
 
 PORT = 8081
 MAX_MESSAGE_BYTES = 64 * 1024
@@ -250,7 +250,7 @@ class CarrierSocket(WSListener):
             return
         if self._pace.too_fast(frame.payload_size):
             self._violated(POLICY, "flood")
-        elif (kind := frame.msg_type) is TEXT or kind is BINARY or kind is CONTINUATION:
+        elif (kind := frame.msg_type) in DATA:
             self._read(frame)
         elif kind is WSMsgType.PING:
             answer_ping(transport, frame, blocked=self._blocked)

@@ -87,12 +87,8 @@ class Journal:
             return False
         return await self._link.intent(record, tool, timeout_s=timeout_s)
 
-    async def end(self, record: CallRecord, *, timeout_s: float = 0.3) -> None:
-        """Keep the record here, and wait until it is kept at the buddy and in the region."""
-        await self.settle(record, timeout_s=timeout_s)
-
     async def settle(self, record: CallRecord, *, timeout_s: float = 0.3) -> bool:
-        """As `end` does, for a call that is handed over; True when the buddy has the record."""
+        """Keep the record here, and wait until buddy and region have it, too; True when the buddy has."""
         if (kept := self._kept(record)) is None:
             return False
         self.to_region(kept)  # Whoever waits here may give up.

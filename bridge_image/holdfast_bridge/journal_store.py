@@ -75,8 +75,7 @@ class Taken:
 class MemoryStore:
     """Records in this pod. Bounded: the records that moved longest ago go first.
 
-    A call that has ended is kept packed, a tenth of its size: hardly anybody asks for it again, and a day's calls would
-    be most of the pod's memory.
+    A call that has ended is kept packed: hardly anybody asks for it again, and there are thousands of them.
     """
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic, limit: int = MEMORY_RECORDS) -> None:

@@ -26,7 +26,7 @@ from picows import (
 )
 
 from holdfast_bridge.core import failures
-from holdfast_bridge.ws_messages import BINARY, CONTINUATION, TEXT, BadMessage, Messages, Pace, answer_ping
+from holdfast_bridge.ws_messages import BINARY, DATA, TEXT, BadMessage, Messages, Pace, answer_ping
 
 MAX_MESSAGE_BYTES = 1024 * 1024
 MAX_UNSENT_BYTES = 256 * 1024
@@ -123,7 +123,7 @@ class SocketLink(WSListener):
             return
         if self._pace.too_fast(frame.payload_size):
             self._lose("flood")
-        elif (kind := frame.msg_type) is TEXT or kind is BINARY or kind is CONTINUATION:
+        elif (kind := frame.msg_type) in DATA:
             self._read(frame)
         elif kind is WSMsgType.PING:
             answer_ping(transport, frame, blocked=self._blocked)

@@ -55,8 +55,8 @@ class JournalPort(Protocol):
         """False when no other region is named to keep this pod's calls: an intent then rests on our own record."""
         ...
 
-    async def end(self, record: CallRecord, *, timeout_s: float = 0.3) -> None:
-        """Record the clean end, at the buddy first; returns when acknowledged or when the time is up."""
+    async def settle(self, record: CallRecord, *, timeout_s: float = 0.3) -> bool:
+        """Keep what may not be lost, as a clean end; returns when the buddy has it (True) or when the time is up."""
         ...
 
     async def load(self, call: str, *, timeout_s: float = 0.3) -> CallRecord | None:

@@ -206,7 +206,7 @@ class Session:
                 await asyncio.sleep(STOP_IS_THE_END_AFTER_S)
             with contextlib.suppress(BridgeError, TimeoutError):
                 async with asyncio.timeout(1.0):
-                    await self._services.journal.end(self.record)
+                    await self._services.journal.settle(self.record)
             if end.hang_up:
                 await self._hang_up()
         elif end.reason is not ev.End.SUPERSEDED:

@@ -18,6 +18,8 @@ TOO_MANY_PARTS = 256
 _UNIT_BYTES = 2048
 TEXT, BINARY, CONTINUATION = WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION
 """Looked up once: frames come fifty times a second and call."""
+DATA = (TEXT, BINARY, CONTINUATION)
+"""The frames that carry messages."""
 
 
 class BadMessage(Exception):

@@ -83,6 +83,7 @@ def test_a_line_is_done_once_when_its_last_sound_has_come() -> None:
     assert sound(codec, "a1", 2) == [st.Sound("a1", MS * 2)]
     assert read(codec, "done", "a1") == [st.LineDone("a1")]
     assert read(codec, "done", "a1") == []
+    assert codec.say("a1", "more") == codec.end("a1") == []
 
 
 def test_a_cancelled_line_gives_no_more_sound_while_another_goes_on() -> None:

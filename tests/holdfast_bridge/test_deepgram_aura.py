@@ -78,6 +78,7 @@ def test_sound_belongs_to_the_line_that_was_flushed_first() -> None:
     assert heard(codec, b"\x02") == [st.Sound("a2", b"\x02")]
     assert read(codec, FLUSHED) == [st.LineDone("a2")]
     assert heard(codec, b"\x03") == []
+    assert codec.say("a1", "more") == codec.end("a1") == []
     assert read(codec, FLUSHED) == []
 
 

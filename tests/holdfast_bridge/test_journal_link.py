@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,6 +19,8 @@ from control_redis import redis_server
 
 from holdfast_bridge.core import journal, journal_wire, token
 from holdfast_bridge.core.journal import CallRecord, ToolUse
+from holdfast_bridge.errors import StoreError
+from holdfast_bridge.journal_store import RedisStore
 from holdfast_gameday.world.ports import free_ports
 
 UPGRADE = (
@@ -82,7 +85,7 @@ async def test_a_record_put_while_the_buddy_was_away_arrives_after_it_is_back() 
             await until(lambda: fra.link.up)
         await until(lambda: not fra.link.up)
         began = time.monotonic()
-        await fra.journal.end(record(seq=4, state="ended"))
+        await fra.journal.settle(record(seq=4, state="ended"))
         assert time.monotonic() - began < 0.5, "a dead buddy does not hold up the end of a call"
         await ams.open()
         await until(lambda: ams.memory.get(CALL) == record(seq=4, state="ended"))
@@ -139,7 +142,7 @@ async def test_the_end_is_kept_at_the_buddy_before_the_call_goes_on_to_hang_up()
     fra, ams = pair()
     async with ams.running(), fra.running(linked_to="ams"):
         await until(lambda: fra.link.up)
-        await fra.journal.end(record(seq=8, state="ended"), timeout_s=2.0)
+        await fra.journal.settle(record(seq=8, state="ended"), timeout_s=2.0)
         kept = ams.memory.get(CALL)
         assert kept is not None
         assert kept.state == "ended"
@@ -163,7 +166,7 @@ async def test_an_end_goes_to_the_buddy_once() -> None:
     ended, other = record(seq=8, state="ended"), record(call="CA-other")
     async with listening(fra.hosts["ams"], buddy), fra.running(linked_to="ams"):
         await until(lambda: fra.link.up)
-        await fra.journal.end(ended)
+        await fra.journal.settle(ended)
         fra.journal.put(other, now=True)
         await until(lambda: other in heard)
         assert heard == [ended, other]
@@ -218,7 +221,7 @@ async def test_the_buddys_redis_lets_any_pod_there_resume() -> None:
         other_pod = Region("ams", ams.hosts, redis_url=server.url)
         async with ams.running(), fra.running(linked_to="ams"):
             await until(lambda: fra.link.up)
-            await fra.journal.end(record(seq=5), timeout_s=2.0)
+            await fra.journal.settle(record(seq=5), timeout_s=2.0)
             assert await other_pod.journal.load(CALL) == record(seq=5)
             raised = journal.raised(record(seq=5), epoch=2, region="ams", now=1.0)
             assert (await other_pod.journal.take(raised, hop=1, twiml="<x/>")).won
@@ -237,12 +240,19 @@ async def test_redis_down_degrades_and_catches_up() -> None:
             await until(lambda: fra.link.up)
             await server.kill()
             began = time.monotonic()
-            await fra.journal.end(record(seq=5), timeout_s=60.0)
+            await fra.journal.settle(record(seq=5), timeout_s=60.0)
             assert time.monotonic() - began < 10.0
             assert await ams.journal.load(CALL) == record(seq=5)
             raised = journal.raised(record(seq=5), epoch=2, region="ams", now=1.0)
             assert (await ams.journal.take(raised, hop=1, twiml="<x/>")).won
             assert not (await ams.journal.take(raised, hop=1, twiml="<y/>")).won
+
+
+async def read(redis: RedisStore) -> CallRecord | None:
+    """The record there; None also where Redis does not answer within its deadline, as on a busy machine."""
+    with contextlib.suppress(StoreError):
+        return await redis.get(CALL)
+    return None
 
 
 async def test_what_the_buddys_redis_did_not_take_it_is_given_when_it_is_back() -> None:
@@ -253,12 +263,11 @@ async def test_what_the_buddys_redis_did_not_take_it_is_given_when_it_is_back() 
         async with ams.running(), fra.running(linked_to="ams"):
             await until(lambda: fra.link.up)
             server.freeze()
-            await fra.journal.end(record(seq=5, state="ended"), timeout_s=2.0)
-            assert ams.memory.get(CALL) is not None
-            assert fra.link.waiting == 0
+            await fra.journal.settle(record(seq=5, state="ended"), timeout_s=2.0)
+            await until(lambda: ams.memory.get(CALL) is not None and fra.link.waiting == 0)
             server.thaw()
             async with asyncio.timeout(30):
-                while await other_pod.redis.get(CALL) != record(seq=5, state="ended"):  # noqa: ASYNC110 - Redis has no bell
+                while await read(other_pod.redis) != record(seq=5, state="ended"):  # noqa: ASYNC110 - Redis has no bell
                     await asyncio.sleep(0.05)
         await other_pod.redis.aclose()
 

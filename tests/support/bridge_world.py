@@ -98,9 +98,10 @@ class Journal(News):
     def has_buddy(self) -> bool:
         return self.buddy
 
-    async def end(self, record: CallRecord, *, timeout_s: float = 0.3) -> None:
+    async def settle(self, record: CallRecord, *, timeout_s: float = 0.3) -> bool:
         self.records.append(record)
         self.order.append("journal")
+        return self.buddy and self.acknowledges
 
     async def load(self, call: str, *, timeout_s: float = 0.3) -> CallRecord | None:
         return self.known

@@ -355,7 +355,7 @@ class CallCore:
 
     def _end(self, reason: ev.End, *, stopped: bool = False) -> None:
         end = end_of(reason, stopped=stopped)
-        self._over, self._streaming, self._flowing = True, False, ""
+        self._over, self._streaming = True, False
         self._speech.measure()
         self._account.close(ended=end.over)
         self._out.append(end)

@@ -128,12 +128,12 @@ class Dialogue:
         self._maybe_respond(now)
 
     def audio(self, event: ev.ProviderAudio, now: float) -> None:
-        if (key := self._line(event.item)) is not None:
+        if self._line(event.item) is not None:
             if self.turns.answer_due():
                 self.unheard.dealt_with()
             self.turns.audio(now)
             self._spoke = True
-            self._out += self.speech.audio(key, event.payload, now)
+            self._out += self.speech.audio(event.payload, now)
             self._journal(now)
 
     def is_in(self, item: str) -> bool:

@@ -15,6 +15,7 @@ import msgspec
 from holdfast_bridge.core.journal import CallRecord
 
 BYTES_PER_MS = 8
+BYTES_PER_S = 1000 * BYTES_PER_MS
 """G.711 at 8 kHz: one byte a sample."""
 
 # --- once per frame -------------------------------------------------------------------------------------------------

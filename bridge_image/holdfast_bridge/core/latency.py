@@ -25,7 +25,6 @@ from holdfast_bridge.core.journal import MAX_SWITCHES, MAX_TURNS, CallRecord, La
 
 SILENCE_S = 0.5
 MAX_TOOLS = MAX_WAITS = 32
-BYTES_PER_S = 1000 * ev.BYTES_PER_MS
 
 
 class Stage(Enum):
@@ -140,7 +139,7 @@ class TurnMarks:
         """More sound of a line that is being heard."""
         if self._owed:
             self._silent(now - self._sounds_until)
-        self._sounds_until = max(self._sounds_until, now) + nbytes / BYTES_PER_S
+        self._sounds_until = max(self._sounds_until, now) + nbytes / ev.BYTES_PER_S
 
     def waited(self, wait: Waited) -> None:
         """By a stage of the provider in use; `hearing` is told before the end of the turn that it belongs to."""
@@ -232,7 +231,7 @@ class TurnMarks:
             self._begin_turn(now)
 
     def _sent(self, effect: ev.SendAudio, now: float) -> None:
-        self._sounds_until = max(self._sounds_until, now) + len(effect.payload) / BYTES_PER_S
+        self._sounds_until = max(self._sounds_until, now) + len(effect.payload) / ev.BYTES_PER_S
 
     def _mark_sent(self, effect: ev.SendMark, _: float) -> None:
         """The first of each turn: marks come back in order, and one says enough."""

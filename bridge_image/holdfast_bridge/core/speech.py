@@ -11,7 +11,6 @@ from holdfast_bridge.core import events as ev
 from holdfast_bridge.core.audio import Playout, pieces
 from holdfast_bridge.core.conversation import Conversation
 
-BYTES_PER_S = 1000 * ev.BYTES_PER_MS
 CUT_MAX = 500
 """Cut lines of one response that are remembered, so that nothing more of them counts."""
 
@@ -39,18 +38,18 @@ class Speech:
             self._disclosure = key
         return True
 
-    def audio(self, key: str, payload: bytes, now: float) -> list[ev.Effect]:
+    def audio(self, payload: bytes, now: float) -> list[ev.Effect]:
+        """Sound of the line that was opened last."""
         out: list[ev.Effect] = []
-        self.plays_until = max(self.plays_until, now) + len(payload) / BYTES_PER_S
         for piece in pieces(payload):
             out.append(ev.SendAudio(piece))
-            if (mark := self._playout.sent(key, len(piece))) is not None:
+            if mark := self.flows(piece, now):
                 out.append(ev.SendMark(mark))
         return out
 
     def flows(self, payload: bytes, now: float) -> str:
-        """A piece of the line that was opened last; the mark to send behind it, empty when there is none."""
-        self.plays_until = max(self.plays_until, now) + len(payload) / BYTES_PER_S
+        """A piece of it; the mark to send behind it, empty when there is none."""
+        self.plays_until = max(self.plays_until, now) + len(payload) / ev.BYTES_PER_S
         return self._playout.sent(self._known, len(payload)) or ""
 
     def all_sent(self, key: str) -> list[ev.Effect]:

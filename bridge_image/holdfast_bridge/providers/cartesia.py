@@ -14,7 +14,6 @@ https://docs.cartesia.ai/api-reference/tts/websocket
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -24,12 +23,10 @@ import msgspec
 
 from holdfast_bridge.core import failures
 from holdfast_bridge.core import stages as st
-from holdfast_bridge.providers.line_sound import LineSound
+from holdfast_bridge.providers.line_sound import LineSound, LinesOver
 
 PATH = "/tts/websocket"
 VERSION = "2026-03-01"
-REMEMBERED = 64
-"""Cancelled lines whose late text must not be spoken after all."""
 STRAY_MAX = 16
 """So many characters of a line may lie between two words that the vendor times, as punctuation does."""
 _EXPIRED = ("session_expired", True)
@@ -108,7 +105,7 @@ class CartesiaSpeaking:
         self._lines: dict[str, _Line] = {}
         self._contexts: dict[str, str] = {}
         """The line of each context, open or expired, as long as that line is waited for."""
-        self._cancelled: deque[str] = deque(maxlen=REMEMBERED)
+        self._over = LinesOver()
         self._unreadable = 0
         self._asked = _asked(session)
 
@@ -118,7 +115,7 @@ class CartesiaSpeaking:
         return []
 
     def say(self, line: str, text: str) -> list[bytes]:
-        if not text or line in self._cancelled:
+        if not text or line in self._over:
             return []
         found = self._lines.setdefault(line, _Line(LineSound(line)))
         if found.ended:
@@ -137,8 +134,7 @@ class CartesiaSpeaking:
         return [self._input(line, found, more=False)]
 
     def cancel(self, line: str) -> list[bytes]:
-        if line not in self._cancelled:
-            self._cancelled.append(line)
+        self._over.add(line)
         found = self._lines.get(line)
         if found is None:
             return []
@@ -188,9 +184,9 @@ class CartesiaSpeaking:
         if said.type == "timestamps" and said.word_timestamps is not None:
             _align(found, said.word_timestamps)
             return found.sound.reached()
-        return self._over(line, found) if said.type == "done" else ()
+        return self._sounded(line, found) if said.type == "done" else ()
 
-    def _over(self, line: str, found: _Line) -> list[st.SpeakingEvent]:
+    def _sounded(self, line: str, found: _Line) -> list[st.SpeakingEvent]:
         """All sound of this context has come."""
         out: list[st.SpeakingEvent] = [*found.sound.reached(whole=True)]
         if found.owed:
@@ -198,6 +194,7 @@ class CartesiaSpeaking:
         found.context = ""
         if found.ended:
             self._forget(line)
+            self._over.add(line)
             out.append(st.LineDone(line))
         return out
 
@@ -208,7 +205,7 @@ class CartesiaSpeaking:
                 return (st.StageLost(*_EXPIRED),)
             if not found.owed:
                 # It was opened only to be finished, or with signs that are not to be spoken.
-                return self._over(line, found)
+                return self._sounded(line, found)
         if said.error_code == _OUT_OF_CREDIT:
             return (st.StageLost("quota", retry_same=False),)
         refused = failures.refused(status or 500, body=f"{said.error_code} {said.message}")

@@ -25,10 +25,9 @@ import msgspec
 from holdfast_bridge.core import failures
 from holdfast_bridge.core import stages as st
 from holdfast_bridge.providers import deepgram
+from holdfast_bridge.providers.line_sound import LinesOver
 
 PATH = "/v1/speak"
-REMEMBERED = 64
-"""Cancelled lines whose late text must not be spoken after all."""
 _FLUSH = b'{"type":"Flush"}'
 _CLEAR = b'{"type":"Clear"}'
 _CLOSE = b'{"type":"Close"}'
@@ -85,7 +84,7 @@ class AuraSpeaking:
     def __init__(self) -> None:
         self._lines: deque[_Line] = deque()
         """In the order of their sound. All up to the first that has not ended are sent; those after it wait."""
-        self._cancelled: deque[str] = deque(maxlen=REMEMBERED)
+        self._over = LinesOver()
         self._clears = 0
         self._unreadable = 0
 
@@ -95,7 +94,7 @@ class AuraSpeaking:
         return []
 
     def say(self, line: str, text: str) -> list[bytes]:
-        if not text or line in self._cancelled:
+        if not text or line in self._over:
             return []
         found = self._find(line)
         if found is None:
@@ -115,8 +114,7 @@ class AuraSpeaking:
         return [_FLUSH, *self._sending(after=found)] if sent else []
 
     def cancel(self, line: str) -> list[bytes]:
-        if line not in self._cancelled:
-            self._cancelled.append(line)
+        self._over.add(line)
         found = self._find(line)
         if found is None:
             return []
@@ -168,6 +166,7 @@ class AuraSpeaking:
         if self._clears or not self._lines or not self._lines[0].ended:
             return ()
         done = self._lines.popleft()
+        self._over.add(done.id)
         return (st.LineDone(done.id),) if done.wanted else ()
 
     # --- the order of lines

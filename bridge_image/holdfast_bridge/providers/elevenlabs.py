@@ -10,7 +10,6 @@ https://elevenlabs.io/docs/api-reference/text-to-speech/v-1-text-to-speech-voice
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -20,11 +19,9 @@ import msgspec
 
 from holdfast_bridge.core import failures
 from holdfast_bridge.core import stages as st
-from holdfast_bridge.providers.line_sound import LineSound
+from holdfast_bridge.providers.line_sound import LineSound, LinesOver
 
 PATH = "/v1/text-to-speech"
-REMEMBERED = 64
-"""Cancelled lines whose late text must not be spoken after all."""
 INACTIVITY_S = 180
 """The longest that the vendor can be asked to bear silence for."""
 TAKE_LANGUAGE = ("eleven_flash_v2_5", "eleven_turbo_v2_5")
@@ -138,7 +135,7 @@ class ElevenLabsSpeaking:
 
     def __init__(self, session: ElevenLabsVoice) -> None:
         self._lines: dict[str, _Line] = {}
-        self._cancelled: deque[str] = deque(maxlen=REMEMBERED)
+        self._over = LinesOver()
         self._unreadable = 0
         self._first: dict[str, Any] = {"text": " "}
         if session.settings:
@@ -150,7 +147,7 @@ class ElevenLabsSpeaking:
         return []
 
     def say(self, line: str, text: str) -> list[bytes]:
-        if not text or line in self._cancelled:
+        if not text or line in self._over:
             return []
         found = self._lines.setdefault(line, _Line(LineSound(line)))
         if found.ended:
@@ -169,8 +166,7 @@ class ElevenLabsSpeaking:
         return [*out, _json({"context_id": line, "flush": True}), _close(line)]
 
     def cancel(self, line: str) -> list[bytes]:
-        if line not in self._cancelled:
-            self._cancelled.append(line)
+        self._over.add(line)
         found = self._lines.pop(line, None)
         return [_close(line)] if found is not None and found.open and not found.ended else []
 
@@ -216,6 +212,7 @@ class ElevenLabsSpeaking:
         out += found.sound.reached(whole=True)
         if found.ended:
             del self._lines[line]
+            self._over.add(line)
             out.append(st.LineDone(line))
         # Else it was closed by the vendor: what is still to be said opens it again.
         found.open = False

@@ -1,4 +1,5 @@
-"""The sound of one line as it comes, and which of its characters that sound holds. Pure; it knows no vendor.
+"""The sound of one line as it comes, which of its characters that sound holds, and which lines are over. Pure; it knows
+no vendor.
 
 Vendors tell where the words are before, with or after the sound that holds them: what they tell is given on when that
 sound has come, in the order in which it was told, and each character once.
@@ -13,6 +14,23 @@ from holdfast_bridge.core.events import BYTES_PER_MS
 
 LONGEST_MS = 3_600_000.0
 """What a vendor places beyond this is placed here: its numbers may be any."""
+REMEMBERED = 64
+
+
+class LinesOver:
+    """The last lines that were cancelled or have sounded to their end: late text of one must not begin it again."""
+
+    __slots__ = ("_lines",)
+
+    def __init__(self) -> None:
+        self._lines: deque[str] = deque(maxlen=REMEMBERED)
+
+    def add(self, line: str) -> None:
+        if line not in self._lines:
+            self._lines.append(line)
+
+    def __contains__(self, line: str) -> bool:
+        return line in self._lines
 
 
 class LineSound:

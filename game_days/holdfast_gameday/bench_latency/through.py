@@ -77,7 +77,7 @@ async def bridged(at: stages.Stages, tls: Tls, folder: Path) -> AsyncIterator[Li
             host=host,
             attempts=((attempt, dict.fromkeys(("hearing", "thinking", "speaking"), stages.KEY)),),
             persona={"instructions": "Be kind.", "greeting": "Hello there!", "language": "en"},
-            tools=({**stages.BOOK, "url": at.tool_url, "timeoutMs": 3000, "networks": ["127.0.0.0/8", "::1/128"]},),
+            tools=({**stages.BOOK, "url": at.tool_url, "timeoutMs": 3000, "networks": bridges.LOOPBACK},),
             account=ACCOUNT,
             auth_token=AUTH_TOKEN,
             carrier_url=f"https://localhost:{carrier.address.port}",

@@ -21,6 +21,8 @@ from holdfast_gameday.matrix.entry import Ports
 START_WITHIN_S = 20.0
 STOP_WITHIN_S = 5.0
 ZONE_KEY = "the-key-of-this-zone"
+LOOPBACK = ("127.0.0.0/8", "::1/128")
+"""The networks that the range's tools are reached in; a bridge refuses them unless a tool names them."""
 
 
 class BridgeDown(Exception):

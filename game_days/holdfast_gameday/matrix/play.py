@@ -58,7 +58,7 @@ BOOK = {
     "parameters": {"type": "object", "properties": {"wish": {"type": "string"}}, "required": ["wish"]},
     "sideEffects": True,
     "timeoutMs": 3000,
-    "networks": ["127.0.0.0/8", "::1/128"],
+    "networks": bridges.LOOPBACK,
 }
 
 
