@@ -79,7 +79,7 @@ async def test_an_entry_that_echoes_is_up_and_the_call_is_hung_up(
     entry: tuple[Entry, Target], probe: EntryProbe
 ) -> None:
     behaviour, target = entry
-    outcome = await probe.call(target, key=KEY, timeout_s=1.5)
+    outcome = await probe.call(target, key=KEY, timeout_s=30)
     assert (outcome.ok, outcome.stage, outcome.detail) == (True, "done", "")
     async with asyncio.timeout(30):
         await behaviour.stopped.wait()
@@ -87,7 +87,7 @@ async def test_an_entry_that_echoes_is_up_and_the_call_is_hung_up(
 
 async def test_the_upgrade_is_signed_like_the_carriers(entry: tuple[Entry, Target], probe: EntryProbe) -> None:
     behaviour, target = entry
-    await probe.call(target, key=KEY, timeout_s=1.5)
+    await probe.call(target, key=KEY, timeout_s=30)
     expected = base64.b64encode(hmac.new(KEY, target.url.encode(), hashlib.sha1).digest()).decode()
     assert behaviour.signatures == [expected]
 
@@ -96,7 +96,7 @@ async def test_the_start_carries_a_token_bound_to_canary_and_region(
     entry: tuple[Entry, Target], probe: EntryProbe
 ) -> None:
     behaviour, target = entry
-    await probe.call(target, key=KEY, timeout_s=1.5)
+    await probe.call(target, key=KEY, timeout_s=30)
     first, second = behaviour.tokens[0].split(".")
     payload = json.loads(base64.urlsafe_b64decode(first + "=" * (-len(first) % 4)))
     assert (payload["a"], payload["r"], payload["e"]) == ("holdfast-system/canary", "fra", 1)
@@ -125,7 +125,7 @@ async def test_what_is_wrong_is_named_by_its_stage(
 
 
 async def test_a_refused_connection_fails_at_once(probe: EntryProbe) -> None:
-    outcome = await probe.call(Target(region="fra", url="ws://127.0.0.1:9/x"), key=KEY, timeout_s=1.5)
+    outcome = await probe.call(Target(region="fra", url="ws://127.0.0.1:9/x"), key=KEY, timeout_s=30)
     assert (outcome.ok, outcome.detail) == (False, "connect: connection refused")
 
 
