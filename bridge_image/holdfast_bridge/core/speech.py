@@ -50,8 +50,10 @@ class Speech:
 
     def flows(self, payload: bytes, now: float) -> str:
         """A piece of the line that was opened last; the mark to send behind it, empty when there is none."""
-        self.plays_until = max(self.plays_until, now) + len(payload) / BYTES_PER_S
-        return self._playout.sent(self._known, len(payload)) or ""
+        nbytes = len(payload)
+        until = self.plays_until
+        self.plays_until = (now if until < now else until) + nbytes / BYTES_PER_S
+        return self._playout.sent(self._known, nbytes) or ""
 
     def all_sent(self, key: str) -> list[ev.Effect]:
         mark = None if key in self._cut else self._playout.item_done(key)
