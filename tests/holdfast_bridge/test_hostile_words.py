@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 
 import picows
 import pytest
@@ -39,7 +40,7 @@ async def test_what_a_vendor_calls_an_error_is_told_in_words_of_few(
         assert [word for _, ok, word in b.results if not ok]
     logged = json.dumps([{**record.__dict__, "args": str(record.args)} for record in caplog.records], default=str)
     told = f"{logged} {b.results} {b.counted}"
-    assert "4111" not in told
+    assert re.search(r"4111\W?1111", told) is None  # A log's clock may well show 4111.
     assert "\\u001b" not in told
 
 
