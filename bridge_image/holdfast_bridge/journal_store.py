@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-import zlib
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -75,25 +74,25 @@ class Taken:
 class MemoryStore:
     """Records in this pod. Bounded: the records that moved longest ago go first.
 
-    A call that has ended is kept packed: hardly anybody asks for it again, and there are thousands of them.
+    Of a call that has ended only its end is kept here: there are thousands of them. What was said is in Redis.
     """
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic, limit: int = MEMORY_RECORDS) -> None:
         self._clock = clock
         self._limit = limit
-        self._records: OrderedDict[str, tuple[CallRecord | bytes, float]] = OrderedDict()
+        self._records: OrderedDict[str, tuple[CallRecord, float]] = OrderedDict()
         self._said: OrderedDict[tuple[str, int, int], tuple[str, float]] = OrderedDict()
 
     def get(self, call: str) -> CallRecord | None:
-        record, _ = self._records.get(call, (None, 0.0))
-        return journal.decode(zlib.decompress(record)) if isinstance(record, bytes) else record
+        kept = self._records.get(call)
+        return None if kept is None else kept[0]
 
     def put(self, record: CallRecord) -> int:
         """Keep the record if it supersedes; returns the owner epoch that holds afterwards."""
         known = self.get(record.call)
         if known is not None and not journal.supersedes(record, known):
             return known.epoch
-        kept = record if record.state == "live" else zlib.compress(journal.encode(record), level=1)
+        kept = record if record.state == "live" else journal.only_the_end(record)
         self._records[record.call] = (kept, self._clock())
         self._records.move_to_end(record.call)
         self._forget()
@@ -114,7 +113,7 @@ class MemoryStore:
         return [
             record
             for record, moved in reversed(self._records.values())
-            if isinstance(record, CallRecord) and record.region == region and now - moved >= at_least_s
+            if record.state == "live" and record.region == region and now - moved >= at_least_s
         ]
 
     def _forget(self) -> None:

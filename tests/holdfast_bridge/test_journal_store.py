@@ -112,12 +112,15 @@ def test_memory_keeps_the_newest_and_forgets_the_oldest() -> None:
     assert memory.get("CA3") is None
 
 
-def test_a_call_that_ended_is_told_whole_and_kept_small() -> None:
+def test_of_a_call_that_ended_only_the_end_is_kept() -> None:
     items = tuple(journal.Item(id=f"i{n}", role="user", text=f"words of turn {n} " * 9, final=True) for n in range(60))
     ended = record(state="ended", items=items, tools=(journal.ToolUse(id="t1", name="book", state="done", result="4"),))
     memory = MemoryStore()
+    memory.put(record(seq=ended.seq - 1))
     memory.put(ended)
-    assert memory.get(ended.call) == ended
+    assert memory.get(ended.call) == record(state="ended")
+    assert memory.put(record(seq=ended.seq - 1)) == ended.epoch
+    assert memory.get(ended.call) == record(state="ended")
 
     tracemalloc.start()
     try:

@@ -142,6 +142,11 @@ def decode(data: bytes | str) -> CallRecord | None:
         return None
 
 
+def only_the_end(record: CallRecord) -> CallRecord:
+    """Whose the call was and that it is over: all that any bridge asks of a call that has ended."""
+    return msgspec.structs.replace(record, items=(), tools=(), latency=Latency())
+
+
 def rank(record: CallRecord) -> tuple[int, int, bool]:
     return (record.epoch, record.seq, record.state == "ended")
 
