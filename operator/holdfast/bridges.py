@@ -20,7 +20,7 @@ from typing import Any, Protocol, TypeVar
 
 from aiohttp import web
 
-from holdfast.core.capacity import PodLoad
+from holdfast.core.capacity import LATE_S, PodLoad
 from holdfast.core.carriers import CarrierFailure
 from holdfast.core.latency import Times
 from holdfast.core.place import operator_token
@@ -245,7 +245,8 @@ class Bridges:
         self._tools.hear(said.agent, said.pod, said.tools)
         self._carriers.hear(said.agent, said.pod, said.carriers)
         self._latency.hear(said.agent, said.pod, said.latencies)
-        load = PodLoad(pod.calls, ready=pod.ready, draining=pod.draining, heard_at=pod.heard_at)
+        late = said.loop_lag_s >= LATE_S
+        load = PodLoad(pod.calls, ready=pod.ready, draining=pod.draining, late=late, heard_at=pod.heard_at)
         self._desired.note_load(said.agent, said.pod, load)
         self._metrics.active_calls.set(self.active_calls())
 
@@ -289,6 +290,7 @@ class _Said:
     pod: str
     version: int
     calls: int
+    loop_lag_s: float
     report: PodReport
     attempts: Report[Failure]
     tools: Report[ToolFailure]
@@ -304,6 +306,7 @@ def _parsed(raw: Mapping[str, Any]) -> _Said:
         pod=str(raw["pod"])[:MAX_NAME],
         version=int(raw.get("version") or 0),
         calls=len(raw.get("calls") or ()),
+        loop_lag_s=_count(raw.get("loopLagMs")) / 1000,
         report=PodReport(
             ready=raw.get("ready") is True,
             draining=raw.get("draining") is True,

@@ -158,10 +158,12 @@ async def test_the_calls_and_the_readiness_of_each_pod_are_known_until_it_falls_
 ) -> None:
     behind, client = desk
     await poll(client, said(ready=True, calls=[{"call": "CA1"}, {"call": "CA2"}]))
-    await poll(client, said(pod="p-2", ready=False, draining=True))
+    await poll(client, said(pod="p-2", ready=False, draining=True, loopLagMs=49))
+    await poll(client, said(pod="p-3", ready=True, loopLagMs=50))
     assert dict(behind.desired.load_of(AGENT).pods) == {
         "p-1": PodLoad(2, ready=True, heard_at=100.0, since=100.0),
         "p-2": PodLoad(0, ready=False, draining=True, heard_at=100.0, since=100.0),
+        "p-3": PodLoad(0, ready=True, late=True, heard_at=100.0, since=100.0),
     }
     behind.clock.now += 26
     behind.bridges.forget_the_silent()

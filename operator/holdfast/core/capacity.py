@@ -5,7 +5,8 @@
     calls that are about to come    the weights, as if every region that is on its way out were gone already
     calls of the next loss          the weights once more, without the other region whose loss brings most
     headroom, and spare slots       the policy; a pod that is 90 % full takes no new call
-    pods that are no use            unready for BROKEN_S though not full; as many more, while any pod is ready
+    slots that are none             the free ones of a pod whose event loop runs late with the calls that it has
+    pods that are no use            unready for BROKEN_S though neither full nor late; as many more, while any is ready
 
     replicas     change                                           when
     rise         to all that is needed                            at once
@@ -31,6 +32,8 @@ SPARE_SLOTS = 2  # the last free one is still free when another pod is asked for
 STABLE_S = 300.0
 STEP_S = 60.0
 BROKEN_S = 60.0  # longer than a pod needs to start
+LATE_S = 0.05  # p99 of how late a pod's loop runs: from there on its bridge wants no new calls
+LATE_FROM = 4  # a pod with less than this part of its calls is made late by its machine: more pods would not help
 LAST_WORD_S = 300.0  # so long the calls of a region that tells nothing any more are taken to be as it last told
 
 Told = Mapping[str, tuple[float, int]]
@@ -67,11 +70,15 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class PodLoad:
-    """What one pod last said, and when, on the reader's clock. `since`: when it first said so of its readiness."""
+    """What one pod last said, and when, on the reader's clock. `since`: when it first said so of its readiness.
+
+    `late`: its event loop runs late, LATE_S or more.
+    """
 
     calls: int
     ready: bool
     draining: bool = False
+    late: bool = False
     heard_at: float = 0.0
     since: float = 0.0
 
@@ -82,7 +89,12 @@ class PodLoad:
 
     def same(self, other: PodLoad) -> bool:
         """Whether it says the same, whenever it said so."""
-        return (self.calls, self.ready, self.draining) == (other.calls, other.ready, other.draining)
+        return replace(self, heard_at=0.0, since=0.0) == replace(other, heard_at=0.0, since=0.0)
+
+    def no_room(self, slots: int) -> int:
+        """Free slots that are none, because it carries all that its core can carry."""
+        burdened = self.late and not self.draining and self.calls * LATE_FROM >= slots
+        return max(slots - self.calls, 0) if burdened else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +116,19 @@ class AgentLoad:
         """Pods that are not on their way out."""
         return sum(not pod.draining for pod in self.pods.values())
 
+    def no_room(self, slots: int) -> int:
+        return sum(pod.no_room(slots) for pod in self.pods.values())
+
     def broken(self, slots: int, now: float) -> int:
-        """Pods that have been unready for long and not for being full; none, when that is true of all pods.
+        """Pods that have been unready for long and not for what they carry; none, when that is true of all pods.
 
         What all have in common, such as a missing key, more of them would not mend.
         """
         staying = [pod for pod in self.pods.values() if not pod.draining]
-        if not any(pod.ready or pod.calls >= slots for pod in staying):
+        idle = [pod for pod in staying if not pod.ready and pod.calls < slots and not pod.no_room(slots)]
+        if len(idle) == len(staying):
             return 0
-        return sum(not pod.ready and pod.calls < slots and now - pod.since >= BROKEN_S for pod in staying)
+        return sum(now - pod.since >= BROKEN_S for pod in idle)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,16 +235,16 @@ def pods_for(calls: int, limits: Limits) -> int:
     return -(-max(calls + SPARE_SLOTS, with_headroom) // limits.slots)
 
 
-def asked(expected: Due, limits: Limits, *, broken: int = 0) -> int:
+def asked(expected: Due, limits: Limits, *, broken: int = 0, no_room: int = 0) -> int:
     """What the calls ask for, whatever the maximum. Broken pods are made up for, but at most by as many again."""
     calls = expected.after if limits.max_calls is None else max(expected.here, min(expected.after, limits.max_calls))
-    sound = max(limits.min_pods, pods_for(calls, limits))
+    sound = max(limits.min_pods, pods_for(calls + no_room, limits))
     return sound + min(broken, sound)
 
 
-def needed(expected: Due, limits: Limits, *, broken: int = 0) -> int:
+def needed(expected: Due, limits: Limits, *, broken: int = 0, no_room: int = 0) -> int:
     """The same within the bounds. A ceiling may lie below the minimum: the tenant's share binds first."""
-    return min(asked(expected, limits, broken=broken), limits.most)
+    return min(asked(expected, limits, broken=broken, no_room=no_room), limits.most)
 
 
 def wanted_replicas(
@@ -246,13 +262,13 @@ def wanted_replicas(
     Somebody who set more by hand is followed at first, and somebody who set fewer is not: pods with calls would go.
     """
     before = max(live, memory.replicas if memory else 0)
-    broken = load.broken(limits.slots, now)
-    need = needed(expected, limits, broken=broken)
+    broken, no_room = load.broken(limits.slots, now), load.no_room(limits.slots)
+    need = needed(expected, limits, broken=broken, no_room=no_room)
     replicas = max(before, need)
     hold = hold or _incomplete(load, before)
     recent = _noted(memory.recent if memory else ((now, replicas),), now, replicas if hold else need)
     short_at = memory.short_at if memory else -NEVER_S
-    if asked(expected, limits, broken=broken) > limits.most:
+    if asked(expected, limits, broken=broken, no_room=no_room) > limits.most:
         short_at = now
     memory = Memory(replicas, recent, memory.stepped_at if memory else now, short_at)
     settled = max(count for _, count in recent)

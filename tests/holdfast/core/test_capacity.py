@@ -141,6 +141,24 @@ def test_a_pod_that_has_been_unready_for_a_minute_is_made_up_for():
     assert capacity.needed(Due(0, 600), LIMITS, broken=9) == 20
 
 
+def test_free_slots_of_a_pod_whose_loop_runs_late_are_none():
+    def told(calls: int, *, late: bool = True, ready: bool = False, draining: bool = False) -> AgentLoad:
+        burdened = PodLoad(calls, ready=ready, draining=draining, late=late, since=0.0)
+        return AgentLoad({"p-0": burdened, "p-1": PodLoad(1, ready=True)})
+
+    assert told(30).no_room(45) == 15
+    assert told(50).no_room(45) == 0
+    assert told(30, late=False).no_room(45) == 0
+    assert told(30, draining=True).no_room(45) == 0, "it takes none anyhow"
+    assert told(11).no_room(45) == 0, "its machine is slow, and more pods would be as slow"
+    assert told(30).broken(45, 100.0) == 0, "it carries what it can"
+    assert told(11).broken(45, 100.0) == 1
+    assert look(70, told(30, ready=True), live=2, now=100.0)[0].replicas == 2
+    assert look(80, told(30, ready=True), live=2, now=100.0)[0].replicas == 3
+    assert look(80, told(30, ready=True, late=False), live=2, now=100.0)[0].replicas == 2
+    assert not PodLoad(1, ready=True).same(PodLoad(1, ready=True, late=True))
+
+
 def test_a_broken_pod_that_more_do_not_make_up_for_is_told_at_the_maximum():
     load = AgentLoad({"p-0": PodLoad(40, ready=True), "p-1": PodLoad(0, ready=False)})
     tight = replace(LIMITS, max_pods=2)
