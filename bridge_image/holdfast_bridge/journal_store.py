@@ -103,8 +103,10 @@ class MemoryStore:
         return kept[0] if kept is not None and self._clock() - kept[1] < ANSWER_LIFE_S else ""
 
     def say(self, call: str, hop: int, epoch: int, twiml: str) -> None:
-        self._said[(call, hop, epoch)] = (twiml, self._clock())
-        while len(self._said) > self._limit:
+        now = self._clock()
+        self._said[(call, hop, epoch)] = (twiml, now)
+        self._said.move_to_end((call, hop, epoch))
+        while len(self._said) > self._limit or now - next(iter(self._said.values()))[1] >= ANSWER_LIFE_S:
             self._said.popitem(last=False)
 
     def still_since(self, region: str, *, at_least_s: float) -> list[CallRecord]:

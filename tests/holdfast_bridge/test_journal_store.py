@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 from control_builders import CALL, record
 from control_redis import RedisServer, redis_server
+from hostile_bytes import weight
 
 from holdfast_bridge.core import journal
 from holdfast_bridge.errors import StoreError
@@ -155,3 +156,14 @@ def test_an_answer_is_repeated_only_for_a_while() -> None:
     assert memory.said("CA1", 1, 3) == ""
     clock[0] = 10.0
     assert memory.said("CA1", 1, 2) == ""
+
+
+def test_answers_that_nobody_may_be_given_any_more_are_not_kept() -> None:
+    clock = [0.0]
+    memory = MemoryStore(clock=lambda: clock[0])
+    for number in range(1_000):
+        clock[0] = float(number)
+        memory.say(f"CA{number}", 1, 1, f"<answer>{number}</answer>" * 50)
+        memory.say("CA", 1, 1, f"<answer>{number}</answer>")
+    assert memory.said("CA", 1, 1) == "<answer>999</answer>"
+    assert weight(memory) < 50_000
