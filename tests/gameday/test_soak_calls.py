@@ -371,12 +371,14 @@ def test_few_calls_may_be_joined_by_the_connections_that_a_pod_keeps() -> None:
     live = series(*[20] * 10)
 
     assert verdict.counts("fds", series(*[60] * 9, 79, idle=20, afterwards=36), live, 100.0).wrong == ()
+    live = series(*[100] * 9, 40)
+    assert verdict.counts("fds", series(*[220] * 9, 118, idle=20, afterwards=36), live, 100.0).wrong == ()
 
 
 def test_a_count_without_calls_is_no_sample() -> None:
     live = Series(((0.0, 0.0), (10.0, 4.0)))
 
-    assert verdict.per_call(Series(((5.0, 9.0), (12.0, 9.0)), idle=1.0), live).samples == ((12.0, 2.0),)
+    assert verdict.beside(Series(((5.0, 9.0), (12.0, 9.0)), idle=1.0), live) == [(12.0, 8.0, 4.0)]
 
 
 def test_a_call_that_stays_in_the_book_is_told() -> None:

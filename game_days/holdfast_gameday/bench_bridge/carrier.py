@@ -18,6 +18,7 @@ from holdfast_gameday.bench_bridge import shapes
 from holdfast_gameday.bench_bridge.codings import FRAME_MS, Coding
 
 OPEN_WITHIN_S = 10.0
+CLOSED_WITHIN_S = 2.0
 MAX_BEHIND = 50
 """Frames that a late carrier still sends after one another; what is older than a second nobody waits for."""
 _TEXT = picows.WSMsgType.TEXT
@@ -77,12 +78,16 @@ class Caller(picows.WSListener):
         transport.send(_TEXT, message)
 
     def hang_up(self) -> None:
+        """The last words, and then the bridge closes the connection, as RFC 6455 §7.1.1 wants of a server.
+
+        To close it here at once would reset it under sound that is not read yet, and take the last words with it.
+        """
         transport, self._transport = self._transport, None
         if transport is not None:
             stop = shapes.STOP % (self._sequence + 1, self._sid, self._account.encode(), self.call.encode())
             transport.send(picows.WSMsgType.TEXT, stop)
             transport.send_close(picows.WSCloseCode.OK)
-            transport.disconnect()
+            asyncio.get_running_loop().call_later(CLOSED_WITHIN_S, transport.disconnect)
 
     def drop(self) -> None:
         """The socket dies without a word."""

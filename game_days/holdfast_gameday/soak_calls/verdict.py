@@ -3,8 +3,8 @@
     memory    after a warm-up of 10 % of the time the rest is cut into ten parts; the median of each lies within 5 % of
               the median of the first
     counts    file descriptors and asyncio tasks, those of before the first call taken away, for each call that is
-              carried: each tenth's median within 10 % of the first's, or within 20 in all, because the pool of Redis
-              keeps 16 connections; and when the last call has ended no more than 20 over those of before
+              carried: most of each tenth within 10 % of the first's median, or within 20 in all, because the pool of
+              Redis keeps 16 connections; and when the last call has ended no more than 20 over those of before
     book      no pod ever has more calls than the world has open in it or ended in it within the last 10 s; none at last
     ends      the end of each call that was ended cleanly was taken in once by the other pod, stands in both regions'
               Redis, nothing of that call came after it, and no other call was recorded as ended
@@ -91,33 +91,37 @@ def memory(series: Series, seconds: float) -> Finding:
     return Finding("memory", f"{seen}, allowed ± {RSS_WITHIN:.0%}", tuple(wrong))
 
 
-def per_call(series: Series, live: Series) -> Series:
-    """Each sample without what is there anyway, divided by the calls at that moment; no calls, no sample."""
+def beside(series: Series, live: Series) -> list[tuple[float, float, float]]:
+    """Each sample without what is there anyway, and the calls at that moment; no calls, no sample."""
     moments = [at for at, _ in live.samples]
     found = []
     for at, value in series.samples:
         place = bisect_right(moments, at) - 1
         if place >= 0 and (calls := live.samples[place][1]):
-            found.append((at, (value - series.idle) / calls))
-    return Series(tuple(found))
+            found.append((at, value - series.idle, calls))
+    return found
 
 
 def counts(name: str, series: Series, live: Series, seconds: float) -> Finding:
     """`live`: the calls that were carried."""
-    medians = parts(per_call(series, live), seconds)
+    told = beside(series, live)
+    medians = parts(Series(tuple((at, value / calls) for at, value, calls in told)), seconds)
     if len(medians) < PARTS:
         return _too_few(name, series, medians)
     first = medians[0]
-    allowed = max(COUNT_WITHIN * first, KEPT_MAX / median(calls for _, calls in live.samples if calls))
+    # By as many as this a sample is out of its bounds, whatever number of calls it was taken with.
+    over = Series(tuple(
+        (at, abs(value - first * calls) - max(COUNT_WITHIN * first * calls, KEPT_MAX)) for at, value, calls in told
+    ))  # fmt: skip
     wrong = [
         f"tenth {place + 1}: {each:.2f} a call, {each / first - 1:+.1%}"
-        for place, each in enumerate(medians)
-        if abs(each - first) > allowed
+        for place, (each, beyond) in enumerate(zip(medians, parts(over, seconds), strict=True))
+        if beyond > 0
     ]
     if series.afterwards > series.idle + KEPT_MAX:
         wrong.append(f"{series.afterwards:.0f} after the last call, {series.idle:.0f} before the first")
-    told = f"{min(medians):.2f} to {max(medians):.2f} a call, first tenth {first:.2f}"
-    return Finding(name, f"{told}; before {series.idle:.0f}, after {series.afterwards:.0f}", tuple(wrong))
+    words = f"{min(medians):.2f} to {max(medians):.2f} a call, first tenth {first:.2f}"
+    return Finding(name, f"{words}; before {series.idle:.0f}, after {series.afterwards:.0f}", tuple(wrong))
 
 
 def _too_few(name: str, series: Series, medians: Sequence[float]) -> Finding:
