@@ -110,40 +110,6 @@ async def test_the_official_client_probes_its_key(over_tls):
 # --- our codec
 
 
-async def test_a_line_in_three_pieces_is_heard_whole_and_once_and_its_end_is_told_once(vendor):
-    _, base = vendor
-    voice = await _voice(base)
-    voice.say("a1", "Good morning, ", "this is the clinic. ", "How can I help you?")
-    voice.end("a1")
-    await voice.until(st.LineDone("a1"))
-    voice.say("a2", "Still there?")
-    voice.end("a2")
-    await voice.until(st.LineDone("a2"))
-    voice.close()
-
-    assert " ".join(spoken(voice.sound("a1"))) == "Good morning, this is the clinic. How can I help you?"
-    assert spoken(voice.sound("a2")) == ["Still there?"]
-    assert voice.events.count(st.LineDone("a1")) == 1
-
-
-@pytest.mark.parametrize(
-    "texts", [("Good morning, ", "this is the clinic.", " How can I help?"), ("你好，", "这里是诊所。", "有什么事？")]
-)
-async def test_the_place_of_the_words_grows_with_the_sound_to_the_end_of_both(vendor, texts):
-    _, base = vendor
-    voice = await _voice(base)
-    voice.say("a1", *texts)
-    voice.end("a1")
-    await voice.until(st.LineDone("a1"))
-    voice.close()
-
-    aligned = voice.aligned("a1")
-    assert len(aligned) >= 3
-    assert aligned == sorted(aligned, key=lambda each: (each.characters, each.upto_ms))
-    assert aligned[-1].characters == len("".join(texts))
-    assert 0 < aligned[-1].upto_ms <= len(voice.sound("a1")) // 8
-
-
 async def test_a_wrong_key_and_an_unknown_voice_are_told_on_the_open_link():
     server = simulated.ElevenLabs(keys={KEY: "clinic"}, pace=QUICK, voices=("v1",))
     async with served(server) as (_, address):

@@ -101,6 +101,23 @@ async def test_lines_in_three_languages_at_once_are_each_heard_whole_in_order_an
     assert [each.what for each in sockets.happened] == ["speaking"] * 3
 
 
+@pytest.mark.parametrize(
+    "texts", [("Good morning, ", "this is the clinic.", " How can I help?"), ("你好，", "这里是诊所。", "有什么事？")]
+)
+@pytest.mark.parametrize("name", ["elevenlabs", "cartesia"])
+async def test_the_place_of_the_words_grows_with_the_sound_to_the_end_of_both(name, texts):
+    async with talking(KINDS[name]) as (_, voice):
+        voice.say("a1", *texts)
+        voice.end("a1")
+        await voice.until(st.LineDone("a1"))
+
+    aligned = voice.aligned("a1")
+    assert len(aligned) >= 3
+    assert aligned == sorted(aligned, key=lambda each: (each.characters, each.upto_ms))
+    assert aligned[-1].characters == len("".join(texts))
+    assert 0 < aligned[-1].upto_ms <= len(voice.sound("a1")) // 8
+
+
 async def test_a_line_begun_right_after_a_cancelled_one_is_heard_alone(kind):
     async with talking(kind, SLOW) as (_, voice):
         for number in range(6):
