@@ -157,6 +157,7 @@ class Session:
                 await self._finish()
             finally:
                 self._services.calls.remove(self)
+                self._links = None  # They know this call, which is to be gone without the collector of cycles.
 
     async def _known(self) -> CallRecord | None:
         """The first owner of a call has nothing to ask for; a later one takes up what is known."""

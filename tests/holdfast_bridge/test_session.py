@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import dataclasses
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -12,9 +13,13 @@ import msgspec
 from aiohttp import web
 from bridge_world import Bridge, bridge, dial_in, provider, settings
 
+from holdfast_bridge.audio_port import CarrierSocket
 from holdfast_bridge.core import directive
+from holdfast_bridge.core.call import CallCore
 from holdfast_bridge.core.journal import CallRecord, Item
 from holdfast_bridge.core.latency import FirstAudio, Switched
+from holdfast_bridge.linking import Links
+from holdfast_bridge.session import Session
 
 
 def record(**changes: object) -> CallRecord:
@@ -100,6 +105,32 @@ async def test_a_caller_who_hangs_up_is_recorded_and_not_hung_up_again() -> None
         socket.send({"event": "stop", "streamSid": "MZ1", "stop": {"accountSid": "x", "callSid": "CA1"}})
         await socket.until(socket.closed.is_set)
         assert b.journal.order == ["journal"]
+
+
+def of_calls() -> list[str]:
+    """What is in memory of calls."""
+    kinds = (Session, CallCore, Links, CarrierSocket)
+    return [type(each).__name__ for each in gc.get_objects() if type(each) in kinds]
+
+
+async def test_a_call_that_is_over_is_gone_from_memory_and_no_garbage_to_be_collected() -> None:
+    """Else it would wait there with all that was said for as long as the collector takes: minutes, where calls last."""
+    gc.collect()
+    gc.disable()
+    try:
+        async with provider() as (vendor, port), bridge(settings(port, greeting="Hello!", disclosure="Hm.")) as b:
+            vendor.calls_tool = "book"
+            socket = await dial_in(b.port.port)
+            socket.start("good CA1 1")
+            await socket.until(lambda: socket.audio.endswith(b"Hello!"))
+            assert sorted(of_calls()) == ["CallCore", "CarrierSocket", "Links", "Session"]
+            socket.send({"event": "stop", "streamSid": "MZ1", "stop": {"accountSid": "x", "callSid": "CA1"}})
+            await socket.until(socket.closed.is_set)
+            async with asyncio.timeout(30):
+                while of_calls():  # noqa: ASYNC110 - memory has no bell
+                    await asyncio.sleep(0.01)
+    finally:
+        gc.enable()
 
 
 async def test_a_stop_is_not_the_end_before_next_had_its_second() -> None:

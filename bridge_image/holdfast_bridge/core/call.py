@@ -18,15 +18,16 @@ from holdfast_bridge.core.attempts import Attempts
 from holdfast_bridge.core.audio import MARK_EVERY_BYTES
 from holdfast_bridge.core.conversation import Conversation
 from holdfast_bridge.core.dialogue import Dialogue
+from holdfast_bridge.core.diary import Diary
 from holdfast_bridge.core.ending import Ending, end_of
 from holdfast_bridge.core.journal import CallRecord
 from holdfast_bridge.core.opening import NOBODY_THERE, TOO_LONG, take_up
 from holdfast_bridge.core.plan import CallPlan
 from holdfast_bridge.core.relief import Relief
 from holdfast_bridge.core.silence import GiveUp, Owed, Prompt, Silence, Tone, ToolWords
+from holdfast_bridge.core.speech import Speech
 from holdfast_bridge.core.unheard import Deaf
 
-RECORD_EVERY_S = 1.0
 KEYS_TOGETHER_S = 1.5
 
 
@@ -42,11 +43,13 @@ class CallCore:
         self._out: list[ev.Effect] = []
         self._flowing = ""
         """The item whose sound was passed on last, and nothing has happened since: more of it only flows."""
+        self._speech = Speech(self._conversation)
+        self._diary = Diary(self._account, self._speech, self._out)
         self._talk = Dialogue(
-            plan, self._conversation, self._attempts, self._ending, out=self._out, journal=self._journal
+            plan, self._conversation, self._attempts, self._ending, self._speech, self._diary, out=self._out
         )
         self._talk.gated = bool(plan.disclosure) and not self._account.disclosure_heard
-        self._speech, self._turns, self._unheard = self._talk.speech, self._talk.turns, self._talk.unheard
+        self._turns, self._unheard = self._talk.turns, self._talk.unheard
         self._relief = Relief()
         self._silence = Silence(plan.manners)
         self._owed = Owed.ANSWER
@@ -60,7 +63,7 @@ class CallCore:
 
     def start(self, now: float) -> None:
         self._due["max"] = self._account.start(now)
-        self._journal(now, urgent=True)
+        self._diary.note(now, urgent=True)
         self._unheard.hold()
         self._connect(0)
         self._look(now)
@@ -123,16 +126,16 @@ class CallCore:
         if self._over:
             return None
         filling = self._silence.get_timer(self._speech.plays_until)
-        others = (self._ending.due, self._turns.get_timer(), self._relief.get_timer(), filling)
+        others = (self._diary.due, self._ending.due, self._turns.get_timer(), self._relief.get_timer(), filling)
         return min((due for due in (*self._due.values(), *others) if due is not None), default=None)
 
     def handle_timer(self, now: float) -> None:
         self._flowing = ""
+        if self._diary.due is not None and self._diary.due <= now and not self._over:
+            self._diary.write(now, at_once=False)
         for name in [name for name, due in self._due.items() if due <= now and not self._over]:
             del self._due[name]
             match name:
-                case "record":
-                    self._emit(now, at_once=False)
                 case "gate":
                     self._open_gate()
                 case "keys":
@@ -165,7 +168,7 @@ class CallCore:
 
     def _caller_mark(self, event: ev.CallerMark, now: float) -> None:
         if self._speech.mark_back(event.name):
-            self._journal(now)
+            self._diary.note(now)
             self._check_disclosure(now)
             self._check_end()
 
@@ -182,7 +185,7 @@ class CallCore:
 
     def _release(self, _: ev.Released, now: float) -> None:
         self._ending.released = True
-        self._journal(now, urgent=True)
+        self._diary.note(now, urgent=True)
 
     def _superseded(self, _: ev.Superseded, _now: float) -> None:
         if not self._speech.quiet():
@@ -272,7 +275,7 @@ class CallCore:
     def _check_disclosure(self, now: float) -> None:
         if not self._account.disclosure_heard and self._speech.disclosure_heard():
             self._account.disclosure_heard = True
-            self._journal(now, urgent=True)
+            self._diary.note(now, urgent=True)
             self._open_gate()
 
     # --- what the provider says
@@ -359,20 +362,6 @@ class CallCore:
         self._speech.measure()
         self._account.close(ended=end.over)
         self._out.append(end)
-
-    # --- the journal
-
-    def _journal(self, now: float, *, urgent: bool = False) -> None:
-        """Write the call down: at once when it matters, else with the second's other news."""
-        if urgent:
-            self._due.pop("record", None)
-            self._emit(now, at_once=True)
-        else:
-            self._due.setdefault("record", now + RECORD_EVERY_S)
-
-    def _emit(self, now: float, *, at_once: bool) -> None:
-        self._speech.measure()
-        self._out.append(ev.Record(self._account.write(now), now=at_once))
 
     _on: ClassVar[dict[type, Callable[[CallCore, Any, float], None]]] = {
         ev.CallerMark: _caller_mark, ev.CallerDtmf: _caller_dtmf, ev.CallerStop: _caller_stop,

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 from holdfast_bridge.core import events as ev
 from holdfast_bridge.core.attempts import Attempts
 from holdfast_bridge.core.conversation import Conversation
+from holdfast_bridge.core.diary import Diary
 from holdfast_bridge.core.ending import Ending
 from holdfast_bridge.core.opening import GOODBYE, Line, exactly, go_on
 from holdfast_bridge.core.plan import CallPlan
@@ -28,10 +29,6 @@ from holdfast_bridge.core.unheard import Unheard
 END_CALL = "end_call"
 
 
-class Journal(Protocol):
-    def __call__(self, now: float, *, urgent: bool = False) -> None: ...
-
-
 class Dialogue:
     def __init__(
         self,
@@ -39,17 +36,18 @@ class Dialogue:
         conversation: Conversation,
         attempts: Attempts,
         ending: Ending,
+        speech: Speech,
+        diary: Diary,
         *,
         out: list[ev.Effect],
-        journal: Journal,
     ) -> None:
         self._plan = plan
         self._conversation = conversation
         self._attempts = attempts
         self._ending = ending
         self._out = out
-        self._journal = journal
-        self.speech = Speech(conversation)
+        self._diary = diary
+        self.speech = speech
         self.turns = Turns()
         self.unheard = Unheard()
         self.tools = Toolbox(plan.tools, conversation)
@@ -134,7 +132,7 @@ class Dialogue:
             self.turns.audio(now)
             self._spoke = True
             self._out += self.speech.audio(event.payload, now)
-            self._journal(now)
+            self._diary.note(now)
 
     def is_in(self, item: str) -> bool:
         """This line has begun to sound, and was not cut."""
@@ -147,7 +145,7 @@ class Dialogue:
     def transcript(self, event: ev.ProviderTranscript, now: float) -> None:
         if (key := self._line(event.item)) is not None:
             self._conversation.agent_text(key, event.text, final=event.final)
-            self._journal(now, urgent=event.final)
+            self._diary.note(now, urgent=event.final)
 
     def response_started(self, _: ev.ResponseStarted, _now: float) -> None:
         self.turns.response_started()
@@ -161,7 +159,7 @@ class Dialogue:
 
     def response_done(self, now: float) -> None:
         self.turns.response_done()
-        self._journal(now, urgent=True)
+        self._diary.note(now, urgent=True)
         if call := self._ending.farewell():
             self._out.append(ev.ToolOutput(call, "{}"))
             self.respond(GOODBYE, now)
@@ -193,7 +191,7 @@ class Dialogue:
     def user_turn(self, event: ev.UserTurn, now: float) -> None:
         self._conversation.user_turn(self._prefix + event.item)
         self.tools.new_turn()
-        self._journal(now)
+        self._diary.note(now)
 
     def user_transcript(self, event: ev.UserTranscript, now: float) -> None:
         self._conversation.user_text(self._prefix + event.item, event.text, final=event.final)
@@ -201,7 +199,7 @@ class Dialogue:
             self.unheard.dealt_with()
         if event.text:
             self._cut = None
-        self._journal(now, urgent=event.final)
+        self._diary.note(now, urgent=event.final)
 
     def pressed(self, digit: str, number: int, now: float) -> bool:
         """A key of the telephone; False while nobody is there to be told."""
@@ -211,7 +209,7 @@ class Dialogue:
         self._conversation.user_text(f"{self._plan.epoch}.key{number}", text, final=True)
         self._out.append(ev.SeedConversation((ev.SeedText("user", text),)))
         self.tools.new_turn()
-        self._journal(now)
+        self._diary.note(now)
         return True
 
     def speech_started(self, _: ev.SpeechStarted, now: float) -> None:
@@ -225,7 +223,7 @@ class Dialogue:
         if cut := self.speech.interrupted(self._prefix):
             self._out += cut
             self._cut = go_on(rest, whole=whole) if rest else None
-            self._journal(now)
+            self._diary.note(now)
 
     def speech_stopped(self, event: ev.SpeechStopped, now: float) -> None:
         self.turns.speech_stopped(now, words=event.words)
@@ -248,7 +246,7 @@ class Dialogue:
             self._ending.wind_up(ev.End.AGENT_HUNG_UP, now, farewell_to="" if self._spoke else event.id)
             return
         asked = self.tools.call(event, key=self._prefix + event.id, link=self._attempts.link)
-        self._journal(now, urgent=True)
+        self._diary.note(now, urgent=True)
         self._out.append(asked)
         if isinstance(asked, ev.ToolOutput):
             self._respond_due = True
@@ -256,7 +254,7 @@ class Dialogue:
     def tool_result(self, event: ev.ToolResult, now: float) -> None:
         if (told := self.tools.result(event, link=self._attempts.link)) is None:
             return
-        self._journal(now, urgent=True)
+        self._diary.note(now, urgent=True)
         if self._attempts.ready:  # Else the next provider is seeded with the result.
             self._out.append(told)
             self.answer(now)
