@@ -10,7 +10,7 @@ PHASE := game_days/phase.sh
 ARGS ?=
 SEEDS ?= 200
 
-.PHONY: help demo test check sim sim-docs bench-idle soak soak-calls bench-failover bench-latency bench-bridge matrix bench-decide bench-cli docs explain-page lab-up lab-down crds tools images setup preflight unit core mutants mutation fuzz cluster system
+.PHONY: help demo test check sim sim-docs bench-idle scale soak soak-calls bench-failover bench-latency bench-bridge matrix bench-decide bench-cli docs explain-page lab-up lab-down crds tools images setup preflight unit core mutants mutation fuzz cluster system
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 14
@@ -62,6 +62,9 @@ lab-down: setup  ## take the lab away, whatever state it is in
 
 bench-idle: preflight tools images  ## memory and CPU of a region without calls (seven minutes)
 	@$(RUN) python -m holdfast_gameday.idle $(ARGS)
+
+scale: preflight tools  ## what a move costs with a thousand agents on real API servers (five minutes)
+	@HOLDFAST_SCALE_AGENTS=1000 $(RUN) pytest -s tests/cluster/test_scale.py $(ARGS)
 
 soak: preflight tools images  ## five quiet minutes and an hour of bad weather: nothing may be moved (ARGS="--weather 10")
 	@$(RUN) python -m holdfast_gameday.soak $(ARGS)

@@ -1,15 +1,17 @@
 #!/usr/bin/env bash
-# All tests, with the words that start pytest as arguments, in three lanes beside each other: most of their time they
-# wait. Those of the lab run one after the other and are shown as they go; those of single API servers beside them; all
-# others give way to both. What the others print comes last, so that the whole ends with pytest's own summary.
+# All tests, with the words that start pytest as arguments. Those that need a real cluster, the lab or all of the machine
+# run one after the other; beside them, and giving way, the core's own, which must reach every branch of it, and all
+# others. What the others print comes last, so that the whole ends with pytest's own summary.
 set -uo pipefail
 logs=$(mktemp -d)
 trap 'kill $(jobs -p) 2>/dev/null; rm -rf "$logs"' EXIT
 # A shell starts what runs beside it deaf to Ctrl-C, and tests of Ctrl-C are among them.
-env --default-signal=INT "$@" tests/cluster >"$logs/cluster" 2>&1 & cluster=$!
-env --default-signal=INT nice -n 5 "$@" --ignore=tests/cluster --ignore=tests/system >"$logs/others" 2>&1 & others=$!
-"$@" tests/system; failed=$?
-wait $cluster || failed=1
+beside=(env --default-signal=INT nice -n 5 "$@")
+every_branch=(--cov=holdfast.core --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100)
+"${beside[@]}" -q tests/holdfast/core "${every_branch[@]}" >"$logs/core" 2>&1 & core=$!
+"${beside[@]}" --ignore=tests/cluster --ignore=tests/system --ignore=tests/holdfast/core >"$logs/others" 2>&1 & others=$!
+"$@" tests/cluster tests/system; failed=$?
+wait $core || failed=1
 wait $others || failed=1
-cat "$logs/cluster" "$logs/others"
+cat "$logs/core" "$logs/others"
 exit $failed

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
@@ -39,7 +40,8 @@ pytestmark = [
     pytest.mark.skipif(not apiserver.available(), reason="no kube-apiserver, etcd and kubectl: run `make tools`"),
 ]
 
-AGENTS = 1000
+AGENTS = int(os.environ.get("HOLDFAST_SCALE_AGENTS", "250"))
+"""A thousand are what `make scale` asks for: placing them alone takes the machine two minutes."""
 WRITES_MAX = 10
 NUMBERS = [scale_objects.number(index) for index in range(200)]
 # As many at a time as the operator that moves may send, and a probe of each member.
@@ -122,7 +124,7 @@ def counted(fleet: Fleet, *survivors: str, since: float, until: float) -> int:
     return len(written) + len(vendors)
 
 
-async def test_a_lost_region_of_a_thousand_agents_costs_at_most_ten_writes_before_calls_go_elsewhere(tmp_path):
+async def test_a_lost_region_of_many_agents_costs_at_most_ten_writes_before_calls_go_elsewhere(tmp_path):
     """A move must not cost more the more agents there are: what calls wait for is one write at the edge."""
     numbered = [scale_objects.agent(f"a-{index:04}", "clinic", [NUMBERS[index]]) for index in range(100)]
     others = [scale_objects.agent(f"a-{index:04}", "dental") for index in range(100, AGENTS)]
