@@ -251,23 +251,22 @@ class CarrierSocket(WSListener):
         if self._pace.too_fast(frame.payload_size):
             self._violated(POLICY, "flood")
         elif (kind := frame.msg_type) in DATA:
-            try:
-                message = self._messages.feed(frame)
-                said = None if message is None or self._messages.binary else self.leg.decode(message)
-            except (BadFrame, BadMessage) as bad:
-                self._violated(bad.code, bad.reason)
-                return
-            if type(said) is ev.CallerAudio and self._session is not None:
-                self._session.caller_sound(said)
-            elif self._messages.binary:
-                self._violated(UNSUPPORTED, "binary")
-            else:
-                self._heard(said)
+            self._read(frame)
         elif kind is WSMsgType.PING:
             answer_ping(transport, frame, blocked=self._blocked)
         elif kind is WSMsgType.CLOSE:
             transport.send_close(WSCloseCode.OK)
             transport.disconnect(graceful=not self._blocked)
+
+    def _read(self, frame: WSFrame) -> None:
+        try:
+            message = self._messages.feed(frame)
+            if self._messages.binary:
+                self._violated(UNSUPPORTED, "binary")
+            elif message is not None:
+                self._heard(self.leg.decode(message))
+        except (BadFrame, BadMessage) as bad:
+            self._violated(bad.code, bad.reason)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         said = transport.close_handshake.sent if transport.close_handshake is not None else None

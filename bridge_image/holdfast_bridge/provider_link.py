@@ -124,21 +124,24 @@ class SocketLink(WSListener):
         if self._pace.too_fast(frame.payload_size):
             self._lose("flood")
         elif (kind := frame.msg_type) in DATA:
-            try:
-                message = self._messages.feed(frame)
-            except BadMessage as bad:
-                self._lose(bad.reason)
-                return
-            # Binary messages are read where somebody wants them.
-            hear = self._on_binary if self._messages.binary else self._on_message
-            if message is not None and hear is not None:
-                hear(message)
+            self._read(frame)
         elif kind is WSMsgType.PING:
             answer_ping(transport, frame, blocked=self._blocked)
         elif kind is WSMsgType.CLOSE:
             code, reason = int(frame.get_close_code().value), frame.get_close_message() or b""
             transport.send_close(WSCloseCode.OK)
             self._lose(*failures.closed(code, reason.decode(errors="replace")))
+
+    def _read(self, frame: WSFrame) -> None:
+        """Binary messages are read where somebody wants them."""
+        try:
+            message = self._messages.feed(frame)
+        except BadMessage as bad:
+            self._lose(bad.reason)
+            return
+        hear = self._on_binary if self._messages.binary else self._on_message
+        if message is not None and hear is not None:
+            hear(message)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         # It is over within one turn of the loop: picows has the transport's end ready when this returns.

@@ -233,30 +233,32 @@ class Session:
                 self._queue.append(event)
         elif self._pumping:
             self._queue.append(event)
-        else:
-            now = self._loop.time()
-            if type(event) is ev.ProviderAudio and (mark := core.agent_sound(event, now)) is not None:
-                self._marks.flowed(len(event.payload), now)
-                self._wire.send(self._leg.media(event.payload))
-                if mark:
-                    self._wire.send(self._leg.mark(mark))
-                return
-            core.receive(event, now)
-            soon = self._timer_due is not None and self._timer_due <= now + SOUND_DUE_S
-            if self._pump(event) or not (type(event) is ev.ProviderAudio and soon):
+        elif type(event) is ev.CallerAudio:
+            assert self._links is not None
+            if passed := core.caller_sound(event.payload, self._loop.time()):
+                self._links.append(passed)
+            if not core.at_rest:  # Nobody listens to it, say.
+                self._pump()
                 self._arm(core.get_timer())
+        elif type(event) is ev.ProviderAudio:
+            self._agent_sound(event)
+        else:
+            core.receive(event, self._loop.time())
+            self._pump(event)
+            self._arm(core.get_timer())
 
-    def caller_sound(self, event: ev.CallerAudio) -> None:
-        """As `feed`, for what comes fifty times a second."""
-        core = self._core
-        if core is None or self._pumping:
-            self.feed(event)
+    def _agent_sound(self, event: ev.ProviderAudio) -> None:
+        core, now = self._core, self._loop.time()
+        assert core is not None
+        if (mark := core.agent_sound(event, now)) is not None:
+            self._marks.flowed(len(event.payload), now)
+            self._wire.send(self._leg.media(event.payload))
+            if mark:
+                self._wire.send(self._leg.mark(mark))
             return
-        assert self._links is not None
-        if passed := core.caller_sound(event.payload, self._loop.time()):
-            self._links.append(passed)
-        if not core.at_rest:  # Nobody listens to it, say.
-            self._pump()
+        core.receive(event, now)
+        soon = self._timer_due is not None and self._timer_due <= now + SOUND_DUE_S
+        if self._pump(event) or not soon:
             self._arm(core.get_timer())
 
     def _pump(self, event: ev.Event | None = None) -> bool:

@@ -137,12 +137,9 @@ class TurnMarks:
 
     def flowed(self, nbytes: int, now: float) -> None:
         """More sound of a line that is being heard."""
-        until = self._sounds_until
-        if until < now:
-            if self._owed:
-                self._silent(now - until)
-            until = now
-        self._sounds_until = until + nbytes / ev.BYTES_PER_S
+        if self._owed:
+            self._silent(now - self._sounds_until)
+        self._sounds_until = max(self._sounds_until, now) + nbytes / ev.BYTES_PER_S
 
     def waited(self, wait: Waited) -> None:
         """By a stage of the provider in use; `hearing` is told before the end of the turn that it belongs to."""

@@ -200,8 +200,7 @@ class Incoming:
     def decode(self, message: bytes) -> Iterable[ev.Event]:
         try:
             if message.find(self._delta, 0, _HEAD_BYTES) >= 0:
-                audio = _audio_delta.decode(message)
-                return (ev.ProviderAudio(audio.item_id, audio.delta),) if audio.delta else ()
+                return _agent_audio(message)
             return self._seldom(_head.decode(message).type, message)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             self._unreadable += 1
