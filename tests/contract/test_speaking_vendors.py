@@ -101,11 +101,26 @@ async def test_lines_in_three_languages_at_once_are_each_heard_whole_in_order_an
     assert [each.what for each in sockets.happened] == ["speaking"] * 3
 
 
+@pytest.mark.parametrize("name", ["elevenlabs", "cartesia"])
+async def test_a_line_in_three_pieces_is_heard_whole_and_once_and_its_end_is_told_once(name):
+    async with talking(KINDS[name]) as (_, voice):
+        voice.say("a1", "Good morning, ", "this is the clinic. ", "How can I help you?")
+        voice.end("a1")
+        await voice.until(st.LineDone("a1"))
+        voice.say("a2", "Still there?")
+        voice.end("a2")
+        await voice.until(st.LineDone("a2"))
+
+    assert " ".join(spoken(voice.sound("a1"))) == "Good morning, this is the clinic. How can I help you?"
+    assert spoken(voice.sound("a2")) == ["Still there?"]
+    assert voice.events.count(st.LineDone("a1")) == 1
+
+
 @pytest.mark.parametrize(
     "texts", [("Good morning, ", "this is the clinic.", " How can I help?"), ("你好，", "这里是诊所。", "有什么事？")]
 )
-@pytest.mark.parametrize("name", ["elevenlabs", "cartesia"])
-async def test_the_place_of_the_words_grows_with_the_sound_to_the_end_of_both(name, texts):
+@pytest.mark.parametrize(("name", "exact"), [("elevenlabs", False), ("cartesia", True)])
+async def test_the_place_of_the_words_grows_with_the_sound_to_the_end_of_both(name, exact, texts):
     async with talking(KINDS[name]) as (_, voice):
         voice.say("a1", *texts)
         voice.end("a1")
@@ -115,7 +130,10 @@ async def test_the_place_of_the_words_grows_with_the_sound_to_the_end_of_both(na
     assert len(aligned) >= 3
     assert aligned == sorted(aligned, key=lambda each: (each.characters, each.upto_ms))
     assert aligned[-1].characters == len("".join(texts))
-    assert 0 < aligned[-1].upto_ms <= len(voice.sound("a1")) // 8
+    sounded_ms = len(voice.sound("a1")) // 8
+    assert 0 < aligned[-1].upto_ms <= sounded_ms
+    if exact:
+        assert aligned[-1].upto_ms == sounded_ms
 
 
 async def test_a_line_begun_right_after_a_cancelled_one_is_heard_alone(kind):

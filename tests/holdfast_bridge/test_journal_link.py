@@ -258,15 +258,17 @@ async def test_what_the_buddys_redis_did_not_take_it_is_given_when_it_is_back() 
     async with redis_server() as server:
         fra, ams = pair(redis_url=server.url)
         other_pod = Region("ams", ams.hosts, redis_url=server.url)
+        ended = record(seq=5, state="ended", items=(journal.Item(id="i1", role="user", text="Tuesday", final=True),))
         assert other_pod.redis is not None
         async with ams.running(), fra.running(linked_to="ams"):
             await until(lambda: fra.link.up)
             server.freeze()
-            await fra.journal.settle(record(seq=5, state="ended"), timeout_s=30)
-            await until(lambda: ams.memory.get(CALL) is not None and fra.link.waiting == 0)
+            assert await fra.journal.settle(ended, timeout_s=30)
+            assert ams.memory.get(CALL) is not None
+            assert fra.link.waiting == 0
             server.thaw()
             async with asyncio.timeout(30):
-                while await read(other_pod.redis) != record(seq=5, state="ended"):  # noqa: ASYNC110 - Redis has no bell
+                while await read(other_pod.redis) != ended:  # noqa: ASYNC110 - Redis has no bell
                     await asyncio.sleep(0.05)
         await other_pod.redis.aclose()
 

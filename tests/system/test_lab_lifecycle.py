@@ -41,7 +41,9 @@ async def _interrupted(sent: signal.Signals) -> int:
 
 async def test_after_down_the_machine_is_as_before(clean: dict[str, list[str]]) -> None:
     """`up` ends and the clusters stay; `down`, another process, takes all of it away."""
+    started = time.monotonic()
     await run([*LAB, "up", "--empty"], deadline_s=120)
+    took = time.monotonic() - started
     during = lab_snapshot.take()
     assert len(during["processes"]) > 24
     assert during["links"] == clean["links"]
@@ -49,6 +51,7 @@ async def test_after_down_the_machine_is_as_before(clean: dict[str, list[str]]) 
     assert during["kernel settings"] == clean["kernel settings"]
     await run([*LAB, "down"], deadline_s=60)
     assert lab_snapshot.take() == clean
+    assert took <= 20
 
 
 async def test_down_cleans_up_after_a_start_that_was_killed(clean: dict[str, list[str]]) -> None:
