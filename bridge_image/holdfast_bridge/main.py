@@ -77,11 +77,11 @@ class Bridge:
         read: Callable[[], Settings],
         *,
         ports: Ports = Ports(),
-        check: Callable[[Settings], None] = lambda _: None,
+        fit: Callable[[Settings], Settings] = lambda found: found,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`check`: whether settings can be used, or SettingsError. `clock`: by which breakers open and close."""
-        self._files = SettingsFile(read, check)
+        """`fit`: what of settings can be used, or SettingsError. `clock`: by which breakers open and close."""
+        self._files = SettingsFile(read, fit)
         self._ports = ports
         self._stop = asyncio.Event()
         self.bound = asyncio.Event()
@@ -142,6 +142,7 @@ class Bridge:
             draining=lambda: self.health.draining,
             buddy_up=lambda: self.link.up,
             holds=self._files.proof,
+            problems=self._files.problems,
             loop_lag_s=lambda: self.lag.p99_s,
         )
 
@@ -240,15 +241,16 @@ class Bridge:
         return self.directives.drain_ordered() and not self.health.stopping
 
     async def _reload(self) -> None:
-        told = ""
+        told: tuple[str, ...] = ()
         while True:
+            if (problems := self._files.problems()) != told:
+                told = problems
+                log.warning("settings not followed", extra={"problems": problems})
+                self._news()
             await asyncio.sleep(RELOAD_EVERY_S)
             if self._files.refresh():
                 log.info("settings in force", extra={"generation": self._files().agent.generation})
                 self._directive_changed()
-            if self._files.problem != told:
-                told = self._files.problem
-                log.warning("settings not taken over", extra={"problem": told})
 
     def _services(self, carrier: TwilioRest) -> Services:
         return Services(
@@ -358,16 +360,15 @@ async def _kept_running(name: str, loop: Callable[[], Awaitable[None]]) -> None:
         await asyncio.sleep(RESTART_AFTER_S)
 
 
-def prove(current: Settings) -> None:
-    """SettingsError for what reads well and could not be used in a call."""
-    providing.prove(current)
-    tools.prove(current)
+def fit(found: Settings) -> Settings:
+    """What of settings that read well can be used in a call; SettingsError when a call could not be held with them."""
+    tools.prove(found)
+    return providing.fit(found)
 
 
 async def serve(directory: Path, ports: Ports) -> None:
     pod, uid = os.environ.get("POD_NAME", ""), os.environ.get("POD_UID", "")
-
-    bridge = Bridge(lambda: settings.load(directory, pod=pod, pod_uid=uid), ports=ports, check=prove)
+    bridge = Bridge(lambda: settings.load(directory, pod=pod, pod_uid=uid), ports=ports, fit=fit)
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signum, bridge.stop)

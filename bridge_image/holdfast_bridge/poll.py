@@ -89,6 +89,8 @@ class Seen:
     draining: Callable[[], bool]
     buddy_up: Callable[[], bool]
     holds: Callable[[], str]
+    problems: Callable[[], tuple[str, ...]]
+    """What of the mounted files is not followed, a sentence each."""
     loop_lag_s: Callable[[], float]
     """How late the event loop runs, which is when a pod is full whatever it was told."""
 
@@ -138,6 +140,7 @@ class Poller:
             "missingKeys": list(settings.missing_keys),
             "buddyLink": "up" if self._seen.buddy_up() else "down",
             "holds": self._seen.holds(),
+            "problems": list(self._seen.problems()),
             "loopLagMs": round(self._seen.loop_lag_s() * 1000),
         }
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeAlias
 
 import aiohttp
+import msgspec
 
 from holdfast_bridge import provider_link, speech_codecs, stage_codecs
 from holdfast_bridge.agent_config import Attempt
@@ -20,6 +21,7 @@ from holdfast_bridge.cascade_provider import CascadeProvider, Hear, OnWait, Spaw
 from holdfast_bridge.core import events as ev
 from holdfast_bridge.core import stages as st
 from holdfast_bridge.core.cascade import CascadePlan
+from holdfast_bridge.errors import SettingsError
 from holdfast_bridge.provider_link import LoopbackLink, OnLost, ProviderLink
 from holdfast_bridge.providers import ProviderCodec
 from holdfast_bridge.settings import Settings
@@ -185,10 +187,27 @@ class Providers:
         return provider
 
 
-def prove(settings: Settings) -> None:
-    """SettingsError when an attempt could not be opened as it is written: said at start, not in a call."""
-    for attempt in settings.agent.attempts:
+def fit(settings: Settings) -> Settings:
+    """Without the attempts that could not be opened as they are written: found out at start, not in a call.
+
+    SettingsError when none would be left.
+    """
+    unfit = {attempt.name: why for attempt in settings.agent.attempts if (why := _why_unfit(attempt, settings))}
+    if not unfit:
+        return settings
+    kept = tuple(attempt for attempt in settings.agent.attempts if attempt.name not in unfit)
+    if not kept:
+        raise SettingsError("; ".join(unfit.values()))
+    agent = msgspec.structs.replace(settings.agent, attempts=kept)
+    return replace(settings, agent=agent, unfit=tuple(unfit.values()))
+
+
+def _why_unfit(attempt: Attempt, settings: Settings) -> str:
+    try:
         if attempt.kind == "cascade":
             stage_codecs.prove(attempt, settings)
         else:
             speech_codecs.prove(attempt, settings)
+    except SettingsError as error:
+        return str(error)
+    return ""

@@ -1,7 +1,8 @@
 """What this pod was told by its mounted files: agent.json, the zone's secrets and the tenant's provider keys.
 
 It reads files and nothing else: no Kubernetes, no network, no decision. A missing provider key is not an error here but
-a fact (`missing_keys`): the attempt is unusable, the others are not. Values of secrets never reach an error text.
+a fact (`missing_keys`): the attempt is unusable, the others are not. So is an attempt that could not be opened as it is
+written (`unfit`). Values of secrets never reach an error text.
 Keys are text; white space around them is not part of them.
 """
 
@@ -56,6 +57,8 @@ class Settings:
     """The signing secrets by tool, the current one first; empty where one is not there."""
     pod: str = ""
     pod_uid: str = ""
+    unfit: tuple[str, ...] = ()
+    """Why attempts that agent.json lists are not among `agent.attempts`, a sentence each."""
 
     def usable(self, attempt: Attempt) -> bool:
         return all(self.provider_keys.get(name) for name in attempt.key_files)
@@ -146,19 +149,26 @@ def _present(*values: str) -> tuple[str, ...]:
 class SettingsFile:
     """The settings in force. `refresh` reads the files again; a change that cannot be meant is refused whole.
 
-    `check` raises SettingsError for what reads well and cannot be used; it is asked about changes only.
+    `fit` is asked about changes only. It gives the settings without the attempts that could not be opened, and raises
+    SettingsError if none is left, or for what else reads well and cannot be used. At the start there is nothing to fall
+    back on, so the other attempts serve; later on the files in force are better than new ones with an unfit attempt.
     """
 
-    def __init__(self, read: Callable[[], Settings], check: Callable[[Settings], None] = lambda _: None) -> None:
+    def __init__(self, read: Callable[[], Settings], fit: Callable[[Settings], Settings] = lambda found: found) -> None:
         self._read = read
-        self._check = check
-        self._current = read()
-        check(self._current)
+        self._fit = fit
+        self._found = read()
+        self._current = fit(self._found)
         self.problem: str = ""
-        """Why the newest files are not in force, for the log and for readiness; empty when they are."""
+        """Why the newest files are not in force, for the log and for the operator; empty when they are."""
 
     def __call__(self) -> Settings:
         return self._current
+
+    def problems(self) -> tuple[str, ...]:
+        """What of the newest files is not followed, a sentence each."""
+        refused = (f"not in force: {self.problem}",) if self.problem else ()
+        return (*(f"not tried: {why}" for why in self._current.unfit), *refused)
 
     def proof(self) -> str:
         """Of the newest files: empty while they cannot be taken over, though the old ones stay in force."""
@@ -171,14 +181,15 @@ class SettingsFile:
         time stamps describe badly.
         """
         try:
-            fresh = self._read()
-            if fresh != self._current:
-                self._check(fresh)
+            if (found := self._read()) == self._found:
+                self.problem = ""
+                return False
+            current = self._fit(found)
         except SettingsError as error:
             self.problem = str(error)
             return False
-        self.problem = ""
-        if fresh == self._current:
+        self.problem = "; ".join(why for why in current.unfit if why not in self._current.unfit)
+        if self.problem:
             return False
-        self._current = fresh
+        self._found, self._current = found, current
         return True

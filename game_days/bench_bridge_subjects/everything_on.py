@@ -20,7 +20,7 @@ from holdfast_bridge.main import Bridge, Ports
 async def main(folder: Path, control: int, audio: int) -> None:
     ports = Ports(host="127.0.0.1", control=control, audio=audio, peer_scheme="http")
     bridge = Bridge(
-        lambda: settings.load(folder, pod=os.environ.get("POD_NAME", "")), ports=ports, check=providing.prove
+        lambda: settings.load(folder, pod=os.environ.get("POD_NAME", "")), ports=ports, fit=providing.fit
     )
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, bridge.stop)
     await bridge.run()

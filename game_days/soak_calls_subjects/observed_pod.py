@@ -55,7 +55,7 @@ async def main(folder, control, audio, notes):
 
     ports = Ports(host="127.0.0.1", control=control, audio=audio, peer_scheme="http")
     bridge = Bridge(
-        lambda: settings.load(folder, pod=os.environ.get("POD_NAME", "")), ports=ports, check=providing.prove
+        lambda: settings.load(folder, pod=os.environ.get("POD_NAME", "")), ports=ports, fit=providing.fit
     )
     memory = Noting(bridge.memory, note)
     agent = settings.load(folder, pod="").agent

@@ -313,6 +313,7 @@ def _parsed(raw: Mapping[str, Any]) -> _Said:
             missing_keys=tuple(str(key)[:500] for key in (raw.get("missingKeys") or ())[:MAX_KEYS]),
             buddy_link_up=raw.get("buddyLink", "up") == "up",
             holds=str(raw.get("holds") or "")[:MAX_NAME],
+            problems=tuple(str(why)[:500] for why in (raw.get("problems") or ())[:MAX_KEYS]),
         ),
         attempts=Report(began, _tallies(raw.get("providers"), "attempt", _ATTEMPT_KINDS)),
         tools=Report(began, _tallies(raw.get("tools"), "tool", _TOOL_KINDS)),

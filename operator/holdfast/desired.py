@@ -45,6 +45,7 @@ class PodReport:
     draining: bool = False
     missing_keys: tuple[str, ...] = ()  # "Secret clinic/openai key api-key"
     buddy_link_up: bool = True
+    problems: tuple[str, ...] = ()  # what of its mounted files it does not follow, a sentence each
     holds: str = field(default="", repr=False)  # proof of the Secret that it mounts; empty: it cannot read it
 
 
@@ -131,6 +132,11 @@ class Desired:
     def missing_keys(self, ref: AgentRef) -> tuple[str, ...]:
         pods = self.reports.get(ref, {}).values()
         return tuple(sorted({key for said in pods for key in said.missing_keys}))
+
+    def problems(self, ref: AgentRef) -> tuple[str, ...]:
+        """What pods of the agent here do not follow of the files that they mount."""
+        pods = self.reports.get(ref, {}).values()
+        return tuple(sorted({why for said in pods for why in said.problems}))
 
     def all_hold(self, ref: AgentRef, proof: str) -> bool:
         """Whether pods of the agent poll here and each of them shows this proof of the Secret that it mounts."""

@@ -250,17 +250,19 @@ async def test_a_missing_secret_is_named_on_policy_and_agent(clean, token_file):
         assert "twilio-eu" in message
 
 
-async def test_a_missing_provider_key_is_named_as_the_pod_reports_it(clean, token_file):
+async def test_a_missing_provider_key_and_an_unfit_attempt_are_named_as_the_pod_reports_them(clean, token_file):
     clean.apply(*REGIONS, POLICY, AGENT, *ZONE_SECRETS)
     async with operator(clean, token_file) as reconciler:
         await settled(reconciler, rounds=5)
-        report = PodReport(ready=False, missing_keys=("Secret clinic/openai key api-key",))
+        unfit = "not tried: attempt backup: options has no 'tempo'; it has none"
+        report = PodReport(ready=False, missing_keys=("Secret clinic/openai key api-key",), problems=(unfit,))
         reconciler.context.desired.report(REF, "front-desk-bridge-1", report)
         await settled(reconciler)
 
     status, code, message = conditions(clean, "va", "front-desk")["KeysPresent"]
     assert (status, code) == ("False", "MissingKeys")
     assert message == "missing: Secret clinic/openai key api-key"
+    assert conditions(clean, "va", "front-desk")["SettingsFollowed"] == ("False", "SettingsRefused", unfit)
 
 
 async def test_a_standby_learns_everything_and_writes_nothing(clean, token_file):

@@ -74,7 +74,7 @@ def test_a_bridge_starts_on_what_the_operator_mounts(where, tmp_path):
 
     read = settings.load(tmp_path)
 
-    providing.prove(read)
+    assert providing.fit(read) is read
     tools.prove(read)
     assert (read.missing_keys, read.usable_attempts) == ((), read.agent.attempts)
     written = json.loads(objects["ConfigMap"]["data"]["agent.json"])

@@ -27,7 +27,7 @@ OVERRIDES = {"deepgram-flux": {"languageHints"}, "deepgram-nova": {"language"}}
 
 def refused(part: Written, language: str = "en") -> str:
     try:
-        providing.prove(told(part, language))
+        providing.fit(told(part, language))
     except SettingsError as error:
         return str(error)
     return ""
@@ -59,7 +59,7 @@ def left_to_options(kind: str) -> set[str]:
     """What the bridge fills from nothing else: it lists them when it is asked for an option that there is not."""
     part = written(kind, query={"a": "b"}, headers={"c": "d"}, options={"noSuchOption": 1})
     with pytest.raises(SettingsError, match="options has no 'noSuchOption'; it has ") as met:
-        providing.prove(told(part))
+        providing.fit(told(part))
     listed = str(met.value).rpartition("it has ")[2]
     return set() if listed == "none" else set(listed.split(", "))
 

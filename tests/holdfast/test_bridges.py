@@ -140,13 +140,15 @@ async def test_what_a_pod_mounts_is_known_and_never_shown(desk: tuple[Desk, Test
 async def test_what_a_pod_reports_is_known_until_it_falls_silent(desk: tuple[Desk, TestClient[Any, Any]]) -> None:
     behind, client = desk
     key = "Secret clinic/openai key api-key"
-    await poll(client, said(ready=True, calls=[{"call": "CA1"}, {"call": "CA2"}], missingKeys=[key]))
+    calls = [{"call": "CA1"}, {"call": "CA2"}]
+    await poll(client, said(ready=True, calls=calls, missingKeys=[key], problems=["not tried: a"]))
     # Our own probes hold a call at the canary now and then: counted, they would make a status flicker for ever.
     probes = said(agent="holdfast-system/canary", ready=True, calls=[{"call": "CA9", "epoch": 1}])
     canary = operator_token(b"zone-key", AgentRef("holdfast-system", "canary"))
     assert (await poll(client, probes, token=canary))[0] == 200
     assert (behind.bridges.active_calls(), behind.bridges.ready_pods()) == (2, 1)
     assert behind.desired.missing_keys(AGENT) == (key,)
+    assert behind.desired.problems(AGENT) == ("not tried: a",)
     behind.clock.now += 26
     behind.bridges.forget_the_silent()
     assert (behind.bridges.active_calls(), behind.bridges.ready_pods()) == (0, 0)

@@ -53,12 +53,14 @@ def test_calls_of_pods_are_kept_by_pod_and_wake_nobody():
     assert desired.load_of(REF).pods == {}
 
 
-def test_missing_keys_are_those_of_all_pods_once():
+def test_missing_keys_and_problems_are_those_of_all_pods_once():
     desired = Desired()
-    desired.report(REF, "a", PodReport(ready=False, missing_keys=("Secret clinic/openai key api-key",)))
-    desired.report(REF, "b", PodReport(ready=False, missing_keys=("Secret clinic/openai key api-key",)))
+    said = PodReport(ready=False, missing_keys=("Secret clinic/openai key api-key",), problems=("not tried: a",))
+    desired.report(REF, "a", said)
+    desired.report(REF, "b", said)
     assert desired.missing_keys(REF) == ("Secret clinic/openai key api-key",)
+    assert desired.problems(REF) == ("not tried: a",)
 
     desired.report(REF, "a", PodReport(ready=True))
     desired.forget_pod(REF, "b")
-    assert desired.missing_keys(REF) == ()
+    assert (desired.missing_keys(REF), desired.problems(REF)) == ((), ())

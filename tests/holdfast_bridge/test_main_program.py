@@ -74,7 +74,7 @@ async def test_files_that_cannot_be_meant_end_the_program_with_words(tmp_path: P
         assert (await bridge.ended(), len(bridge.log)) == (2, 1)
 
 
-async def test_an_attempt_that_could_not_be_opened_is_said_at_start_and_no_call_has_to_find_out(tmp_path: Path) -> None:
+async def test_where_no_attempt_could_be_opened_it_is_said_at_start_and_no_call_has_to_find_out(tmp_path: Path) -> None:
     base = "wss://api.openai.com/v1/realtime"
     attempt = {"name": "first", "kind": "openai", "baseUrl": base, "model": "m", "options": {"sampel": 1}}
     with pytest.raises(SettingsError, match=r"openai.* no 'sampel'"):
@@ -82,6 +82,19 @@ async def test_an_attempt_that_could_not_be_opened_is_said_at_start_and_no_call_
     stages = {role: {"kind": "cartesia", "baseUrl": "wss://api.cartesia.ai"} for role in ROLES}
     with pytest.raises(SettingsError, match=r"attempt second: hearing: no kind 'cartesia'"):
         await serve(mounted(tmp_path, attempts=[{"name": "second", "kind": "cascade", **stages}]), Ports())
+
+
+async def test_an_attempt_that_could_not_be_opened_is_said_at_start_and_the_others_serve(tmp_path: Path) -> None:
+    loop = {"name": "echo", "kind": "loopback"}
+    unfit = {"name": "cheap", "kind": "gpt-live", "baseUrl": "wss://example.com/elsewhere"}
+    directory = mounted(tmp_path, attempts=[unfit, loop], drainSeconds=1)
+    async with program(directory, HOLDFAST_LISTEN="127.0.0.1:0:0") as bridge, aiohttp.ClientSession() as http:
+        (problem,) = (await bridge.told("settings not followed"))["problems"]
+        assert problem.startswith("not tried: attempt cheap: ")
+        serving = await bridge.told("serving")
+        async with http.get(f"http://127.0.0.1:{serving['control']}/readyz") as ready:
+            assert ready.status == 200
+        assert await bridge.ended(by=signal.SIGTERM) == 0
 
 
 async def test_outside_a_pod_it_listens_where_it_is_told_and_takes_over_nothing_that_could_not_be_opened(
@@ -92,7 +105,8 @@ async def test_outside_a_pod_it_listens_where_it_is_told_and_takes_over_nothing_
         serving = await bridge.told("serving")
         assert len({serving["control"], serving["audio"], 0}) == 3
         mounted(tmp_path, attempts=[{"name": "cheap", "kind": "gpt-live", "baseUrl": "wss://example.com/elsewhere"}])
-        assert "gpt-live" in (await bridge.told("settings not taken over"))["problem"]
+        (problem,) = (await bridge.told("settings not followed"))["problems"]
+        assert problem.startswith("not in force: attempt cheap: ")
         async with http.get(f"http://127.0.0.1:{serving['control']}/readyz") as ready:
             assert ready.status == 200, "the old ones are in force"
         assert await bridge.ended(by=signal.SIGTERM) == 0

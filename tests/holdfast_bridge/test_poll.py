@@ -69,6 +69,7 @@ async def polled(
             draining=lambda: False,
             buddy_up=lambda: False,
             holds=lambda: "a proof",
+            problems=lambda: ("not tried: attempt a: no kind 'x' is known here",),
             loop_lag_s=lambda: 0.0346,
         ),
     )
@@ -104,6 +105,7 @@ async def test_a_report_says_what_the_contract_says() -> None:
         "missingKeys": [],
         "buddyLink": "down",
         "holds": "a proof",
+        "problems": ["not tried: attempt a: no kind 'x' is known here"],
         "loopLagMs": 35,
     }
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from control_builders import CARRIER_TOKEN, ZONE_KEY, agent_json, mounted
 
-from holdfast_bridge import agent_config, settings
+from holdfast_bridge import agent_config, providing, settings
 from holdfast_bridge.errors import SettingsError
 
 OPENAI = {
@@ -132,21 +132,58 @@ def test_a_changed_file_takes_effect_and_a_bad_one_does_not(tmp_path: Path) -> N
 def test_files_are_checked_when_they_change_and_not_at_every_look(tmp_path: Path) -> None:
     checked: list[int] = []
 
-    def check(found: settings.Settings) -> None:
+    def fit(found: settings.Settings) -> settings.Settings:
         checked.append(found.agent.generation)
         if found.agent.generation == 9:
             raise settings.SettingsError("attempt a: cannot be opened")
+        return found
 
     mounted(tmp_path, generation=3)
-    current = settings.SettingsFile(lambda: settings.load(tmp_path), check)
+    current = settings.SettingsFile(lambda: settings.load(tmp_path), fit)
     assert not current.refresh()
     assert checked == [3]
     mounted(tmp_path, generation=9)
     assert not current.refresh()
     assert (current.problem, current().agent.generation) == ("attempt a: cannot be opened", 3)
+    assert current.problems() == ("not in force: attempt a: cannot be opened",)
     mounted(tmp_path, generation=4)
     assert current.refresh()
+    assert current.problems() == ()
     assert checked == [3, 9, 4]
+
+
+def test_an_attempt_that_cannot_be_opened_is_set_aside_at_the_start_and_refused_in_a_change(tmp_path: Path) -> None:
+    """At the start the others serve; later on, what is in force is better than what is not fit."""
+
+    def two(**second: object) -> dict[str, object]:
+        return {"attempts": [OPENAI, {**OPENAI, "name": "second", **second}]}
+
+    mounted(tmp_path, **two(options={"tempo": 2}))
+    current = settings.SettingsFile(lambda: settings.load(tmp_path), providing.fit)
+    (why,) = current().unfit
+    assert "attempt second" in why
+    assert "no 'tempo'" in why
+    assert [attempt.name for attempt in current().agent.attempts] == ["openai"]
+    assert current.problems() == (f"not tried: {why}",)
+
+    mounted(tmp_path, generation=4, **two(options={"tempo": 2}))
+    assert current.refresh(), "what was unfit before holds up no other change"
+    assert (current().agent.generation, current().unfit) == (4, (why,))
+
+    mounted(tmp_path, generation=5, **two())
+    assert current.refresh()
+    assert (len(current().agent.attempts), current.problems()) == (2, ())
+
+    mounted(tmp_path, generation=6, **two(options={"tempo": 2}))
+    assert not current.refresh()
+    assert (current().agent.generation, len(current().agent.attempts)) == (5, 2)
+    assert current.problems() == (f"not in force: {why}",)
+
+
+def test_a_pod_with_no_attempt_that_can_be_opened_does_not_start(tmp_path: Path) -> None:
+    mounted(tmp_path, attempts=[{**OPENAI, "options": {"tempo": 2}}])
+    with pytest.raises(SettingsError, match="no 'tempo'"):
+        settings.SettingsFile(lambda: settings.load(tmp_path), providing.fit)
 
 
 def test_what_is_held_is_proved_only_while_it_can_be_read(tmp_path: Path) -> None:

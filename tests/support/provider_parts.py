@@ -186,6 +186,7 @@ class PollingPod:
                 draining=lambda: False,
                 buddy_up=lambda: True,
                 holds=lambda: "",
+                problems=tuple,
                 loop_lag_s=lambda: 0.0,
             ),
         )

@@ -14,7 +14,7 @@ from holdfast.core import place, placement, problems
 from holdfast.core.agents import Keys, Owner
 from holdfast.core.status import Condition
 from holdfast.core.values import AgentRef, Reason, Zone
-from holdfast.desired import AgentEntry
+from holdfast.desired import AgentEntry, Desired
 from holdfast.handlers import statuses
 from holdfast.handlers.children import Children, NameTaken
 from holdfast.handlers.context import Context
@@ -27,6 +27,8 @@ OUTSIDE_ZONE = "OutsideZone"
 APPLY_FAILED = "ApplyFailed"
 MISSING_KEYS = "MissingKeys"
 KEYS_PRESENT = Reason("KeysPresent", "no pod misses a provider key")
+SETTINGS_REFUSED = "SettingsRefused"
+SETTINGS_FOLLOWED = Reason("SettingsFollowed", "every pod follows all that it mounts")
 PODS_READY = "PodsReady"
 PODS_NOT_READY = "PodsNotReady"
 ANSWERING = Reason("Answering", "new calls are answered in this region")
@@ -53,8 +55,7 @@ async def reconcile(context: Context, intake: Intake, children: Children, scaler
         placed = await _place(context, children, scaler, entry)
     here = entry is not None and placed.reason.code != OUTSIDE_ZONE
     pods = intake.pods.get(ref) if here else None
-    missing = context.desired.missing_keys(ref)
-    conditions = (*_conditions(refused, placed, pods=pods, missing=missing), scaler.condition(ref))
+    conditions = (*_conditions(refused, placed, context.desired, ref, pods=pods), scaler.condition(ref))
     await _write(context, key, manifest, conditions=conditions, pods=pods, entry=entry)
     if placed.reason.code in {APPLY_FAILED, problems.MISSING_SECRET}:
         raise Retry(placed.reason.message)
@@ -143,7 +144,7 @@ async def _keys(context: Context, entry: AgentEntry, zone: Zone) -> Keys | Reaso
 
 
 def _conditions(
-    refused: tuple[Reason, ...], placed: Condition, *, pods: Pods | None, missing: tuple[str, ...]
+    refused: tuple[Reason, ...], placed: Condition, desired: Desired, ref: AgentRef, *, pods: Pods | None
 ) -> tuple[Condition, ...]:
     accepted = Condition("Accepted", status=True, reason=Reason(problems.ACCEPTED, "the spec is followed"))
     if refused:
@@ -151,9 +152,13 @@ def _conditions(
         text = "; ".join(each.message for each in refused)
         accepted = Condition("Accepted", status=False, reason=Reason(refused[0].code, text))
     keys = Condition("KeysPresent", status=True, reason=KEYS_PRESENT)
-    if missing:
+    if missing := desired.missing_keys(ref):
         keys = Condition("KeysPresent", status=False, reason=Reason(MISSING_KEYS, "missing: " + ", ".join(missing)))
-    return (accepted, placed, keys, running := _running(pods), _ready(accepted, placed, keys, running))
+    followed = Condition("SettingsFollowed", status=True, reason=SETTINGS_FOLLOWED)
+    if why := desired.problems(ref):
+        followed = Condition("SettingsFollowed", status=False, reason=Reason(SETTINGS_REFUSED, "; ".join(why)))
+    running = _running(pods)
+    return (accepted, placed, keys, followed, running, _ready(accepted, placed, keys, followed, running))
 
 
 def _running(pods: Pods | None) -> Condition:

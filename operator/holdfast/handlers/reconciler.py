@@ -38,7 +38,7 @@ class Reconciler:
         self.rounds = 0  # objects looked at since the start
         self._children = Children(context)
         self._scaler = Scaler(context, self._children)
-        self._missing: dict[AgentRef, tuple[str, ...]] = {}
+        self._complaints: dict[AgentRef, tuple[tuple[str, ...], tuple[str, ...]]] = {}
 
     async def run(self) -> None:
         """Everything above, until cancelled."""
@@ -90,16 +90,18 @@ class Reconciler:
             await asyncio.sleep(pause_s)
 
     async def _follow_reports(self) -> None:
-        """Polls of the bridges arrive in `Desired`; what pods miss belongs into their agent's conditions."""
+        """Polls of the bridges arrive in `Desired`; what pods miss or refuse belongs into their agent's conditions."""
         revision = -1
         while True:
             revision = await self.context.desired.wait_past(revision)
             desired = self.context.desired
-            now = {ref: missing for ref in desired.reports if (missing := desired.missing_keys(ref))}
-            for ref in now.keys() | self._missing.keys():
-                if now.get(ref) != self._missing.get(ref):
+            now = {
+                ref: said for ref in desired.reports if any(said := (desired.missing_keys(ref), desired.problems(ref)))
+            }
+            for ref in now.keys() | self._complaints.keys():
+                if now.get(ref) != self._complaints.get(ref):
                     self.pending.add(Key(AGENT, ref.namespace, ref.name))
-            self._missing = now
+            self._complaints = now
 
     async def _follow_activity(self) -> None:
         was = False
