@@ -125,7 +125,7 @@ class ControlPort:
     async def _answer(self, question: Question) -> str:
         around = self._around
         record = await around.journal.load(question.call)
-        if record is not None and record.state == "live" and question.after is None:
+        if record is not None and question.after is None:
             said = await around.journal.said(record, question.hop)
             if said:
                 around.metrics.answered(question.asked.value, "repeated")
@@ -135,22 +135,27 @@ class ControlPort:
         match decided:
             case Resume():
                 assert record is not None
-                return await self._take(question, record, decided, here)
+                raised = journal.raised(record, epoch=decided.epoch, region=decided.region, now=here.now)
+                return await self._take(question, raised, decided, here)
+            case Apology() if record is not None and record.state == "live":
+                over = journal.given_up(record, region=here.config.region, now=here.now)
+                return await self._take(question, over, decided, here)
             case Greet() | Hangup() | Apology() | Wait():
                 around.metrics.answered(question.asked.value, type(decided).__name__.lower())
                 return decided.twiml
             case _:
                 assert_never(decided)
 
-    async def _take(self, question: Question, record: CallRecord, resume: Resume, here: Here) -> str:
-        """Let a Resume out only when this region's store holds the call under the new epoch."""
+    async def _take(self, question: Question, raised: CallRecord, decided: Resume | Apology, here: Here) -> str:
+        """Let the answer out only when this region's store holds the call under the new epoch."""
         around = self._around
-        raised = journal.raised(record, epoch=resume.epoch, region=resume.region, now=here.now)
-        taken = await around.journal.take(raised, hop=question.hop, twiml=resume.twiml)
+        taken = await around.journal.take(raised, hop=question.hop, twiml=decided.twiml)
         if taken.won:
-            around.metrics.answered(question.asked.value, "resume")
-            log.info("call taken over", extra={"epoch": resume.epoch, "hop": question.hop, "from": record.region})
-            return resume.twiml
+            around.metrics.answered(question.asked.value, type(decided).__name__.lower())
+            log.info("call taken over", extra={"epoch": raised.epoch, "hop": question.hop, "state": raised.state})
+            if raised.state == "ended":
+                around.journal.put(raised, now=True)
+            return decided.twiml
         around.metrics.answered(question.asked.value, "repeated" if taken.said else "wait")
         return taken.said or answer.ask_again(question, here).twiml
 

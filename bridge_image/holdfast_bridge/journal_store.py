@@ -56,9 +56,9 @@ return answers
 _TAKE = """
 local ke = tonumber(redis.call('HGET', KEYS[1], 'e') or '-1')
 if ke >= tonumber(ARGV[1]) then return {'taken', redis.call('GET', KEYS[2]) or ''} end
-redis.call('HSET', KEYS[1], 'e', ARGV[1], 's', ARGV[2], 'x', 0, 'r', ARGV[3])
-redis.call('EXPIRE', KEYS[1], ARGV[5])
-redis.call('SET', KEYS[2], ARGV[4], 'EX', ARGV[6])
+redis.call('HSET', KEYS[1], 'e', ARGV[1], 's', ARGV[2], 'x', ARGV[3], 'r', ARGV[4])
+redis.call('EXPIRE', KEYS[1], ARGV[6])
+redis.call('SET', KEYS[2], ARGV[5], 'EX', ARGV[7])
 return {'won', ''}
 """
 
@@ -155,7 +155,7 @@ class RedisStore:
             batch = records[start : start + BATCH]
             values: list[str | bytes | int] = []
             for record in batch:
-                values += [record.epoch, record.seq, int(record.state == "ended"), journal.encode(record)]
+                values += _ranked(record)
             async with self._asked():
                 found = await self._put_script(keys=[self._key(r.call) for r in batch], args=[*values, LIFE_S])
             epochs += [int(epoch) for epoch in found]
@@ -165,7 +165,7 @@ class RedisStore:
         async with self._asked():
             outcome, said = await self._take_script(
                 keys=[self._key(record.call), self._said_key(record.call, hop, record.epoch)],
-                args=[record.epoch, record.seq, journal.encode(record), twiml, LIFE_S, ANSWER_LIFE_S],
+                args=[*_ranked(record), twiml, LIFE_S, ANSWER_LIFE_S],
             )
         return Taken(won=outcome == b"won", said=bytes(said).decode())
 
@@ -221,6 +221,11 @@ class RedisStore:
                 log.warning("redis does not answer; going on without it", extra={"error": type(error).__name__})
             self._ill = True
             raise StoreError(f"redis failed ({type(error).__name__})") from error
+
+
+def _ranked(record: CallRecord) -> tuple[int, int, int, bytes]:
+    """The record behind what the scripts compare of it, as `journal.rank` does."""
+    return record.epoch, record.seq, int(record.state == "ended"), journal.encode(record)
 
 
 def connect(url: str, *, agent: str) -> RedisStore:

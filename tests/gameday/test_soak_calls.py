@@ -408,6 +408,13 @@ def test_an_end_that_is_not_recorded_once_is_told(changed: dict[str, object], sa
     assert verdict.ends([call()], ends(**changed)).wrong == (said,)
 
 
+def test_a_call_that_was_given_up_has_an_end_too_and_one_that_was_lost_has_none() -> None:
+    lost = call("CA2", ended=Ended.LOST)
+    given_up = call("CA2", ended=Ended.LOST, given_up=True)
+    assert verdict.ends([call(), lost], ends()).wrong == ()
+    assert "end not taken in: 1, as CA2" in verdict.ends([call(), given_up], ends()).wrong
+
+
 def test_a_soak_in_which_no_call_ended_proves_nothing() -> None:
     found = verdict.ends([], ends(taken=Counter(), stored={}))
 

@@ -126,7 +126,7 @@ def test_a_caller_whom_nobody_can_serve_is_handed_to_the_person_the_agent_names(
 def test_what_follows_depends_on_what_came_of_it(came: After, voicemail: bool, then: list[str]) -> None:
     """Whatever the hop says and is known of the call: nobody is recorded or called twice."""
     question = Question(asked=Asked.NEXT, call=CALL, after=came)
-    for known in (None, record(updated_at=1001.0)):
+    for known in (None, record(updated_at=1001.0), record(state="ended")):
         spoken = answer.answer(question, known, here(escalation={**PERSON, "voicemail": voicemail}))
         assert isinstance(spoken, Apology)
         assert verbs(spoken.twiml) == then

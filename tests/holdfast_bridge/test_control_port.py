@@ -169,6 +169,25 @@ async def test_a_person_who_does_not_answer_is_followed_by_a_machine_and_one_who
         assert (await ask(fra, f"{PATH}/next?call={CALL}&after=record"))[1] == done
 
 
+async def test_a_call_that_nobody_can_serve_has_ended_for_the_zone_and_its_caller_goes_on_to_the_machine() -> None:
+    """Else its record would stay open, and a rescue would take the caller away from whom he was put through to."""
+    fra, ams = zone(escalation={"transferTo": "+4930123456", "voicemail": True})
+    fra.memory.put(record(epoch=3, updated_at=1001.0))
+    async with ams.running(), fra.running(linked_to="ams"):
+        await until(lambda: fra.link.up)
+        given_up = await ask(fra, f"{PATH}/next?call={CALL}&hop=3")
+        assert "<Dial " in given_up[1]
+        assert await ask(fra, f"{PATH}/next?call={CALL}&hop=3") == given_up, "its answer may have been lost"
+        over = fra.memory.get(CALL)
+        assert over is not None
+        assert (over.state, over.epoch, over.region, over.pod) == ("ended", 4, "fra", "")
+        await until(lambda: ams.memory.get(CALL) == over)
+        busy = {**FORM, "DialCallStatus": "busy"}
+        assert "<Record " in (await ask(ams, f"{PATH}/next?call={CALL}&after=dial", form=busy))[1]
+        assert "<Record " in (await ask(fra, f"{PATH}/next?call={CALL}&after=dial", form=busy))[1]
+        assert ams.memory.still_since("fra", at_least_s=0.0) == []
+
+
 async def test_once_the_call_was_claimed_next_means_next() -> None:
     _, ams = zone()
     ams.memory.put(record(epoch=1))

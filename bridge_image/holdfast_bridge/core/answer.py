@@ -9,6 +9,9 @@ the owner epoch by compare-and-set before it lets a Resume out.
     live            no         Resume    under the next epoch, in this region
     ended           any        Hangup    a finished call is not called back to life
     none or live    yes        Apology   three streams in a row did not hold: say so, and see `escalation`
+
+Whom the carrier brings back from a person or a machine is told what follows on that, whatever the record says: with the
+Apology the call was over for the zone, and its record says so.
 """
 
 from __future__ import annotations
@@ -101,10 +104,10 @@ Answer = Greet | Resume | Hangup | Apology | Wait
 
 
 def answer(question: Question, record: CallRecord | None, here: Here) -> Answer:
-    if record is not None and record.state == "ended":
-        return Hangup(_document("<Hangup/>"))
     if question.after is not None:
         return Apology(_document(escalation.next_verbs(here.config, _after_url(question, here), question.after)))
+    if record is not None and record.state == "ended":
+        return Hangup(_document("<Hangup/>"))
     hop = effective_hop(question, record)
     if hop >= MAX_HOPS:
         return Apology(_document(escalation.first_verbs(here.config, _after_url(question, here))))

@@ -183,6 +183,12 @@ def raised(record: CallRecord, *, epoch: int, region: str, now: float) -> CallRe
     )
 
 
+def given_up(record: CallRecord, *, region: str, now: float) -> CallRecord:
+    """The call that nobody carries any more: its end, under an epoch of its own, which keeps everybody from it."""
+    ended = raised(record, epoch=record.epoch + 1, region=region, now=now)
+    return msgspec.structs.replace(ended, state="ended")
+
+
 def bounded(record: CallRecord) -> CallRecord:
     """The record cut to size: the oldest items go first, and finished tools go before one whose result is open."""
     if _fits(record):

@@ -30,6 +30,8 @@ class Call:
     ended: Ended | None = None
     why: str = ""
     """Of a lost call."""
+    given_up: bool = False
+    """The carrier was told to hang up, because nobody could serve the caller."""
     streams: int = 0
     longest_gap_ns: int = 0
     gaps: tuple[tuple[int, int], ...] = ()
@@ -40,6 +42,11 @@ class Call:
     @property
     def cleanly(self) -> bool:
         return self.ended in (Ended.BY_CALLER, Ended.BY_AGENT)
+
+    @property
+    def over_for_the_zone(self) -> bool:
+        """Its end is to be in the journals."""
+        return self.cleanly or self.given_up
 
 
 @dataclass(slots=True)

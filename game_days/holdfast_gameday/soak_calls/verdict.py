@@ -6,8 +6,9 @@
               carried: most of each tenth within 10 % of the first's median, or within 20 in all, because the pool of
               Redis keeps 16 connections; and when the last call has ended no more than 20 over those of before
     book      no pod ever has more calls than the world has open in it or ended in it within the last 10 s; none at last
-    ends      the end of each call that was ended cleanly was taken in once by the other pod, stands in both regions'
-              Redis, nothing of that call came after it, and no other call was recorded as ended
+    ends      the end of each call that was ended cleanly, or given up with an apology, was taken in once by the other
+              pod, stands in both regions' Redis, nothing of that call came after it, and no other call was recorded as
+              ended
     calls     none was lost and no caller missed the agent for more than 10 s, those apart that were in progress while
               both providers were down or within the 10 s after; nobody heard another call
     log       no line of level error, and none that is no line of a log
@@ -138,20 +139,20 @@ def book(surplus: Sequence[str], left: dict[str, int], polls: int) -> Finding:
 
 
 def ends(calls: Sequence[Call], seen: Ends) -> Finding:
-    clean = {call.call for call in calls if call.cleanly}
+    over = {call.call for call in calls if call.over_for_the_zone}
     wrong = []
     for words, found in (
-        ("end not taken in", [call for call in clean if seen.taken[call] == 0]),
+        ("end not taken in", [call for call in over if seen.taken[call] == 0]),
         ("end taken in more than once", [call for call, count in seen.taken.items() if count > 1]),
-        ("recorded as ended, and was not", [call for call in seen.taken if call not in clean]),
+        ("recorded as ended, and was not", [call for call in seen.taken if call not in over]),
         ("record after the end", list(seen.after)),
-        *((f"not ended in Redis of {region}", list(clean - stored)) for region, stored in seen.stored.items()),
+        *((f"not ended in Redis of {region}", list(over - stored)) for region, stored in seen.stored.items()),
     ):
         if found:
             wrong.append(f"{words}: {len(found)}, as {', '.join(sorted(found)[:SHOWN])}")
-    if not clean:
+    if not over:
         wrong.append("no call was ended")
-    told = f"{len(clean)} calls ended, {sum(seen.taken.values())} ends taken in, {seen.repeated} repeated deliveries"
+    told = f"{len(over)} calls ended, {sum(seen.taken.values())} ends taken in, {seen.repeated} repeated deliveries"
     return Finding("ends", told, tuple(wrong))
 
 
