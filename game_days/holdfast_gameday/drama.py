@@ -29,6 +29,8 @@ GOODBYE_PATIENCE_S = 45.0
 NEW_CALL_AFTER_S = 0.5
 STAGGER_S = 0.15
 """Between two dials: callers do not ring in one instant."""
+TRIES_A_CALL = 10
+"""So many calls are placed for each that is to land in one region: with three regions a third of them does."""
 
 
 @dataclass(slots=True)
@@ -110,7 +112,14 @@ class Drama:
         if floor is None:
             return
         host = names.REGIONS[floor.region].host
-        while sum(call.host == host for call, kind in self._seen.calls if not kind.bystander) < floor.count:
+        tries = 0
+        while (there := sum(call.host == host for call, kind in self._seen.calls if not kind.bystander)) < floor.count:
+            if tries == TRIES_A_CALL * floor.count:
+                raise LabError(
+                    f"{there} of {floor.count} calls landed in {floor.region}, whatever was placed: it is cordoned or "
+                    f"answers nobody; see `kubectl holdfast explain {floor.region}` and its bridges' logs"
+                )
+            tries += 1
             await self._replace_one(host, here)
 
     async def _replace_one(self, host: str, kind: Kind) -> None:
