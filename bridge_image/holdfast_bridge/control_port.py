@@ -138,7 +138,7 @@ class ControlPort:
                 raised = journal.raised(record, epoch=decided.epoch, region=decided.region, now=here.now)
                 return await self._take(question, raised, decided, here)
             case Apology() if record is not None and record.state == "live":
-                over = journal.given_up(record, region=here.config.region, now=here.now)
+                over = journal.given_up(record, owners=answer.MAX_HOPS, region=here.config.region, now=here.now)
                 return await self._take(question, over, decided, here)
             case Greet() | Hangup() | Apology() | Wait():
                 around.metrics.answered(question.asked.value, type(decided).__name__.lower())

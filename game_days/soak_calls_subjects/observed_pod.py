@@ -38,7 +38,7 @@ class Noting:
         if record.state == "ended":
             new = known is None or known.state != "ended" or journal.rank(known) != journal.rank(record)
             self._note({"ended": record.call, "epoch": record.epoch, "seq": record.seq, "new": new})
-        elif known is not None and known.state == "ended":
+        elif known is not None and known.state == "ended" and journal.supersedes(record, known):
             self._note({"after": record.call, "epoch": record.epoch, "seq": record.seq})
         return self._memory.put(record)
 

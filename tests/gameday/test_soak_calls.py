@@ -281,7 +281,8 @@ def test_a_stream_leads_to_the_audio_port_of_its_pod_and_goes_on_elsewhere() -> 
 
 def test_a_hang_up_is_the_end_and_an_apology_is_not() -> None:
     assert webhooks.read("<Response><Hangup/></Response>", PODS).hang_up
-    assert not webhooks.read("<Response><Say>Sorry.</Say><Hangup/></Response>", PODS).hang_up
+    apology = webhooks.read("<Response><Say>Sorry.</Say><Hangup/></Response>", PODS)
+    assert (apology.hang_up, apology.apology) == (False, True)
 
 
 def test_a_carrier_that_is_to_wait_asks_again() -> None:

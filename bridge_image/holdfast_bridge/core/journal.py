@@ -183,9 +183,12 @@ def raised(record: CallRecord, *, epoch: int, region: str, now: float) -> CallRe
     )
 
 
-def given_up(record: CallRecord, *, region: str, now: float) -> CallRecord:
-    """The call that nobody carries any more: its end, under an epoch of its own, which keeps everybody from it."""
-    ended = raised(record, epoch=record.epoch + 1, region=region, now=now)
+def given_up(record: CallRecord, *, owners: int, region: str, now: float) -> CallRecord:
+    """The call that nobody carries any more: its end, under an epoch of its own, which keeps everybody from it.
+
+    `owners`: so many may have come after the one of the record without a word of them having reached this region.
+    """
+    ended = raised(record, epoch=record.epoch + owners + 1, region=region, now=now)
     return msgspec.structs.replace(ended, state="ended")
 
 

@@ -31,7 +31,7 @@ class Call:
     why: str = ""
     """Of a lost call."""
     given_up: bool = False
-    """The carrier was told to hang up, because nobody could serve the caller."""
+    """Its caller was told that nobody could serve him."""
     streams: int = 0
     longest_gap_ns: int = 0
     gaps: tuple[tuple[int, int], ...] = ()

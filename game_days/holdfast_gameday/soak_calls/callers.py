@@ -110,8 +110,8 @@ class _Talk:
         elif answer.pause_s and answer.afterwards:
             await asyncio.sleep(answer.pause_s)
         else:
-            self._entry.given_up = answer.hang_up
-            self._lost("hung up" if answer.hang_up else "no more answers")
+            self._entry.given_up = answer.apology
+            self._lost("hung up" if answer.hang_up else "given up")
         return answer.afterwards
 
     async def _talk(self, caller: Caller, pod: str) -> None:

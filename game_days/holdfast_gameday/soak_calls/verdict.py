@@ -7,8 +7,8 @@
               Redis keeps 16 connections; and when the last call has ended no more than 20 over those of before
     book      no pod ever has more calls than the world has open in it or ended in it within the last 10 s; none at last
     ends      the end of each call that was ended cleanly, or given up with an apology, was taken in once by the other
-              pod, stands in both regions' Redis, nothing of that call came after it, and no other call was recorded as
-              ended
+              pod, stands in both regions' Redis, nothing newer of that call came after it, and no other call was
+              recorded as ended
     calls     none was lost and no caller missed the agent for more than 10 s, those apart that were in progress while
               both providers were down or within the 10 s after; nobody heard another call
     log       no line of level error, and none that is no line of a log

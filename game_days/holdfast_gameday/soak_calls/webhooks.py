@@ -40,6 +40,8 @@ class Answer:
     stream: Stream | None
     afterwards: str
     hang_up: bool
+    apology: bool
+    """The caller is told that nobody can serve him, and that is the end."""
     pause_s: float
 
 
@@ -79,6 +81,7 @@ def read(twiml: str, pods: Mapping[str, Pod]) -> Answer:
         stream=found,
         afterwards=(redirect.text or "") if redirect is not None else "",
         hang_up=[each.tag for each in said] == ["Hangup"],
+        apology=[each.tag for each in said] == ["Say", "Hangup"],
         pause_s=float(pause.attrib["length"]) if pause is not None else 0.0,
     )
 
