@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from real_coturn import HOST, SECRET, coturn
-from turn_prober import QUICK, Prober, black_hole, nothing_left, path_to
+from turn_prober import PATIENT, QUICK, Prober, black_hole, nothing_left, path_to
 
 from holdfast.core.relays import Sight, Transport
 from holdfast.gather.turn_end import End
@@ -31,11 +31,11 @@ def judged(outcome: Outcome) -> tuple[Sight, str]:
 @pytest.mark.parametrize("transport", Transport)
 async def test_a_relay_in_order_is_well_over_each_transport(tmp_path: Path, transport: Transport) -> None:
     async with coturn(tmp_path, DENIED) as relay:
-        outcome = await TurnProbe(relay.tls, QUICK).probe(relay.address(transport), Prober(), forbidden=ELSEWHERE)
+        outcome = await TurnProbe(relay.tls, PATIENT).probe(relay.address(transport), Prober(), forbidden=ELSEWHERE)
         assert (outcome.sight, outcome.stage, outcome.detail, outcome.warning) == (Sight.WELL, "done", "", "")
         assert list(outcome.elapsed_s) == ["credentials", "connect", "allocate", "peer", "relay", "forbidden"]
         assert outcome.rtt_s is not None
-        assert 0 < outcome.rtt_s < 0.5
+        assert 0 < outcome.rtt_s < 30
         assert relay.allocated() == 2
         await nothing_left(relay)
 
@@ -44,7 +44,7 @@ async def test_a_relay_in_order_is_well_over_each_transport(tmp_path: Path, tran
 async def test_a_relay_that_stopped_is_ill(tmp_path: Path, transport: Transport) -> None:
     async with coturn(tmp_path) as relay:
         await relay.stop()
-        probe = TurnProbe(relay.tls, QUICK)
+        probe = TurnProbe(relay.tls, PATIENT)
         outcome = await probe.probe(relay.address(transport), Prober())
         stage = "allocate" if transport is UDP else "connect"
         assert judged(outcome) == (Sight.ILL, f"{stage}: connection refused")
@@ -62,7 +62,7 @@ async def test_a_relay_that_swallows_everything_is_ill_after_one_time_out(transp
 
 async def test_a_relay_at_its_quota_is_full_and_not_ill(tmp_path: Path) -> None:
     async with coturn(tmp_path, "user-quota=2") as relay:
-        probe = TurnProbe(relay.tls, QUICK)
+        probe = TurnProbe(relay.tls, PATIENT)
         squatters = [await End.open(relay.address(UDP), await Prober().issue(), relay.tls) for _ in range(2)]
         for end in squatters:
             await end.allocate()
@@ -83,14 +83,14 @@ async def test_callers_at_their_quota_are_counted_apart_from_the_prober(tmp_path
         callers = [await End.open(relay.address(UDP), await Prober(user="caller").issue(), relay.tls) for _ in range(2)]
         for end in callers:
             await end.allocate()
-        assert (await TurnProbe(relay.tls, QUICK).probe(relay.address(UDP), Prober())).sight is Sight.WELL
+        assert (await TurnProbe(relay.tls, PATIENT).probe(relay.address(UDP), Prober())).sight is Sight.WELL
         for end in callers:
             assert await end.release(1.0)
 
 
 async def test_a_relay_with_room_for_one_more_is_full(tmp_path: Path) -> None:
     async with coturn(tmp_path, "total-quota=1") as relay:
-        outcome = await TurnProbe(relay.tls, QUICK).probe(relay.address(UDP), Prober())
+        outcome = await TurnProbe(relay.tls, PATIENT).probe(relay.address(UDP), Prober())
         assert judged(outcome) == (Sight.FULL, "peer: 486 allocation quota reached")
         assert relay.allocated() == 1
         await nothing_left(relay)
@@ -99,14 +99,14 @@ async def test_a_relay_with_room_for_one_more_is_full(tmp_path: Path) -> None:
 @pytest.mark.parametrize("transport", [UDP, TCP])
 async def test_a_relay_that_redirects_is_draining_and_is_not_followed(tmp_path: Path, transport: Transport) -> None:
     async with black_hole(UDP) as elsewhere, coturn(tmp_path, f"alternate-server={HOST}:{elsewhere.port}") as relay:
-        outcome = await TurnProbe(relay.tls, QUICK).probe(relay.address(transport), Prober())
+        outcome = await TurnProbe(relay.tls, PATIENT).probe(relay.address(transport), Prober())
         assert judged(outcome) == (Sight.DRAINING, "allocate: 300 try another server")
         assert relay.allocated() == 0
 
 
 async def test_a_relay_that_redirects_over_tls_is_draining(tmp_path: Path) -> None:
     async with coturn(tmp_path, f"tls-alternate-server={HOST}:9") as relay:
-        outcome = await TurnProbe(relay.tls, QUICK).probe(relay.address(TLS), Prober())
+        outcome = await TurnProbe(relay.tls, PATIENT).probe(relay.address(TLS), Prober())
         assert judged(outcome) == (Sight.DRAINING, "allocate: 300 try another server")
 
 
@@ -114,7 +114,7 @@ async def test_a_relay_that_redirects_over_tls_is_draining(tmp_path: Path) -> No
 async def test_a_credential_that_is_refused_is_our_fault(tmp_path: Path, ours: Prober) -> None:
     async with coturn(tmp_path) as relay:
         for transport in Transport:
-            outcome = await TurnProbe(relay.tls, QUICK).probe(relay.address(transport), ours)
+            outcome = await TurnProbe(relay.tls, PATIENT).probe(relay.address(transport), ours)
             said = "allocate: 401 unauthorized: its secret is not ours, or the clocks differ"
             assert judged(outcome) == (Sight.OUR_FAULT, said)
         assert relay.allocated() == 0
@@ -122,7 +122,7 @@ async def test_a_credential_that_is_refused_is_our_fault(tmp_path: Path, ours: P
 
 async def test_a_relay_that_knows_only_the_older_secret_yet_is_well_and_says_so(tmp_path: Path) -> None:
     async with coturn(tmp_path) as relay:
-        probe = TurnProbe(relay.tls, QUICK)
+        probe = TurnProbe(relay.tls, PATIENT)
         outcome = await probe.probe(relay.address(UDP), Prober("the-next", SECRET))
         assert (outcome.sight, outcome.warning) == (Sight.WELL, "it does not take the newest credential yet")
         await nothing_left(relay)
@@ -131,14 +131,14 @@ async def test_a_relay_that_knows_only_the_older_secret_yet_is_well_and_says_so(
 async def test_a_relay_with_several_secrets_takes_each(tmp_path: Path) -> None:
     async with coturn(tmp_path, secrets=("old", "new")) as relay:
         for secret in ("old", "new"):
-            outcome = await TurnProbe(relay.tls, QUICK).probe(relay.address(UDP), Prober(secret))
+            outcome = await TurnProbe(relay.tls, PATIENT).probe(relay.address(UDP), Prober(secret))
             assert (outcome.sight, outcome.warning) == (Sight.WELL, "")
 
 
 @pytest.mark.parametrize("transport", Transport)
 async def test_a_relay_that_asks_for_no_credentials_is_open(tmp_path: Path, transport: Transport) -> None:
     async with coturn(tmp_path, "no-auth") as relay:
-        outcome = await TurnProbe(relay.tls, QUICK).probe(relay.address(transport), Prober())
+        outcome = await TurnProbe(relay.tls, PATIENT).probe(relay.address(transport), Prober())
         assert judged(outcome) == (Sight.OPEN, "allocate: it allocates without credentials")
         assert relay.allocated() == 1
         await nothing_left(relay)
@@ -149,7 +149,7 @@ async def test_a_relay_that_reaches_its_own_loopback_is_exposed(tmp_path: Path, 
     """Proved by its own STUN listener, which answers through the relay."""
     async with coturn(tmp_path) as relay:
         loopback = Forbidden(networks=("127.0.0.1/32",))
-        outcome = await TurnProbe(relay.tls, QUICK).probe(relay.address(transport), Prober(), forbidden=loopback)
+        outcome = await TurnProbe(relay.tls, PATIENT).probe(relay.address(transport), Prober(), forbidden=loopback)
         assert outcome.sight is Sight.EXPOSED
         assert "it relays to 127.0.0.1" in outcome.detail
         await nothing_left(relay)
@@ -158,14 +158,14 @@ async def test_a_relay_that_reaches_its_own_loopback_is_exposed(tmp_path: Path, 
 async def test_a_relay_that_reaches_the_probers_own_forbidden_address_is_exposed(tmp_path: Path) -> None:
     async with coturn(tmp_path, host="127.0.0.2") as relay:
         ours = Forbidden(networks=("127.0.0.1/32",))
-        outcome = await TurnProbe(relay.tls, QUICK).probe(relay.address(UDP), Prober(), forbidden=ours)
+        outcome = await TurnProbe(relay.tls, PATIENT).probe(relay.address(UDP), Prober(), forbidden=ours)
         assert outcome.sight is Sight.EXPOSED
         assert "it relays to 127.0.0.1, the prober's own address" in outcome.detail
 
 
 async def test_a_permission_that_leads_nowhere_is_a_warning(tmp_path: Path) -> None:
     async with coturn(tmp_path) as relay:
-        outcome = await TurnProbe(relay.tls, QUICK).probe(relay.address(UDP), Prober(), forbidden=ELSEWHERE)
+        outcome = await TurnProbe(relay.tls, PATIENT).probe(relay.address(UDP), Prober(), forbidden=ELSEWHERE)
         assert outcome.sight is Sight.WELL
         assert outcome.warning.startswith("it grants permission for 127.0.0.3,")
 
@@ -173,14 +173,14 @@ async def test_a_permission_that_leads_nowhere_is_a_warning(tmp_path: Path) -> N
 async def test_what_a_relay_is_meant_to_reach_is_not_asked_for(tmp_path: Path) -> None:
     async with coturn(tmp_path) as relay:
         pods = Forbidden(networks=("127.0.0.0/8",), allowed=("127.0.0.0/8",))
-        outcome = await TurnProbe(relay.tls, QUICK).probe(relay.address(UDP), Prober(), forbidden=pods)
+        outcome = await TurnProbe(relay.tls, PATIENT).probe(relay.address(UDP), Prober(), forbidden=pods)
         assert (outcome.sight, outcome.warning) == (Sight.WELL, "")
 
 
 async def test_a_relay_that_refuses_itself_as_a_peer_is_poor(tmp_path: Path) -> None:
     """Its relaying cannot be proved so, and callers may be served all the same."""
     async with coturn(tmp_path, f"denied-peer-ip={HOST}") as relay:
-        outcome = await TurnProbe(relay.tls, QUICK).probe(relay.address(UDP), Prober())
+        outcome = await TurnProbe(relay.tls, PATIENT).probe(relay.address(UDP), Prober())
         assert outcome.sight is Sight.POOR
         assert outcome.detail.startswith("relay: 403 ")
         await nothing_left(relay)
@@ -188,7 +188,7 @@ async def test_a_relay_that_refuses_itself_as_a_peer_is_poor(tmp_path: Path) -> 
 
 async def test_a_certificate_that_is_not_trusted_makes_the_tls_entry_ill_and_no_other(tmp_path: Path) -> None:
     async with coturn(tmp_path) as relay:
-        probe = TurnProbe(ssl.create_default_context(), QUICK)
+        probe = TurnProbe(ssl.create_default_context(), PATIENT)
         outcome = await probe.probe(relay.address(TLS), Prober())
         assert judged(outcome) == (Sight.ILL, "connect: its certificate is not valid: self-signed certificate")
         assert (await probe.probe(relay.address(TCP), Prober())).sight is Sight.WELL
@@ -196,7 +196,7 @@ async def test_a_certificate_that_is_not_trusted_makes_the_tls_entry_ill_and_no_
 
 async def test_a_certificate_for_another_name_makes_the_tls_entry_ill(tmp_path: Path) -> None:
     async with coturn(tmp_path, host="127.0.0.2") as relay:
-        outcome = await TurnProbe(relay.tls, QUICK).probe(relay.address(TLS), Prober())
+        outcome = await TurnProbe(relay.tls, PATIENT).probe(relay.address(TLS), Prober())
         assert outcome.sight is Sight.ILL
         assert "its certificate is not valid: IP address mismatch" in outcome.detail
 
@@ -216,7 +216,7 @@ async def test_a_stale_nonce_is_renewed_and_tells_nothing_of_the_relay(tmp_path:
 @pytest.mark.parametrize("transport", Transport)
 async def test_a_probe_that_is_cancelled_gives_its_allocations_back(tmp_path: Path, transport: Transport) -> None:
     async with coturn(tmp_path) as relay:
-        probe = TurnProbe(relay.tls, replace(QUICK, forbidden_s=30))
+        probe = TurnProbe(relay.tls, replace(PATIENT, forbidden_s=30))
         # It is granted and silent there, so that the probe listens until it is cancelled.
         probing = asyncio.create_task(probe.probe(relay.address(transport), Prober(), forbidden=ELSEWHERE))
         async with asyncio.timeout(30):
@@ -232,7 +232,7 @@ async def test_a_probe_that_is_cancelled_gives_its_allocations_back(tmp_path: Pa
 async def test_a_probe_cancelled_at_any_step_leaves_nothing_behind(tmp_path: Path) -> None:
     """It can be cut at each step of the event loop. In coturn a Refresh may overtake the Allocate sent before it."""
     async with coturn(tmp_path) as relay:
-        probe = TurnProbe(relay.tls, QUICK)
+        probe = TurnProbe(relay.tls, PATIENT)
         for steps in range(0, 150, 3):
             probing = asyncio.create_task(probe.probe(relay.address(UDP), Prober(user=f"cut-{steps}")))
             for _ in range(steps):
@@ -260,7 +260,7 @@ def channel_data(data: bytes) -> bool:
 
 async def test_a_relay_that_signals_and_does_not_relay_is_ill(tmp_path: Path) -> None:
     async with coturn(tmp_path) as relay, path_to(relay, passes=lambda data: not channel_data(data)) as address:
-        outcome = await TurnProbe(relay.tls, QUICK).probe(address, Prober())
+        outcome = await TurnProbe(relay.tls, replace(PATIENT, relay_s=1.0)).probe(address, Prober())
         assert judged(outcome) == (Sight.ILL, "relay: no end within 1000 ms")
         await nothing_left(relay)
 
@@ -275,7 +275,7 @@ async def test_a_relay_on_whose_path_packets_are_lost_is_poor(tmp_path: Path) ->
         return not channel_data(data) or crossed > 6
 
     async with coturn(tmp_path) as relay, path_to(relay, passes=passes) as address:
-        outcome = await TurnProbe(relay.tls, QUICK).probe(address, Prober())
+        outcome = await TurnProbe(relay.tls, PATIENT).probe(address, Prober())
         assert judged(outcome) == (Sight.POOR, "done: of the packets relayed, only number 5 came back")
         await nothing_left(relay)
 

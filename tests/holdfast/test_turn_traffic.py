@@ -18,7 +18,7 @@ from aiortc import (
     RTCPeerConnection,
 )
 from real_coturn import Coturn, coturn
-from turn_prober import QUICK, Prober, nothing_left
+from turn_prober import PATIENT, Prober, nothing_left
 
 from holdfast.core.relays import Sight, Transport
 from holdfast.gather.turn_probe import Outcome, TurnProbe
@@ -84,7 +84,7 @@ async def call(relay: Coturn, scheme: str) -> AsyncIterator[Call]:
 async def test_a_call_through_the_relay_loses_nothing_while_it_is_probed(tmp_path: Path, scheme: str) -> None:
     """The callers have all of their quota in use, and the prober its own."""
     async with coturn(tmp_path, "user-quota=2") as relay:
-        probe = TurnProbe(relay.tls, QUICK)
+        probe = TurnProbe(relay.tls, PATIENT)
         async with call(relay, scheme) as media:
             speaking = asyncio.create_task(media.speak())
             outcomes: list[Outcome] = []

@@ -18,6 +18,9 @@ from holdfast.gather.turn_probe import Timeouts
 from holdfast.gather.turn_url import TurnAddress
 
 QUICK = Timeouts(connect_s=0.5, allocate_s=0.5, relay_s=1.0, forbidden_s=0.2, release_s=0.5, credentials_s=0.5)
+"""For relays that never answer."""
+PATIENT = Timeouts(connect_s=30, allocate_s=30, relay_s=30, forbidden_s=1.0, release_s=30, credentials_s=30)
+"""For relays that answer: a busy machine's slowness is no verdict on them."""
 TTL_S = 300
 
 
