@@ -136,25 +136,29 @@ class ControlPort:
             case Resume():
                 assert record is not None
                 raised = journal.raised(record, epoch=decided.epoch, region=decided.region, now=here.now)
-                return await self._take(question, raised, decided, here)
+                return await self._take(question, record, raised, decided, here)
             case Apology() if record is not None and record.state == "live":
                 over = journal.given_up(record, owners=answer.MAX_HOPS, region=here.config.region, now=here.now)
-                return await self._take(question, over, decided, here)
+                return await self._take(question, record, over, decided, here)
             case Greet() | Hangup() | Apology() | Wait():
                 around.metrics.answered(question.asked.value, type(decided).__name__.lower())
                 return decided.twiml
             case _:
                 assert_never(decided)
 
-    async def _take(self, question: Question, raised: CallRecord, decided: Resume | Apology, here: Here) -> str:
-        """Let the answer out only when this region's store holds the call under the new epoch."""
+    async def _take(
+        self, question: Question, record: CallRecord, raised: CallRecord, decided: Resume | Apology, here: Here
+    ) -> str:
+        """Let the answer out only when this region's store holds the call, until now `record`, as `raised`."""
         around = self._around
         taken = await around.journal.take(raised, hop=question.hop, twiml=decided.twiml)
         if taken.won:
             around.metrics.answered(question.asked.value, type(decided).__name__.lower())
-            log.info("call taken over", extra={"epoch": raised.epoch, "hop": question.hop, "state": raised.state})
+            what = "call taken over"
             if raised.state == "ended":
+                what = "call given up"
                 around.journal.put(raised, now=True)
+            log.info(what, extra={"epoch": raised.epoch, "hop": question.hop, "from": record.region})
             return decided.twiml
         around.metrics.answered(question.asked.value, "repeated" if taken.said else "wait")
         return taken.said or answer.ask_again(question, here).twiml

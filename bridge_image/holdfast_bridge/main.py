@@ -245,7 +245,7 @@ class Bridge:
         while True:
             if (problems := self._files.problems()) != told:
                 told = problems
-                log.warning("settings not followed", extra={"problems": problems})
+                log.warning("settings not followed" if told else "settings followed again", extra={"problems": told})
                 self._news()
             await asyncio.sleep(RELOAD_EVERY_S)
             if self._files.refresh():

@@ -310,16 +310,20 @@ def _parsed(raw: Mapping[str, Any]) -> _Said:
         report=PodReport(
             ready=raw.get("ready") is True,
             draining=raw.get("draining") is True,
-            missing_keys=tuple(str(key)[:500] for key in (raw.get("missingKeys") or ())[:MAX_KEYS]),
+            missing_keys=_sentences(raw.get("missingKeys")),
             buddy_link_up=raw.get("buddyLink", "up") == "up",
             holds=str(raw.get("holds") or "")[:MAX_NAME],
-            problems=tuple(str(why)[:500] for why in (raw.get("problems") or ())[:MAX_KEYS]),
+            problems=_sentences(raw.get("problems")),
         ),
         attempts=Report(began, _tallies(raw.get("providers"), "attempt", _ATTEMPT_KINDS)),
         tools=Report(began, _tallies(raw.get("tools"), "tool", _TOOL_KINDS)),
         carriers=Report(began, _tallies(raw.get("carriers"), "carrier", _CARRIER_KINDS)),
         latencies={str(each["part"])[:MAX_NAME]: _times(each) for each in (raw.get("latencies") or ())[:MAX_TALLIES]},
     )
+
+
+def _sentences(raw: Any) -> tuple[str, ...]:
+    return tuple(str(each)[:500] for each in (raw or ())[:MAX_KEYS])
 
 
 def _tallies(raw: Any, named: str, kinds: Mapping[str, Kind]) -> dict[str, Tally[Kind]]:

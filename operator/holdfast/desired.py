@@ -9,6 +9,7 @@ subresource under its own field manager (`handlers` uses `holdfast-handlers`), a
 """
 
 import asyncio
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -130,13 +131,14 @@ class Desired:
         self._drop(self.reports.get(ref, {}), pod)
 
     def missing_keys(self, ref: AgentRef) -> tuple[str, ...]:
-        pods = self.reports.get(ref, {}).values()
-        return tuple(sorted({key for said in pods for key in said.missing_keys}))
+        return self._of_all_pods(ref, lambda said: said.missing_keys)
 
     def problems(self, ref: AgentRef) -> tuple[str, ...]:
         """What pods of the agent here do not follow of the files that they mount."""
-        pods = self.reports.get(ref, {}).values()
-        return tuple(sorted({why for said in pods for why in said.problems}))
+        return self._of_all_pods(ref, lambda said: said.problems)
+
+    def _of_all_pods(self, ref: AgentRef, told: Callable[[PodReport], Iterable[str]]) -> tuple[str, ...]:
+        return tuple(sorted({each for said in self.reports.get(ref, {}).values() for each in told(said)}))
 
     def all_hold(self, ref: AgentRef, proof: str) -> bool:
         """Whether pods of the agent poll here and each of them shows this proof of the Secret that it mounts."""

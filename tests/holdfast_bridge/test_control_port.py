@@ -180,7 +180,7 @@ async def test_a_call_that_nobody_can_serve_has_ended_for_the_zone_and_its_calle
         assert await ask(fra, f"{PATH}/next?call={CALL}&hop=3") == given_up, "its answer may have been lost"
         over = fra.memory.get(CALL)
         assert over is not None
-        assert (over.state, over.region, over.pod) == ("ended", "fra", "")
+        assert (over.state, over.epoch, over.region, over.pod) == ("ended", 7, "fra", "")
         await until(lambda: ams.memory.get(CALL) == over)
         ams.journal.put(record(epoch=6, seq=50, region="ams"))
         assert ams.memory.get(CALL) == over, "three streams may have been elsewhere of which nothing was heard here"

@@ -107,6 +107,7 @@ async def test_outside_a_pod_it_listens_where_it_is_told_and_takes_over_nothing_
         mounted(tmp_path, attempts=[{"name": "cheap", "kind": "gpt-live", "baseUrl": "wss://example.com/elsewhere"}])
         (problem,) = (await bridge.told("settings not followed"))["problems"]
         assert problem.startswith("not in force: attempt cheap: ")
+        assert "gpt-live" in problem
         async with http.get(f"http://127.0.0.1:{serving['control']}/readyz") as ready:
             assert ready.status == 200, "the old ones are in force"
         assert await bridge.ended(by=signal.SIGTERM) == 0
