@@ -49,10 +49,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _count(text: str) -> int:
-    value = int(text)
-    if not 1 <= value <= 1000:
-        raise argparse.ArgumentTypeError("between 1 and 1000")
-    return value
+    if text.isascii() and text.isdecimal() and 1 <= (value := int(text)) <= 1000:
+        return value
+    raise argparse.ArgumentTypeError(f"a whole number between 1 and 1000 is wanted, not {text!r}")
 
 
 def _on_the_lab(name: str, loaded: scenario.Scenario, options: argparse.Namespace) -> int:

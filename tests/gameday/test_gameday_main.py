@@ -20,7 +20,9 @@ def test_an_impossible_number_of_calls_is_a_usage_error(calls, capsys):
         command.main(["run", SCENARIO, "--calls", calls])
 
     assert ended.value.code == 2
-    assert "--calls" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "--calls" in said
+    assert f"a whole number between 1 and 1000 is wanted, not '{calls}'" in said
 
 
 def test_a_dry_run_outside_a_cluster_says_what_it_needs(capsys, monkeypatch):
