@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
+from types import FrameType
 from typing import Any
 
 import click
@@ -276,6 +278,16 @@ def _said(message: str, next_command: str, status: ExitStatus) -> int:
     return int(status)
 
 
+def _interrupted(number: int, frame: FrameType | None) -> None:
+    """Ctrl-C, which need not have reached the programs that were started."""
+    clusters = sys.modules.get("holdfast.cli.clusters")
+    if clusters is not None:
+        clusters.end_all()
+    signal.default_int_handler(number, frame)
+
+
 def run() -> None:
     """The entry point of both scripts."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # A shell may have us started deaf to it.
+        signal.signal(signal.SIGINT, _interrupted)
     sys.exit(main())

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -61,6 +62,17 @@ class Cluster:
     trail: audit.Trail = field(default_factory=audit.Trail)
 
 
+_over = threading.Event()
+_running: set[subprocess.Popen[str]] = set()
+
+
+def end_all() -> None:
+    """End every kubectl and begin no more: a cluster that is silent does not keep whoever presses Ctrl-C."""
+    _over.set()
+    for each in tuple(_running):
+        each.kill()
+
+
 class Kubectl:
     """The kubectl on PATH, within one budget that starts now."""
 
@@ -98,21 +110,29 @@ class Kubectl:
         return self._run([*flags, *words], body=json.dumps(body))
 
     def _run(self, words: list[str], *, body: str | None = None) -> Answered:
+        if _over.is_set():
+            return Answered(why="interrupted")
+        with subprocess.Popen(  # noqa: S603 - kubectl, with words of ours and names from the kubeconfig
+            [*self._argv, *words],
+            stdin=subprocess.DEVNULL if body is None else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            _running.add(process)
+            try:
+                if _over.is_set():
+                    process.kill()
+                said, complaint = process.communicate(body, timeout=max(self._ends - time.monotonic(), 0.001))
+            except subprocess.TimeoutExpired:
+                return Answered(why=self._silent(), silent=True)
+            finally:
+                process.kill()
+                _running.discard(process)
+        if process.returncode:
+            return self._refused(complaint, absent_is_empty=body is None)
         try:
-            done = subprocess.run(  # noqa: S603 - kubectl, with words of ours and names from the kubeconfig
-                [*self._argv, *words],
-                **({"stdin": subprocess.DEVNULL} if body is None else {"input": body}),
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=max(self._ends - time.monotonic(), 0.001),
-            )
-        except subprocess.TimeoutExpired:
-            return Answered(why=self._silent(), silent=True)
-        if done.returncode:
-            return self._refused(done.stderr, absent_is_empty=body is None)
-        try:
-            content = json.loads(done.stdout)
+            content = json.loads(said)
         except ValueError:
             return Answered(why="the answer is not JSON")
         return Answered(content if isinstance(content, dict) else {})

@@ -223,7 +223,8 @@ def test_whoever_reads_only_the_beginning_gets_no_complaint(said, fleet, output)
     assert (done.stdout, done.stderr) == ("1\n", "")
 
 
-def test_ctrl_c_is_answered_at_once(said, fleet):
+@pytest.mark.parametrize("to", [os.killpg, os.kill], ids=["as a terminal does it", "to the plugin alone"])
+def test_ctrl_c_is_answered_at_once_and_leaves_no_kubectl_behind(said, fleet, to):
     fleet.breaks("ams", "hang")
     fleet.write()
     process = subprocess.Popen(
@@ -234,11 +235,12 @@ def test_ctrl_c_is_answered_at_once(said, fleet):
     deadline = time.monotonic() + 30
     while len(fleet.asked()) < 2 and time.monotonic() < deadline:
         time.sleep(0.02)
-    # As a terminal does it: to the whole group.
-    os.killpg(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=10)
+    to(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=30)
 
     assert (process.returncode, out, err.strip()) == (ExitStatus.INTERRUPTED, "", "")
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)
 
 
 @pytest.mark.parametrize("words", [["--help"], ["explain", "-h"], ["cordon", "-h"], ["doctor", "-h"]])
