@@ -130,9 +130,17 @@ class MemoryStore:
 class RedisStore:
     """The region's Redis, spoken to within a deadline; StoreError when it cannot be asked now."""
 
-    def __init__(self, client: Redis, *, agent: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        client: Redis,
+        *,
+        agent: str,
+        deadline_s: float = REDIS_DEADLINE_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._client = client
         self._agent = agent
+        self._deadline_s = deadline_s
         self._clock = clock
         self._resting_until = 0.0
         self._ill = False
@@ -212,7 +220,7 @@ class RedisStore:
         if self.resting:
             raise StoreError("redis is resting after a failure")
         try:
-            async with asyncio.timeout(REDIS_DEADLINE_S):
+            async with asyncio.timeout(self._deadline_s):
                 yield
             self._ill = False
         except (RedisError, OSError) as error:
@@ -228,14 +236,14 @@ def _ranked(record: CallRecord) -> tuple[int, int, int, bytes]:
     return record.epoch, record.seq, int(record.state == "ended"), journal.encode(record)
 
 
-def connect(url: str, *, agent: str) -> RedisStore:
+def connect(url: str, *, agent: str, deadline_s: float = REDIS_DEADLINE_S) -> RedisStore:
     """A client that never retries by itself: our deadlines are shorter than its patience."""
     pool = BlockingConnectionPool.from_url(
         url,
-        socket_timeout=REDIS_DEADLINE_S,
-        socket_connect_timeout=REDIS_DEADLINE_S,
+        socket_timeout=deadline_s,
+        socket_connect_timeout=deadline_s,
         retry=Retry(NoBackoff(), 0),
         max_connections=16,
-        timeout=REDIS_DEADLINE_S,
+        timeout=deadline_s,
     )
-    return RedisStore(Redis.from_pool(pool), agent=agent)
+    return RedisStore(Redis.from_pool(pool), agent=agent, deadline_s=deadline_s)

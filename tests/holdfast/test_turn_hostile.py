@@ -10,22 +10,24 @@ import socket
 import ssl
 import struct
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from aioice import stun
 from real_coturn import HOST
-from turn_prober import QUICK, Prober
+from turn_prober import PATIENT, QUICK, Prober
 
 from holdfast.core.relays import Sight, Transport
 from holdfast.errors import DriverError
 from holdfast.gather.turn_end import Credential
-from holdfast.gather.turn_probe import Outcome, TurnProbe
+from holdfast.gather.turn_probe import Outcome, Timeouts, TurnProbe
 from holdfast.gather.turn_url import TurnAddress
 
 UDP, TCP, TLS = Transport.UDP, Transport.TCP, Transport.TLS
 PEER = ("192.0.2.1", 40000)
 NO_AUTHORITY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+UNANSWERED = replace(PATIENT, allocate_s=0.5, release_s=0.5)
 Answer = Callable[[stun.Message], bytes]
 
 
@@ -68,9 +70,12 @@ async def over_tcp(said: bytes, *, endless: bool = False) -> AsyncIterator[TurnA
         yield TurnAddress(HOST, server.sockets[0].getsockname()[1], TCP)
 
 
-async def probed(address: TurnAddress, prober: Prober | None = None) -> Outcome:
-    probe = TurnProbe(NO_AUTHORITY, QUICK)
-    async with asyncio.timeout(30):
+async def probed(
+    address: TurnAddress, prober: Prober | None = None, *, timeouts: Timeouts = PATIENT
+) -> Outcome:
+    """`timeouts`: QUICK where the server never says what the probe waits for."""
+    probe = TurnProbe(NO_AUTHORITY, timeouts)
+    async with asyncio.timeout(60):
         outcome = await probe.probe(address, prober or Prober())
         await probe.settle()
     return outcome
@@ -119,7 +124,7 @@ BROKEN = broken_lifetime(stun.Message(stun.Method.ALLOCATE, stun.Class.REQUEST))
 )
 async def test_no_answer_over_udp_breaks_the_probe(answer: Answer, caplog: pytest.LogCaptureFixture) -> None:
     async with over_udp(answer) as address:
-        outcome = await probed(address)
+        outcome = await probed(address, timeouts=UNANSWERED)
     assert outcome.sight in (Sight.ILL, Sight.OUR_FAULT, Sight.WELL)
     assert outcome.stage == "allocate"
     assert "says who" not in outcome.detail
@@ -136,7 +141,7 @@ async def test_a_server_that_grants_any_lifetime_to_anybody_is_open_and_the_prob
         return allocated(request, lifetime)
 
     async with over_udp(answer) as address:
-        outcome = await probed(address)
+        outcome = await probed(address, timeouts=replace(PATIENT, relay_s=1.0))
     assert outcome.sight is Sight.OPEN
     assert asked[-1].attributes["LIFETIME"] == 0
     assert len(asked) < 20
@@ -149,7 +154,7 @@ async def test_a_server_that_grants_any_lifetime_to_anybody_is_open_and_the_prob
 )
 async def test_a_server_of_another_trade_is_ill(said: bytes, caplog: pytest.LogCaptureFixture) -> None:
     async with over_tcp(said) as address:
-        outcome = await probed(address)
+        outcome = await probed(address, timeouts=QUICK)
     assert outcome.sight is Sight.ILL
     assert [record for record in caplog.records if record.name == "asyncio"] == []
 
@@ -179,7 +184,7 @@ async def test_noise_from_any_seed_ends_in_an_outcome() -> None:
         return bytes(said[: dice.randrange(1, len(said) + 1)]) if dice.random() < 0.3 else bytes(said)
 
     async with over_udp(answer) as address:
-        outcomes = await asyncio.gather(*(probed(address) for _ in range(40)))
+        outcomes = await asyncio.gather(*(probed(address, timeouts=UNANSWERED) for _ in range(40)))
     assert {outcome.stage for outcome in outcomes} == {"allocate"}
 
 
@@ -225,7 +230,7 @@ class IllIssuer(Prober):
 async def test_an_issuer_that_is_ill_or_silent_is_no_word_on_the_relay() -> None:
     outcome = await probed(TurnAddress(HOST, 9, UDP), IllIssuer())
     assert (outcome.sight, outcome.detail) == (Sight.OUR_FAULT, "credentials: VendorError: TURN issuer nts: 503")
-    outcome = await probed(TurnAddress(HOST, 9, UDP), IllIssuer(silent=True))
+    outcome = await probed(TurnAddress(HOST, 9, UDP), IllIssuer(silent=True), timeouts=QUICK)
     assert (outcome.sight, outcome.stage) == (Sight.OUR_FAULT, "credentials")
 
 

@@ -7,11 +7,12 @@ import random
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from real_coturn import HOST, Coturn, coturn
-from turn_prober import QUICK, Prober, nothing_left
+from turn_prober import PATIENT, Prober, nothing_left
 
 from holdfast import clock
 from holdfast.core import reasons
@@ -24,6 +25,8 @@ pytestmark = pytest.mark.programs
 
 UDP, TCP = Transport.UDP, Transport.TCP
 OFTEN = Probe(interval_s=0.3, timeout_s=2, confirmations=2, confirm_every_s=0.05)
+UNHURRIED = replace(PATIENT, allocate_s=3.0, release_s=3.0)
+"""A relay that stopped is waited for, yet not so long that the test is."""
 HOME = Home("eu")
 
 
@@ -36,7 +39,7 @@ def watched(name: str, relay: Coturn) -> WatchedRelay:
 async def watching(*known: WatchedRelay) -> AsyncIterator[tuple[Relays, Callable[..., object]]]:
     changed = asyncio.Event()
     relays = Relays(
-        probe=TurnProbe(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), QUICK),
+        probe=TurnProbe(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), UNHURRIED),
         relays=lambda: known,
         issuer=lambda _: Prober().issuer,
         user="holdfast-fra",

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from control_builders import CALL, record
-from control_redis import RedisServer, redis_server
+from control_redis import PATIENT_S, RedisServer, redis_server
 from hostile_bytes import weight
 
 from holdfast_bridge.core import journal
@@ -24,7 +24,7 @@ async def server() -> AsyncIterator[RedisServer]:
 
 @pytest.fixture
 async def redis(server: RedisServer) -> AsyncIterator[RedisStore]:
-    store = connect(server.url, agent="clinic/front-desk")
+    store = connect(server.url, agent="clinic/front-desk", deadline_s=PATIENT_S)
     yield store
     await store.aclose()
 
@@ -83,7 +83,7 @@ async def test_what_somebody_else_wrote_there_is_no_record(server: RedisServer, 
 
 async def test_a_dead_redis_is_asked_once_and_then_left_alone(server: RedisServer) -> None:
     clock = [100.0]
-    store = connect(server.url, agent="a/b")
+    store = connect(server.url, agent="a/b", deadline_s=PATIENT_S)
     store._clock = lambda: clock[0]
     await store.put_many([record()])
     await server.kill()

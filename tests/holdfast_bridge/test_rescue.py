@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import pytest
 from control_builders import CALL, record
 from control_parts import Region, until
-from control_redis import redis_server
+from control_redis import PATIENT_S, redis_server
 from journal_shared import SharedStore
 
 from holdfast_bridge.core.journal import CallRecord
@@ -234,7 +234,8 @@ async def test_no_more_are_under_way_than_the_window_holds_and_a_busy_carrier_ha
 @pytest.mark.parametrize("kind", ["redis", "shared"])
 async def test_the_store_of_the_simulated_region_promises_what_redis_does(kind: str) -> None:
     async with redis_server() as server:
-        store = connect(server.url, agent="clinic/front-desk") if kind == "redis" else SharedStore()
+        redis = connect(server.url, agent="clinic/front-desk", deadline_s=PATIENT_S)
+        store = redis if kind == "redis" else SharedStore()
         assert await store.get(CALL) is None
         assert await store.put_many([record(seq=5), record(call="CA2")]) == [1, 1]
         assert await store.put_many([record(seq=4)]) == [1]
@@ -247,4 +248,4 @@ async def test_the_store_of_the_simulated_region_promises_what_redis_does(kind: 
         assert await store.put_many([record(epoch=1, seq=99)]) == [2]
         assert [await store.first("rescue:1", CALL, life_s=30) for _ in range(2)] == [True, False]
         assert await store.first("rescue:2", CALL, life_s=30)
-        await store.aclose()
+        await redis.aclose()

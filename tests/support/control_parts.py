@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 from control_builders import ZONE_KEY, built, record
+from control_redis import PATIENT_S
 
 from holdfast_bridge.calls import Calls
 from holdfast_bridge.control_port import ControlPort, Surroundings
@@ -72,7 +73,15 @@ class RecordingCarrier:
 class Region:
     """One region's control side on a loopback port: production parts, wired as in production."""
 
-    def __init__(self, name: str, hosts: dict[str, str], *, redis_url: str = "", **changes: Any) -> None:
+    def __init__(
+        self,
+        name: str,
+        hosts: dict[str, str],
+        *,
+        redis_url: str = "",
+        redis_deadline_s: float = PATIENT_S,
+        **changes: Any,
+    ) -> None:
         regions = [{"name": region, "host": host, "weight": 50} for region, host in hosts.items()]
         others = [region for region in hosts if region != name]
         self.settings = built(
@@ -81,7 +90,9 @@ class Region:
         self.name = name
         self.hosts = hosts
         self.memory = MemoryStore()
-        self.redis: RedisStore | None = connect(redis_url, agent=self.settings.agent.id) if redis_url else None
+        self.redis: RedisStore | None = None
+        if redis_url:
+            self.redis = connect(redis_url, agent=self.settings.agent.id, deadline_s=redis_deadline_s)
         self.calls = Calls(on_change=lambda: None)
         self.metrics = Metrics()
         self.directives = Directives(lambda: self.settings)
