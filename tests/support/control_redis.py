@@ -33,6 +33,17 @@ class RedisServer:
             await self.process.wait()
 
 
+async def _answers(socket: Path) -> bool:
+    """The file is there a moment before anybody listens."""
+    try:
+        _, writer = await asyncio.open_unix_connection(str(socket))
+    except (FileNotFoundError, ConnectionRefusedError):
+        return False
+    writer.close()
+    await writer.wait_closed()
+    return True
+
+
 @asynccontextmanager
 async def redis_server() -> AsyncIterator[RedisServer]:
     assert BINARY is not None, "redis-server is not installed (apt-get install redis-server)"
@@ -45,7 +56,7 @@ async def redis_server() -> AsyncIterator[RedisServer]:
         server = RedisServer(url=f"unix://{socket}?db=0", process=process)
         try:
             async with asyncio.timeout(30):
-                while not socket.exists():  # noqa: ASYNC110  another process makes the file
+                while not await _answers(socket):  # noqa: ASYNC110  another process opens it
                     await asyncio.sleep(0.01)
             yield server
         finally:
