@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 
 from holdfast_gameday.faults import Kind
 from holdfast_gameday.invariants import Invariant
-from holdfast_gameday.simulation import figures, pictures
+from holdfast_gameday.simulation import figures
 
 
 def test_the_page_says_what_was_run_and_names_every_fault_and_invariant(tmp_path):
@@ -31,10 +31,3 @@ def test_percentiles_are_those_of_the_nearest_rank():
     assert figures.percentile(times, 0.5) == 50.0
     assert figures.percentile(times, 0.95) == 95.0
     assert figures.percentile([7.0], 0.95) == 7.0
-
-
-def test_curves_end_at_one_and_bars_stay_within_the_picture():
-    drawn = pictures.curves({"3": [1.0, 2.0, 9.0]}, title="Times") + pictures.bars({"3": 40.0, "9": 0.0}, title="Moves")
-
-    assert f"{pictures.TOP:.1f}" in drawn
-    assert "3 (3)" in drawn

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+from holdfast_gameday import pictures
 from holdfast_gameday.bench_bridge.results import Climb, Step
-from holdfast_gameday.simulation import pictures
 
 SHOWN = (50, 200, 500)
 HEAD = (
@@ -23,7 +23,8 @@ def markdown(climbs: Iterable[Climb]) -> str:
 
 def picture(climbs: Iterable[Climb]) -> str:
     values = {climb.subject: math.floor(1000 / step.cpu_ms_per_call_s) for climb in climbs if (step := _told_by(climb))}
-    return pictures.bars(values, title="Calls a core, by CPU time per call", below="subject")
+    ours = [name for name in values if name.startswith("holdfast")]
+    return pictures.rows(values, title="Calls that one core carries, by CPU time per call", marked=ours)
 
 
 def step_line(step: Step) -> str:

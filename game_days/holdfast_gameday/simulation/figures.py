@@ -12,9 +12,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from holdfast_gameday import pictures
 from holdfast_gameday.faults import Group, Kind
 from holdfast_gameday.invariants import Invariant
-from holdfast_gameday.simulation import pictures, topology
+from holdfast_gameday.simulation import topology
 from holdfast_gameday.simulation.__main__ import PROCESSES, outcomes
 from holdfast_gameday.simulation.liveness import Loss
 from holdfast_gameday.simulation.run import Outcome

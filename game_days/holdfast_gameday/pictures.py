@@ -1,12 +1,13 @@
-"""Two kinds of plots as SVG text: curves of shares over time, and bars. Readable on a light and on a dark page."""
+"""Plots as SVG text: curves of shares over time, bars, and rows where names are long. Readable on any page colour."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from html import escape
 
 WIDTH, HEIGHT = 720, 360
 LEFT, RIGHT, TOP, BOTTOM = 60, 150, 44, 46
+NAMES, ROW = 200, 30
 COLOURS = ("#3366cc", "#dc7633", "#2e9e6b", "#a64ca6", "#c0392b")
 GRAY = "#808080"
 
@@ -28,10 +29,10 @@ def curves(times: Mapping[str, list[float]], *, title: str) -> str:
     return _svg(drawn, title)
 
 
-def bars(values: Mapping[str, float], *, title: str, below: str = "regions of the fleet") -> str:
+def bars(values: Mapping[str, float], *, title: str) -> str:
     highest = max([*values.values(), 1.0])
     top = _round_up(highest)
-    drawn = [_axes(title, below, [], ["0", f"{top / 2:.0f}", f"{top:.0f}"])]
+    drawn = [_axes(title, "regions of the fleet", [], ["0", f"{top / 2:.0f}", f"{top:.0f}"])]
     step = 1.0 / max(len(values), 1)
     for index, (name, value) in enumerate(values.items()):
         left, right = _x((index + 0.2) * step), _x((index + 0.8) * step)
@@ -43,6 +44,19 @@ def bars(values: Mapping[str, float], *, title: str, below: str = "regions of th
         drawn.append(_text(middle, _y(value / top) - 6, f"{value:.0f}", anchor="middle"))
         drawn.append(_text(middle, HEIGHT - BOTTOM + 16, name, anchor="middle"))
     return _svg(drawn, title)
+
+
+def rows(values: Mapping[str, float], *, title: str, marked: Collection[str] = ()) -> str:
+    """One bar below another, each with its name to the left and its value behind it; those marked in a colour."""
+    widest = max([*values.values(), 1.0])
+    drawn = [_text(LEFT, 24, title, size=15)]
+    for index, (name, value) in enumerate(values.items()):
+        top, length = TOP + index * ROW, value / widest * (WIDTH - NAMES - LEFT)
+        place = f'x="{NAMES}" y="{top}" width="{length:.1f}" height="{ROW - 8}"'
+        drawn.append(_text(NAMES - 8, top + 15, name, anchor="end"))
+        drawn.append(f'<rect {place} fill="{COLOURS[0] if name in marked else GRAY}"/>')
+        drawn.append(_text(NAMES + length + 6, top + 15, f"{value:.0f}"))
+    return _svg(drawn, title, height=TOP + len(values) * ROW + 8)
 
 
 def _axes(title: str, below: str, along: list[str], up: list[str]) -> str:
@@ -71,8 +85,8 @@ def _text(x: float, y: float, words: str, *, anchor: str = "start", size: int = 
     )
 
 
-def _svg(drawn: list[str], title: str) -> str:
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img">'
+def _svg(drawn: list[str], title: str, *, height: int = HEIGHT) -> str:
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img">'
     return "\n".join([head, f"<title>{escape(title)}</title>", *drawn, "</svg>"]) + "\n"
 
 
