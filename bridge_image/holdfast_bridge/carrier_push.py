@@ -50,6 +50,7 @@ class AskNext:
         self._redis = redis
         self._carrier = carrier
         self._clock = clock
+        self._me = secrets.token_urlsafe(8)
         self._locked: dict[tuple[str, int], float] = {}
         self._silent: tuple[float, float] | None = None
         """Since when the store has been silent, and when it was last found so."""
@@ -88,7 +89,7 @@ class AskNext:
         self._locked = {each: since for each, since in self._locked.items() if now - since < LOCK_HELD_S}
         if self._redis is None or key in self._locked:
             return True
-        lock = self._redis.first(f"rescue:{record.epoch}", record.call, life_s=LOCK_S)
+        lock = self._redis.first(f"rescue:{record.epoch}", record.call, by=self._me, life_s=LOCK_S)
         first = await self._asked(lock, instead=True)
         if first:
             self._locked[key] = now

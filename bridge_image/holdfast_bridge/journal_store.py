@@ -63,6 +63,14 @@ return {'won', ''}
 """
 
 
+_FIRST = """
+local held = redis.call('GET', KEYS[1])
+if held and held ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
+return 1
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Taken:
     """The outcome of raising an epoch: `won`, or what the winner of this very epoch answered, when that is known."""
@@ -146,6 +154,7 @@ class RedisStore:
         self._ill = False
         self._put_script = client.register_script(_PUT)
         self._take_script = client.register_script(_TAKE)
+        self._first_script = client.register_script(_FIRST)
 
     @property
     def resting(self) -> bool:
@@ -182,10 +191,12 @@ class RedisStore:
             data = await self._client.get(self._said_key(call, hop, epoch))
         return data.decode() if isinstance(data, bytes) else ""
 
-    async def first(self, purpose: str, call: str, *, life_s: int) -> bool:
-        """True for the one pod of this region that may do `purpose` for this call now."""
+    async def first(self, purpose: str, call: str, *, by: str, life_s: int) -> bool:
+        """True for the one of this region that may do `purpose` for this call now; for the same again when it asks
+        again, because the answer may have been lost on its way.
+        """
         async with self._asked():
-            return bool(await self._client.set(f"{self._key(call)}:{purpose}", "1", nx=True, ex=life_s))
+            return bool(await self._first_script(keys=[f"{self._key(call)}:{purpose}"], args=[by, life_s]))
 
     async def spend(self, nonces: Sequence[str], *, life_s: int) -> None:
         expires = time.time() + life_s

@@ -65,9 +65,13 @@ async def test_of_racing_takers_one_wins_and_the_others_learn_what_it_said(redis
     assert await redis.said(CALL, 2, 5) == ""
 
 
-async def test_only_one_pod_may_do_a_thing_once(redis: RedisStore) -> None:
-    assert await redis.first("rescue", CALL, life_s=30)
-    assert not await redis.first("rescue", CALL, life_s=30)
+async def test_only_one_pod_may_do_a_thing_and_its_time_begins_anew_when_it_asks_again(redis: RedisStore) -> None:
+    key = f"hf:clinic/front-desk:{CALL}:rescue"
+    assert await redis.first("rescue", CALL, by="one", life_s=30)
+    assert not await redis.first("rescue", CALL, by="other", life_s=3_000)
+    assert await redis._client.ttl(key) <= 30
+    assert await redis.first("rescue", CALL, by="one", life_s=300)
+    assert 30 < await redis._client.ttl(key) <= 300
 
 
 async def test_spent_nonces_are_shared(redis: RedisStore) -> None:

@@ -15,6 +15,7 @@ from journal_shared import SharedStore
 
 from holdfast_bridge.core.journal import CallRecord
 from holdfast_bridge.core.rescue import Answer, Said
+from holdfast_bridge.errors import StoreError
 from holdfast_bridge.journal_store import MemoryStore, Taken, connect
 from holdfast_bridge.rescue import Rescue
 from holdfast_gameday.world.ports import free_ports
@@ -67,6 +68,19 @@ class Pod:
         self.now = at
         async with asyncio.TaskGroup() as group:
             return self.rescue.look(group)
+
+
+class LosesItsFirstAnswer(SharedStore):
+    """The pod gives up waiting for the answer to `first` when it has been carried out."""
+
+    lost = False
+
+    async def first(self, purpose: str, call: str, *, by: str, life_s: int) -> bool:
+        done = await super().first(purpose, call, by=by, life_s=life_s)
+        if self.lost:
+            return done
+        self.lost = True
+        raise StoreError("redis failed (TimeoutError)")
 
 
 def hosts() -> dict[str, str]:
@@ -165,7 +179,7 @@ async def test_a_call_whose_pusher_died_is_pushed_by_the_other_pod_after_its_loc
     """Regression: the other pod used to give the call up for good the moment it was not the first."""
     async with pods(2, Carrier()) as (dead, alive):
         assert dead.region.redis is not None
-        assert await dead.region.redis.first("rescue:1", CALL, life_s=30)
+        assert await dead.region.redis.first("rescue:1", CALL, by="dead", life_s=30)
         alive.keeps(record())
         await alive.looks(5.0)
         await alive.looks(34.9)
@@ -173,6 +187,19 @@ async def test_a_call_whose_pusher_died_is_pushed_by_the_other_pod_after_its_loc
         await dead.region.redis._client.delete(f"hf:clinic/front-desk:{CALL}:rescue:1")  # its life is over
         await alive.looks(35.0)
         assert len(alive.carrier.pushed) == 1
+
+
+async def test_a_lock_whose_answer_was_lost_is_known_as_our_own_when_it_is_asked_for_again() -> None:
+    """Regression: its own lock looked to the pod like another's, and the caller heard nothing for 30 s."""
+    region = Region("ams", hosts())
+    region.told(lost=("fra",))
+    region.redis = LosesItsFirstAnswer()
+    ams = Pod(region, Carrier())
+    ams.keeps(record())
+    await ams.looks(5.0)
+    assert ams.carrier.pushed == []
+    await ams.looks(6.0)
+    assert len(ams.carrier.pushed) == 1
 
 
 async def test_a_call_that_another_pod_of_the_region_took_over_is_left_alone() -> None:
@@ -246,6 +273,7 @@ async def test_the_store_of_the_simulated_region_promises_what_redis_does(kind: 
         assert await store.take(record(epoch=2), hop=1, twiml="<b/>") == Taken(won=False)
         assert (await store.said(CALL, 0, 2), await store.said(CALL, 1, 2)) == ("<a/>", "")
         assert await store.put_many([record(epoch=1, seq=99)]) == [2]
-        assert [await store.first("rescue:1", CALL, life_s=30) for _ in range(2)] == [True, False]
-        assert await store.first("rescue:2", CALL, life_s=30)
+        first = [await store.first("rescue:1", CALL, by=pod, life_s=30) for pod in ("one", "other", "one")]
+        assert first == [True, False, True]
+        assert await store.first("rescue:2", CALL, by="other", life_s=30)
         await redis.aclose()

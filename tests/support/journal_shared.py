@@ -18,7 +18,7 @@ class SharedStore(RedisStore):
     def __init__(self) -> None:
         self.records: dict[str, CallRecord] = {}
         self._answers = MemoryStore()
-        self._firsts: set[tuple[str, str]] = set()
+        self._firsts: dict[tuple[str, str], str] = {}
 
     @property
     def resting(self) -> bool:
@@ -43,11 +43,8 @@ class SharedStore(RedisStore):
     async def said(self, call: str, hop: int, epoch: int) -> str:
         return self._answers.said(call, hop, epoch)
 
-    async def first(self, purpose: str, call: str, *, life_s: int) -> bool:
-        key = (purpose, call)
-        new = key not in self._firsts
-        self._firsts.add(key)
-        return new
+    async def first(self, purpose: str, call: str, *, by: str, life_s: int) -> bool:
+        return self._firsts.setdefault((purpose, call), by) == by
 
     async def spend(self, nonces: Sequence[str], *, life_s: int) -> None:
         return None
