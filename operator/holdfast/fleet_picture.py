@@ -119,14 +119,18 @@ def statuses(
             said.append(status.attempts_well(order))
         said += met(ref)
         said += _note(notes, copies.Key("VoiceAgent", ref.namespace, ref.name))
-        wanted[kube.AGENTS, ref.namespace, ref.name] = Wanted("VoiceAgent", _counted(calls.get(ref, {})), said)
+        wanted[kube.AGENTS, ref.namespace, ref.name] = Wanted("VoiceAgent", counted(calls.get(ref, {})), said)
     return wanted
 
 
-def _counted(by_pod: Mapping[str, int]) -> dict[str, Any]:
-    """The busiest pods are shown, and all calls are counted."""
+def counted(by_pod: Mapping[str, int]) -> dict[str, Any]:
+    """The busiest pods are shown, and all calls are counted.
+
+    Without pods their field is left out: an API server makes null of a map that is applied empty where it was not
+    empty before, and then refuses the whole status for it.
+    """
     busiest = sorted(by_pod.items(), key=lambda each: (-each[1], each[0]))[:PODS_SHOWN]
-    return {"activeCalls": sum(by_pod.values()), "callsByPod": dict(busiest)}
+    return {"activeCalls": sum(by_pod.values())} | ({"callsByPod": dict(busiest)} if busiest else {})
 
 
 def _policy(

@@ -81,6 +81,7 @@ class StatusBoard:
         self._wall = wall
         self._metrics = metrics
         self._shown: dict[Target, _Shown] = {}
+        self._refused: set[Target] = set()
         self._events: asyncio.Queue[tuple[Target, Reason, bool]] = asyncio.Queue(MAX_EVENTS)
 
     def tell(self, target: Target, reason: Reason, *, warning: bool) -> None:
@@ -110,7 +111,17 @@ class StatusBoard:
             except errors.ClusterError as e:
                 self._shown.pop(target, None)
                 self._metrics.failures.labels("status").inc()
-                log.debug("status not written", extra={"object": target[2], "why": str(e)})
+                self._not_written(target, e)
+            else:
+                self._refused.discard(target)
+
+    def _not_written(self, target: Target, why: errors.ClusterError) -> None:
+        """An API server that is away will be back; one that refuses a status refuses it until something is mended."""
+        news = isinstance(why, errors.Rejected) and target not in self._refused
+        if news:
+            self._refused.add(target)
+        log.log(logging.WARNING if news else logging.DEBUG, "status not written",
+                extra={"object": target[2], "why": str(why)})  # fmt: skip
 
     def _held(self) -> bool:
         if not self._moving():

@@ -10,10 +10,12 @@ import pytest
 from api_objects import AGENT, POLICY, REGIONS, ZONE_SECRETS, changed
 from apiserver import conditions, until
 
-from holdfast import fleet_secrets, handlers, kube
+from holdfast import fleet_picture, fleet_secrets, handlers, kube, telemetry
 from holdfast.core.place import Release
-from holdfast.core.values import AgentRef
+from holdfast.core.status import Condition
+from holdfast.core.values import AgentRef, Reason
 from holdfast.desired import Desired, PodReport
+from holdfast.fleet_status import StatusBoard, Target, Wanted
 from holdfast.handlers.reconciler import Reconciler
 
 pytestmark = pytest.mark.cluster
@@ -298,3 +300,29 @@ async def test_an_agent_leaves_a_region_that_its_zone_leaves(clean, token_file):
     assert clean.kubectl("get", "deployment", "front-desk-bridge", "-n", "clinic").returncode != 0
     held = json.loads(clean.kubectl("get", "secret", "front-desk-bridge", "-n", "clinic", "-o", "json").stdout)
     assert not held.get("data")
+
+
+async def test_a_status_says_so_when_an_agents_pods_have_all_gone(clean, token_file):
+    """Regression: the API server refused it, and the status said what was true before for as long as no pod came."""
+    assert clean.apply(AGENT).returncode == 0
+    target = (kube.AGENTS, REF.namespace, REF.name)
+    client = kube.Kube(
+        kube.Access(name="fra", server=clean.url, ca_file=str(clean.ca_file), token_file=str(token_file))
+    )
+    says: dict[Target, Wanted] = {}
+    board = StatusBoard(
+        client=client, wanted=lambda: says, record=None, moving=lambda: False, clock=lambda: 0.0,
+        wall=lambda: "2026-11-21T08:00:00Z", metrics=telemetry.Metrics(),
+    )  # fmt: skip
+    try:
+        for by_pod, reason in (({"front-desk-a": 2}, "Before"), ({}, "After")):
+            condition = Condition("Reachable", True, Reason(reason, "as it is"))
+            says[target] = Wanted("VoiceAgent", fleet_picture.counted(by_pod), [condition])
+            await board.write()
+    finally:
+        await client.close()
+
+    told = json.loads(clean.kubectl("get", "va", REF.name, "-n", REF.namespace, "-o", "json").stdout)["status"]
+    assert told["activeCalls"] == 0
+    assert not told.get("callsByPod")
+    assert conditions(clean, "va", REF.name)["Reachable"][1] == "After"

@@ -119,3 +119,15 @@ async def test_a_move_that_cannot_be_done_keeps_people_in_the_dark_for_fifteen_s
     assert await stand.writes_after(0.5) == 0
     assert await stand.writes_after(fleet_status.HELD_AT_MOST_S - 0.1) == 0
     assert await stand.writes_after(0.1) == 2
+
+
+async def test_a_status_that_the_api_server_refuses_is_told_once_and_again_after_it_was_taken(caplog):
+    stand = Stand()
+    for mode, tolds in (("down", 0), (422, 2), (422, 2), ("up", 2), (422, 3)):
+        stand.server.mode = mode
+        stand.seen_up = not stand.seen_up
+        stand.now += 60.0
+        await stand.board.write()
+        warned = [record for record in caplog.records if record.levelname == "WARNING"]
+        assert len(warned) == tolds, mode
+    assert {record.__dict__["object"] for record in warned} == {"fra", "ams"}

@@ -35,7 +35,8 @@ class FakeApiServer:
         return Kube(Access(name=self.name, server=f"http://{self.name}"), transport=httpx.MockTransport(self.handle))
 
     async def handle(self, request: httpx.Request) -> httpx.Response:
-        await self._fail_if_told()
+        if (failure := await self._failure()) is not None:
+            return failure
         path, method = request.url.path, request.method
         self.requests.append((method, path))
         body = json.loads(request.content) if request.content else {}
@@ -44,7 +45,7 @@ class FakeApiServer:
             if self.hang_after_write:
                 self.hang_after_write = False
                 await asyncio.Event().wait()
-            await self._fail_if_told()
+            answer = await self._failure() or answer
         assert isinstance(answer, httpx.Response)
         return answer
 
@@ -58,13 +59,12 @@ class FakeApiServer:
         """The writes seen to paths which contain the word."""
         return [(m, p) for m, p in self.requests if m != "GET" and word in p]
 
-    async def _fail_if_told(self) -> None:
+    async def _failure(self) -> httpx.Response | None:
         if self.mode == "down":
             raise httpx.ConnectError("refused")
         if self.mode == "hang":
             await asyncio.Event().wait()
-        if isinstance(self.mode, int):
-            raise _Answered(self.mode)
+        return _status(self.mode) if isinstance(self.mode, int) else None
 
     def _get(self, path: str, _body: Object, request: httpx.Request) -> httpx.Response:
         if path in self.objects:
@@ -121,13 +121,6 @@ class FakeApiServer:
         metadata["generation"] = generation + (1 if body.get("spec") != old.get("spec") else 0)
         self.objects[path] = json.loads(json.dumps(body | {"metadata": metadata}))
         return httpx.Response(200, json=self.objects[path])
-
-
-class _Answered(httpx.ConnectError):
-    """A status answered before anything was looked at; a transport error is near enough for our client."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__(str(status))
 
 
 def _status(code: int) -> httpx.Response:
