@@ -55,6 +55,8 @@ class Surroundings:
 class ControlPort:
     def __init__(self, around: Surroundings) -> None:
         self._around = around
+        self._unready: tuple[str, ...] = ()
+        """Why the pod was not ready when it was last asked, without figures."""
 
     def application(self) -> web.Application:
         app = web.Application(client_max_size=MAX_BODY)
@@ -212,6 +214,10 @@ class ControlPort:
 
     async def _readyz(self, _request: web.Request) -> web.Response:
         reasons = self._around.health.reasons()
+        kinds = tuple(reason.partition(":")[0] for reason in reasons)
+        if kinds != self._unready:
+            log.info("not ready" if reasons else "ready again", extra={"reasons": list(reasons)})
+        self._unready = kinds
         return web.json_response({"ready": not reasons, "reasons": list(reasons)}, status=503 if reasons else 200)
 
     async def _metrics(self, _request: web.Request) -> web.Response:

@@ -95,5 +95,6 @@ def configure_logging(level: int = logging.INFO) -> None:
     root.handlers[:] = [handler]
     root.setLevel(level)
     # kopf says of every watched event that its handler succeeded; what a handler did is logged where it is done.
-    for name in ("httpx", "httpcore", "aiohttp.access", "kopf.objects"):
+    # aioice tells of each allocation, and every probe of a relay makes four.
+    for name in ("httpx", "httpcore", "aiohttp.access", "aioice", "kopf.objects"):
         logging.getLogger(name).setLevel(logging.WARNING)

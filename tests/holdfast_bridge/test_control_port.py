@@ -254,8 +254,9 @@ async def test_a_directive_keeps_new_calls_away_from_a_cordoned_region() -> None
             assert claim_in(twiml, "fra").call == call
 
 
-async def test_readiness_names_its_reason_and_health_does_not_care() -> None:
+async def test_readiness_names_its_reason_and_health_does_not_care(caplog: pytest.LogCaptureFixture) -> None:
     fra, _ = zone()
+    caplog.set_level("INFO", "holdfast_bridge.control_port")
     async with fra.running(), aiohttp.ClientSession() as http:
         base = f"http://{fra.hosts['fra']}"
 
@@ -267,8 +268,14 @@ async def test_readiness_names_its_reason_and_health_does_not_care() -> None:
         for number in range(9):
             fra.calls.add(SpokenCall(record(call=f"CA{number}")))
         assert await ready() == (503, {"ready": False, "reasons": ["full: 9 of 10 calls"]})
+        fra.calls.add(SpokenCall(record(call="CA9")))
+        await ready()
         fra.health.stopping = True
         assert (await ready())[1]["reasons"][0] == "draining"
+        told = [(line.getMessage(), line.__dict__["reasons"]) for line in caplog.records if "ready" in line.message]
+        assert told == [
+            ("not ready", ["full: 9 of 10 calls"]), ("not ready", ["draining", "full: 10 of 10 calls"]),
+        ], "once for each reason, not for each number"  # fmt: skip
         async with http.get(f"{base}/healthz") as response:
             assert response.status == 200
         async with http.get(f"{base}/metrics") as response:
