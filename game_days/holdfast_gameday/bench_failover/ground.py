@@ -77,7 +77,7 @@ class Ground:
     async def _unrest(self) -> str:
         for region in self.members:
             if not self.pool_on(region):
-                return f"{region} is off at the edge ({await self._held_back(region)})"
+                return f"{region} is off at the edge ({await self._held_back(region)}): {await self._bridges(region)}"
             if not await self.stage.range.answers(region, AGENT):
                 return f"the bridges of {region} do not answer: {await self._bridges(region)}"
         try:
@@ -92,14 +92,15 @@ class Ground:
         return ""
 
     async def _bridges(self, region: str) -> str:
-        """What the region's cluster says of the agent's pods."""
-        namespace = AGENT.partition("/")[0]
+        """What the region's cluster says of the bridges' pods, the agent's and the canary's."""
         try:
-            found = await self.stage.installation.regions[region].read("pods", "-n", namespace, deadline_s=5)
+            found = await self.stage.installation.regions[region].read("pods", "-A", deadline_s=5)
         except LabError as error:
             return str(error)
         said = []
         for pod in (found or {}).get("items", []):
+            if "-bridge-" not in pod["metadata"]["name"]:
+                continue
             of = pod["status"].get("containerStatuses", [])
             restarts = sum(each["restartCount"] for each in of)
             ready = condition(pod, "Ready")
