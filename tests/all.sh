@@ -6,7 +6,7 @@ set -uo pipefail
 logs=$(mktemp -d)
 trap 'kill $(jobs -p) 2>/dev/null; rm -rf "$logs"' EXIT
 # A shell starts what runs beside it deaf to Ctrl-C, and tests of Ctrl-C are among them.
-beside=(env --default-signal=INT nice -n 10 "$@")
+beside=(env --default-signal=INT nice -n 5 "$@")
 "${beside[@]}" -q tests/holdfast/core --cov=holdfast.core >"$logs/core" 2>&1 & core=$!
 "${beside[@]}" --ignore=tests/cluster --ignore=tests/system --ignore=tests/holdfast/core >"$logs/others" 2>&1 & others=$!
 "$@" tests/cluster tests/system; failed=$?
