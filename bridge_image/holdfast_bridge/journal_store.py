@@ -62,7 +62,6 @@ redis.call('SET', KEYS[2], ARGV[5], 'EX', ARGV[7])
 return {'won', ''}
 """
 
-
 _FIRST = """
 local held = redis.call('GET', KEYS[1])
 if held and held ~= ARGV[1] then return 0 end

@@ -79,18 +79,25 @@ async def _objects(cluster: Cluster, *words: str) -> Json:
 
 
 def judgeable(seen: Iterable[Flow], pods: Sequence[Pod], pod_range: str) -> list[Flow]:
-    """Flows with a pod at one end, and no pod at the other that has meanwhile gone: nobody knows what it was."""
+    """Flows with a pod at one end and somebody known at the other.
+
+    A pod that has meanwhile gone could have been anything. A Service's own address is nobody's: its pods are not behind
+    it yet, the packet went astray, and once they are the next one is seen as a flow to them.
+    """
     alive = {address for pod in pods for address in pod.addresses}
     node = {address for pod in pods for address in pod.node}
-    range_of_pods = ipaddress.ip_network(pod_range)
+    ranges = [ipaddress.ip_network(each) for each in (pod_range, names.SERVICE_RANGE)]
 
-    def gone(address: str) -> bool:
-        return address not in alive and address not in node and ipaddress.ip_address(address) in range_of_pods
+    def nobody(address: str) -> bool:
+        known = address in alive or address in node
+        return not known and any(ipaddress.ip_address(address) in each for each in ranges)
 
     return [
         flow
         for flow in seen
-        if (flow.source in alive or flow.destination in alive) and not gone(flow.source) and not gone(flow.destination)
+        if (flow.source in alive or flow.destination in alive)
+        and not nobody(flow.source)
+        and not nobody(flow.destination)
     ]
 
 

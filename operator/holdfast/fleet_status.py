@@ -108,6 +108,7 @@ class StatusBoard:
                 await self._show(target, wanted)
             except errors.NotFound:
                 self._shown.pop(target, None)
+                self._refused.discard(target)
             except errors.ClusterError as e:
                 self._shown.pop(target, None)
                 self._metrics.failures.labels("status").inc()

@@ -47,11 +47,14 @@ def clean(api):
     return api
 
 
+def client_of(api, token_file) -> kube.Kube:
+    """A client with the chart's rights."""
+    return kube.Kube(kube.Access(name="fra", server=api.url, ca_file=str(api.ca_file), token_file=str(token_file)))
+
+
 @contextlib.asynccontextmanager
 async def operator(api, token_file, *, active=lambda: True, regions=()):
-    client = kube.Kube(
-        kube.Access(name="fra", server=api.url, ca_file=str(api.ca_file), token_file=str(token_file))
-    )
+    client = client_of(api, token_file)
     context = handlers.Context(
         kube=client,
         secrets=fleet_secrets.Secrets(client, "holdfast-system"),
@@ -306,9 +309,7 @@ async def test_a_status_says_so_when_an_agents_pods_have_all_gone(clean, token_f
     """Regression: the API server refused it, and the status said what was true before for as long as no pod came."""
     assert clean.apply(AGENT).returncode == 0
     target = (kube.AGENTS, REF.namespace, REF.name)
-    client = kube.Kube(
-        kube.Access(name="fra", server=clean.url, ca_file=str(clean.ca_file), token_file=str(token_file))
-    )
+    client = client_of(clean, token_file)
     says: dict[Target, Wanted] = {}
     board = StatusBoard(
         client=client, wanted=lambda: says, record=None, moving=lambda: False, clock=lambda: 0.0,

@@ -32,6 +32,12 @@ NEVER_ANSWERED = (
 )
 
 
+BEFORE_THE_SERVICE_LED_ANYWHERE = (
+    "ipv4     2 tcp      6 100 SYN_SENT src=10.1.0.1 dst=10.96.14.116 sport=40000 dport=8090 [UNREPLIED] "
+    "src=10.96.14.116 dst=10.1.0.1 sport=8090 dport=40000 mark=0 use=1"
+)
+
+
 def test_the_destination_is_the_one_behind_the_service():
     assert flows.parse(THROUGH_A_SERVICE) == [Flow("10.101.0.5", "172.30.0.11", 6443)]
 
@@ -246,6 +252,14 @@ def test_a_flow_with_a_pod_that_is_gone_is_not_judged_and_one_without_pods_neith
     ]  # fmt: skip
 
     assert flow_check.judgeable(seen, PODS, "10.1.0.0/16") == [Flow(alive, OUTSIDE, 443), Flow(node_side, alive, 8080)]
+
+
+def test_a_service_that_led_nowhere_yet_was_reached_by_nobody():
+    """Regression: a pod that asked for the operator before the node knew the way was said to break its policy."""
+    seen = flows.parse(BEFORE_THE_SERVICE_LED_ANYWHERE)
+
+    assert seen == [Flow("10.1.0.1", "10.96.14.116", 8090)]
+    assert flow_check.judgeable(seen, PODS, "10.1.0.0/16") == []
 
 
 def test_a_violation_names_both_ends_the_port_and_the_policy():

@@ -247,7 +247,7 @@ async def test_a_probe_cancelled_at_any_step_leaves_nothing_behind(tmp_path: Pat
 async def test_a_relay_far_away_is_well_and_its_round_trip_is_told(tmp_path: Path) -> None:
     """A long way is no loss: several packets are on it before the first is back."""
     async with coturn(tmp_path, DENIED) as relay, path_to(relay, delay_s=0.15) as address:
-        outcome = await TurnProbe(relay.tls, PATIENT).probe(address, Prober(), forbidden=ELSEWHERE)
+        outcome = await TurnProbe(relay.tls).probe(address, Prober(), forbidden=ELSEWHERE)
         assert (outcome.sight, outcome.detail) == (Sight.WELL, "")
         assert outcome.rtt_s is not None
         assert 0.3 <= outcome.rtt_s < 1.5

@@ -70,12 +70,10 @@ async def over_tcp(said: bytes, *, endless: bool = False) -> AsyncIterator[TurnA
         yield TurnAddress(HOST, server.sockets[0].getsockname()[1], TCP)
 
 
-async def probed(
-    address: TurnAddress, prober: Prober | None = None, *, timeouts: Timeouts = PATIENT
-) -> Outcome:
-    """`timeouts`: QUICK where the server never says what the probe waits for."""
+async def probed(address: TurnAddress, prober: Prober | None = None, *, timeouts: Timeouts = PATIENT) -> Outcome:
+    """`timeouts`: short ones where the server never says what the probe waits for."""
     probe = TurnProbe(NO_AUTHORITY, timeouts)
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(30):
         outcome = await probe.probe(address, prober or Prober())
         await probe.settle()
     return outcome

@@ -26,6 +26,7 @@ from holdfast_gameday.runner import Stage
 
 ZONE = "eu"
 AGENT = "clinic/front-desk"
+BRIDGES = "app.kubernetes.io/name=holdfast-bridge"
 LAYOUTS = {"three": THREE, "witness": TWO_AND_WITNESS}
 POLICIES: dict[str, Path] = {name: installation.FLEET / "bench" / f"policy-{name}.yaml" for name in LAYOUTS}
 BENCH_AGENT = installation.FLEET / "bench" / "agent-front-desk.yaml"
@@ -94,13 +95,11 @@ class Ground:
     async def _bridges(self, region: str) -> str:
         """What the region's cluster says of the bridges' pods, the agent's and the canary's."""
         try:
-            found = await self.stage.installation.regions[region].read("pods", "-A", deadline_s=5)
+            found = await self.stage.installation.regions[region].read("pods", "-A", "-l", BRIDGES, deadline_s=5)
         except LabError as error:
             return str(error)
         said = []
         for pod in (found or {}).get("items", []):
-            if "-bridge-" not in pod["metadata"]["name"]:
-                continue
             of = pod["status"].get("containerStatuses", [])
             restarts = sum(each["restartCount"] for each in of)
             ready = condition(pod, "Ready")

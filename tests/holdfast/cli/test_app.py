@@ -236,7 +236,7 @@ def test_ctrl_c_is_answered_at_once_and_leaves_no_kubectl_behind(said, fleet, to
     while len(fleet.asked()) < 2 and time.monotonic() < deadline:
         time.sleep(0.02)
     to(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=10)
 
     assert (process.returncode, out, err.strip()) == (ExitStatus.INTERRUPTED, "", "")
     with pytest.raises(ProcessLookupError):
