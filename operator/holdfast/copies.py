@@ -3,6 +3,9 @@
 It writes only in the own cluster, and deletes a copy only for a tombstone. Peers that cannot be listed are left out: an
 absence that nobody saw proves nothing. Tombstones of the own cluster lie in one ConfigMap, which peers may read; beside
 them lies what was known to be ours, so that a deletion while no operator ran is noticed by the next one.
+
+A copy is created, or replaced as it was listed, and not applied: an apply would write over what somebody changed since,
+and an API server cannot apply a map that is empty now and was not. What it answers says which generation that was.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from holdfast import errors, kube
-from holdfast.core import copies
+from holdfast.core import copies, reasons
 from holdfast.core.values import Reason
 from holdfast.telemetry import Metrics
 
@@ -27,9 +30,13 @@ ORIGIN = "holdfast.dev/origin"
 ORIGIN_UID = "holdfast.dev/origin-uid"
 ORIGIN_GENERATION = "holdfast.dev/origin-generation"
 ORIGIN_DIGEST = "holdfast.dev/origin-digest"
-MARKS = (ORIGIN, ORIGIN_UID, ORIGIN_GENERATION, ORIGIN_DIGEST)
+WRITTEN_GENERATION = "holdfast.dev/written-generation"
+MARKS = (ORIGIN, ORIGIN_UID, ORIGIN_GENERATION, ORIGIN_DIGEST, WRITTEN_GENERATION)
 KINDS: Mapping[str, kube.Resource] = {"FailoverPolicy": kube.POLICIES, "VoiceAgent": kube.AGENTS}
 NO_NAMESPACE = "NoNamespace"
+
+Heard = Mapping[str, tuple[copies.Peer, Mapping[copies.Key, kube.Object]]]
+"""What each peer in reach listed: digested, and as it is."""
 
 
 class Copies:
@@ -52,6 +59,7 @@ class Copies:
         self._wall_s = wall_s
         self._metrics = metrics
         self._notes: dict[copies.Key, Reason] = {}
+        self._tried: dict[copies.Key, copies.Origin] = {}
         self._cellar: _Cellar | None = None
 
     async def run(self) -> None:
@@ -81,22 +89,44 @@ class Copies:
         cellar = self._cellar
         await cellar.bury(copies.deleted(before=cellar.known(), after=objects))
         heard = await self._listen()
+        self._tried = {key: origin for key, origin in self._tried.items() if key in bodies}
         actions = copies.plan(
             region=self._region,
             objects=objects,
             peers=[peer for peer, _ in heard.values()],
             tombstones=cellar.stones(),
+            tried=self._tried,
         )
         # Buried first: should we stop between the two, the copy is deleted by the next round, and never pulled again.
         await cellar.bury(copies.buried(actions, objects))
-        notes = {act.key: act.reason for act in actions if isinstance(act, copies.Note)}
-        for act in actions:
-            if (reason := await self._do(act, heard)) is not None:
-                notes[act.key] = reason
-        self._notes = notes
+        self._notes, trouble = await self._carry_out(actions, bodies, heard)
         await cellar.know(held for held in objects if held.origin is None)
+        if trouble is not None:
+            raise trouble
 
-    async def _listen(self) -> dict[str, tuple[copies.Peer, Mapping[copies.Key, kube.Object]]]:
+    async def _carry_out(
+        self, actions: Iterable[copies.Action], bodies: Mapping[copies.Key, kube.Object], heard: Heard
+    ) -> tuple[dict[copies.Key, Reason], errors.ClusterUnreachable | None]:
+        """What is to be said of objects, and what kept us from some of them, which the next round takes up."""
+        notes: dict[copies.Key, Reason] = {}
+        trouble = None
+        for act in actions:
+            try:
+                reason = await self._do(act, bodies.get(act.key), heard)
+            except errors.ClusterUnreachable as e:
+                # One may be the object's own trouble, as with a webhook that fails; a second one is the cluster's.
+                if trouble is not None:
+                    break
+                trouble = e
+                continue
+            if reason is not None:
+                notes[act.key] = reason
+        for key, reason in notes.items():
+            if reason.code in {NO_NAMESPACE, reasons.COPY_REFUSED} and reason != self._notes.get(key):
+                log.warning("no copy", extra={"object": str(key), "reason": reason.code, "why": reason.message})
+        return notes, trouble
+
+    async def _listen(self) -> Heard:
         async def one(name: str, client: kube.Kube) -> tuple[copies.Peer, Mapping[copies.Key, kube.Object]] | None:
             try:
                 bodies = await _list(client)
@@ -112,17 +142,12 @@ class Copies:
             tasks = {name: group.create_task(one(name, client)) for name, client in self._peers.items()}
         return {name: heard for name, task in tasks.items() if (heard := task.result()) is not None}
 
-    async def _do(
-        self,
-        act: copies.Action,
-        heard: Mapping[str, tuple[copies.Peer, Mapping[copies.Key, kube.Object]]],
-    ) -> Reason | None:
+    async def _do(self, act: copies.Action, held: kube.Object | None, heard: Heard) -> Reason | None:
         resource, namespace = KINDS[act.key.kind], act.key.namespace or None
         try:
             match act:
                 case copies.Apply():
-                    body = _copy(heard[act.peer][1][act.key], act)
-                    await self._own.apply(resource, body, namespace=namespace)
+                    await self._write(act, held, heard[act.peer][1][act.key]["spec"])
                     log.info("copied", extra={"object": str(act.key), "from": act.peer})
                 case copies.Delete():
                     await self._own.delete(resource, act.key.name, namespace=namespace, uid=act.uid)
@@ -132,12 +157,32 @@ class Copies:
                     await self._own.patch(resource, act.key.name, marks, namespace=namespace)
                     log.info("adopted", extra={"object": str(act.key)})
                 case copies.Note():
-                    pass
+                    return act.reason
         except errors.NotFound:
-            return Reason(NO_NAMESPACE, f"namespace {act.key.namespace} does not exist in {self._region}")
-        except (errors.Rejected, errors.Conflict, errors.Forbidden) as e:
-            log.warning("copy refused", extra={"object": str(act.key), "why": str(e)})
+            if held is None:
+                return Reason(NO_NAMESPACE, f"namespace {act.key.namespace} does not exist in {self._region}")
+        except errors.Conflict as e:
+            # Somebody wrote since it was listed: the next round sees what.
+            log.info("copy overtaken", extra={"object": str(act.key), "why": str(e)})
+        except (errors.Rejected, errors.Forbidden) as e:
+            return Reason(reasons.COPY_REFUSED, str(e))
         return None
+
+    async def _write(self, act: copies.Apply, held: kube.Object | None, spec: Mapping[str, Any]) -> None:
+        """The spec under our marks; the last mark once it is known. Nothing else of the original is ours to repeat."""
+        resource, namespace = KINDS[act.key.kind], act.key.namespace or None
+        known: kube.Object = held["metadata"] if held is not None else {"name": act.key.name}
+        body: kube.Object = {
+            "apiVersion": resource.api_version,
+            "kind": act.key.kind,
+            "metadata": known | {"annotations": (known.get("annotations") or {}) | _marks(act.origin)},
+            "spec": spec,
+        }
+        write = self._own.create if held is None else self._own.replace
+        written = await write(resource, body, namespace=namespace)
+        mark = {WRITTEN_GENERATION: str(written["metadata"]["generation"])}
+        await self._own.patch(resource, act.key.name, {"metadata": {"annotations": mark}}, namespace=namespace)
+        self._tried[act.key] = act.origin
 
 
 async def _list(client: kube.Kube) -> dict[copies.Key, kube.Object]:
@@ -183,23 +228,19 @@ def _object(key: copies.Key, body: kube.Object) -> copies.Object:
         generation=int(metadata.get("generation") or 0),
         digest=copies.digest(body.get("spec") or {}),
         origin=origin,
+        written=int(written) if (written := str(marks.get(WRITTEN_GENERATION, ""))).isdecimal() else None,
     )
 
 
-def _copy(body: kube.Object, act: copies.Apply) -> kube.Object:
-    """The spec as it is, under our marks. Nothing else of the original's metadata is ours to repeat."""
-    metadata: kube.Object = {
-        "name": act.key.name,
-        "annotations": {
-            ORIGIN: act.origin.region,
-            ORIGIN_UID: act.origin.uid,
-            ORIGIN_GENERATION: str(act.origin.generation),
-            ORIGIN_DIGEST: act.origin.digest,
-        },
+def _marks(origin: copies.Origin) -> dict[str, str]:
+    """Which generation of the copy they belong to is not known before it is written."""
+    return {
+        ORIGIN: origin.region,
+        ORIGIN_UID: origin.uid,
+        ORIGIN_GENERATION: str(origin.generation),
+        ORIGIN_DIGEST: origin.digest,
+        WRITTEN_GENERATION: "",
     }
-    if act.key.namespace:
-        metadata["namespace"] = act.key.namespace
-    return {"apiVersion": "holdfast.dev/v1alpha1", "kind": act.key.kind, "metadata": metadata, "spec": body["spec"]}
 
 
 class _Cellar:

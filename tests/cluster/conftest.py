@@ -1,7 +1,9 @@
 import gc
 import warnings
+from pathlib import Path
 
 import apiserver
+import chart
 import pytest
 
 
@@ -18,6 +20,21 @@ def api(tmp_path_factory):
         for namespace in ("clinic", "dental", "holdfast-system"):
             server.kubectl("create", "namespace", namespace)
         yield server
+
+
+@pytest.fixture(scope="session")
+def token_file(api, tmp_path_factory) -> Path:
+    """A token of the chart's own ServiceAccount: what its roles do not allow fails here."""
+    if not chart.available():
+        pytest.skip("no helm: run `make tools`")
+    wanted = {"ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"}
+    applied = api.apply(*(each for (kind, _), each in chart.rendered().items() if kind in wanted))
+    assert applied.returncode == 0, applied.stderr
+    created = api.kubectl("create", "token", "holdfast-operator", "-n", "holdfast-system")
+    assert created.returncode == 0, created.stderr
+    path = tmp_path_factory.mktemp("token") / "token"
+    path.write_text(created.stdout.strip())
+    return path
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -14,7 +14,7 @@ import pytest
 from api_objects import AGENT, POLICY, REGIONS
 from apiserver import binaries, until
 
-from holdfast import kube, telemetry
+from holdfast import telemetry
 from holdfast.fleet_audit import FleetAudit
 
 pytestmark = pytest.mark.cluster
@@ -28,8 +28,7 @@ CONDITION = {
 
 @pytest.fixture
 def client(api):
-    access = kube.Access(name="ams", server=api.url, ca_file=str(api.ca_file), token_file=str(api.token_file))
-    return kube.Kube(access)
+    return api.client("ams")
 
 
 @pytest.fixture

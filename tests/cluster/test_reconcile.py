@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-from pathlib import Path
 
 import chart
 import pytest
@@ -24,21 +23,6 @@ KINDS = "configmaps,deployments,services,ingresses,poddisruptionbudgets,networkp
 REF = AgentRef("clinic", "front-desk")
 
 
-@pytest.fixture(scope="module")
-def token_file(api, tmp_path_factory) -> Path:
-    """A token of the chart's own ServiceAccount: what its roles do not allow fails here."""
-    if not chart.available():
-        pytest.skip("no helm: run `make tools`")
-    wanted = {"ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"}
-    applied = api.apply(*(each for (kind, _), each in chart.rendered().items() if kind in wanted))
-    assert applied.returncode == 0, applied.stderr
-    created = api.kubectl("create", "token", "holdfast-operator", "-n", "holdfast-system")
-    assert created.returncode == 0, created.stderr
-    path = tmp_path_factory.mktemp("token") / "token"
-    path.write_text(created.stdout.strip())
-    return path
-
-
 @pytest.fixture
 def clean(api):
     """Nothing of ours when a test begins: each says what there is."""
@@ -47,14 +31,9 @@ def clean(api):
     return api
 
 
-def client_of(api, token_file) -> kube.Kube:
-    """A client with the chart's rights."""
-    return kube.Kube(kube.Access(name="fra", server=api.url, ca_file=str(api.ca_file), token_file=str(token_file)))
-
-
 @contextlib.asynccontextmanager
 async def operator(api, token_file, *, active=lambda: True, regions=()):
-    client = client_of(api, token_file)
+    client = api.client("fra", token_file=token_file)
     context = handlers.Context(
         kube=client,
         secrets=fleet_secrets.Secrets(client, "holdfast-system"),
@@ -309,7 +288,7 @@ async def test_a_status_says_so_when_an_agents_pods_have_all_gone(clean, token_f
     """Regression: the API server refused it, and the status said what was true before for as long as no pod came."""
     assert clean.apply(AGENT).returncode == 0
     target = (kube.AGENTS, REF.namespace, REF.name)
-    client = client_of(clean, token_file)
+    client = clean.client("fra", token_file=token_file)
     says: dict[Target, Wanted] = {}
     board = StatusBoard(
         client=client, wanted=lambda: says, record=None, moving=lambda: False, clock=lambda: 0.0,

@@ -9,7 +9,7 @@ import pytest
 from api_objects import AGENT, POLICY, REGIONS, ZONE_SECRETS
 from apiserver import conditions, until
 
-from holdfast import fleet_secrets, handlers, kube
+from holdfast import fleet_secrets, handlers
 from holdfast.core.place import Release
 from holdfast.desired import Desired
 
@@ -19,8 +19,7 @@ pytestmark = pytest.mark.cluster
 @contextlib.asynccontextmanager
 async def watching(api):
     """Not a fixture: kopf, when it ends, cancels every task that began after it, such as a fixture's end."""
-    client = kube.Kube(kube.Access(name="fra", server=api.url, ca_file=str(api.ca_file),
-                                   token_file=str(api.token_file)))  # fmt: skip
+    client = api.client("fra")
     registry = kopf.OperatorRegistry()
     context = handlers.Context(
         kube=client, secrets=fleet_secrets.Secrets(client, "holdfast-system"), desired=Desired(),

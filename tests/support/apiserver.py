@@ -20,6 +20,7 @@ import yaml
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from holdfast import kube
 from holdfast_gameday.world.ports import free_ports
 
 ADMIN_TOKEN = "admin-of-a-throw-away-cluster"
@@ -68,6 +69,11 @@ class ApiServer:
         """kubectl apply, which validates strictly."""
         items = {"apiVersion": "v1", "kind": "List", "items": objects}
         return self.kubectl("apply", "-f", "-", stdin=json.dumps(items))
+
+    def client(self, name: str, *, token_file: Path | None = None) -> kube.Kube:
+        """The operator's own client, called as the region is; with the admin's rights when no others are given."""
+        token = token_file or self.token_file
+        return kube.Kube(kube.Access(name=name, server=self.url, ca_file=str(self.ca_file), token_file=str(token)))
 
 
 def conditions(api: ApiServer, kind: str, name: str, namespace: str = "clinic") -> dict[str, tuple[str, str, str]]:

@@ -10,6 +10,8 @@ Copies are pulled, never pushed, and absence proves nothing: a copy goes only by
     copy        a tombstone of its origin               delete, or apply what replaced it
     copy        origin region lists, and lacks it       keep, Orphaned
     copy        origin region out of reach              keep
+    copy        the same state, our write not heard     apply again
+    copy        the same state, kept otherwise here     apply once again, then CopyDiffers: the CRDs do
     edited copy anything                                adopt: we are the origin now
     own         a foreign object, another spec          keep, SpecConflict on both sides
     own         an equal spec, or copies of ours        nothing: applied everywhere by GitOps is fine
@@ -23,6 +25,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from holdfast.core import reasons
@@ -53,18 +56,25 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Object:
-    """An object as one cluster holds it; `origin` None: it was applied there."""
+    """An object as one cluster holds it; `origin` None: it was applied there.
+
+    `written` is the generation that our own write of a copy made, None while that is not known. A later one is
+    somebody's edit. The digest alone would not tell: a newer CRD adds its defaults to every object that it reads.
+    """
 
     key: Key
     uid: str
     generation: int
     digest: str
     origin: Origin | None = None
+    written: int | None = None
 
     @property
     def edited(self) -> bool:
         """A copy that somebody changed here."""
-        return self.origin is not None and self.origin.digest != self.digest
+        if self.origin is None or self.written is None:
+            return False
+        return self.generation != self.written and self.digest != self.origin.digest
 
     def lineage(self, region: str) -> Origin:
         """What this object is a state of, when `region` holds it."""
@@ -131,6 +141,10 @@ class _Offer:
     peer: str
     origin: Origin
 
+    @property
+    def first_hand(self) -> bool:
+        return self.peer == self.origin.region
+
 
 def digest(spec: Mapping[str, Any]) -> str:
     """The same for equal specs, whatever the order of their keys."""
@@ -139,12 +153,18 @@ def digest(spec: Mapping[str, Any]) -> str:
 
 
 def plan(
-    *, region: str, objects: Iterable[Object], peers: Iterable[Peer], tombstones: Iterable[Tombstone]
+    *,
+    region: str,
+    objects: Iterable[Object],
+    peers: Iterable[Peer],
+    tombstones: Iterable[Tombstone],
+    tried: Mapping[Key, Origin] = MappingProxyType({}),
 ) -> tuple[Action, ...]:
     """What to do in our own cluster, in the order of the keys.
 
     `tombstones` are those kept here: of our own objects, and of every copy that was ever deleted here, so
-    that a peer which has not heard yet cannot bring one back.
+    that a peer which has not heard yet cannot bring one back. `tried` are the states that this operator has written
+    since it started: where one of them is kept otherwise than it was sent, writing it again would change nothing.
     """
     here = {held.key: held for held in objects}
     reached = {peer.region: peer for peer in peers}
@@ -158,7 +178,7 @@ def plan(
                 offers.setdefault(offered.key, []).append(_Offer(peer.region, origin))
     actions: list[Action] = []
     for key in sorted(here.keys() | offers.keys()):
-        offered_here = sorted(offers.get(key, []), key=lambda offer: (-offer.origin.generation, offer.peer))
+        offered_here = sorted(offers.get(key, []), key=lambda o: (-o.origin.generation, not o.first_hand, o.peer))
         held = here.get(key)
         if held is None:
             actions.extend(_absent(key, region, offered_here))
@@ -167,7 +187,7 @@ def plan(
         elif held.origin is None:
             actions.extend(_own(held, offered_here))
         else:
-            actions.extend(_copy(held, held.origin, offered_here, reached=reached, gone=gone))
+            actions.extend(_copy(held, held.origin, offered_here, reached=reached, gone=gone, tried=tried))
     return tuple(actions)
 
 
@@ -203,17 +223,30 @@ def _own(held: Object, offers: list[_Offer]) -> Iterator[Action]:
 
 
 def _copy(
-    held: Object, origin: Origin, offers: list[_Offer], *, reached: Mapping[str, Peer], gone: set[str]
+    held: Object,
+    origin: Origin,
+    offers: list[_Offer],
+    *,
+    reached: Mapping[str, Peer],
+    gone: set[str],
+    tried: Mapping[Key, Origin],
 ) -> Iterator[Action]:
     same = [offer for offer in offers if offer.origin.uid == origin.uid]
     others = [offer for offer in offers if offer.origin.uid != origin.uid]
+    # What the origin itself says of the state that is held here: a copy of it may be kept otherwise there too.
+    told = next((o.origin for o in same if o.first_hand and o.origin.generation == origin.generation), None)
     if origin.uid in gone:
         # What was deleted and applied anew is replaced in place: its calls need not notice.
         replaced = list(_absent(held.key, "", others))
         yield from replaced or [Delete(held.key, held.uid)]
     elif same and same[0].origin.generation > origin.generation:
         yield Apply(held.key, same[0].peer, same[0].origin)
-    elif any(offer.peer == origin.region and offer.origin.generation < origin.generation for offer in same):
+    elif told is not None and (held.written is None or (held.digest != told.digest and tried.get(held.key) != told)):
+        yield Apply(held.key, origin.region, told)
+    elif told is not None and held.digest != told.digest:
+        message = f"this cluster keeps another spec than {origin.region} sent: their CRDs differ"
+        yield Note(held.key, Reason(reasons.COPY_DIFFERS, message))
+    elif any(offer.first_hand and offer.origin.generation < origin.generation for offer in same):
         message = f"{origin.region} offers an older generation than {origin.generation}, which is kept"
         yield Note(held.key, Reason(reasons.LOWER_GENERATION, message))
     elif any(offer.origin.digest != held.digest for offer in others):

@@ -80,6 +80,8 @@ NO_EDGE = "NoEdge"
 ORPHANED = "Orphaned"
 SPEC_CONFLICT = "SpecConflict"
 LOWER_GENERATION = "LowerGeneration"
+COPY_DIFFERS = "CopyDiffers"
+COPY_REFUSED = "CopyRefused"
 
 # What may be said of an agent's attempts in a region.
 NO_ATTEMPT = "NoAttempt"

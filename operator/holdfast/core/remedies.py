@@ -83,6 +83,8 @@ REMEDIES: Mapping[str, str] = MappingProxyType({
     reasons.ORPHANED: "Its origin is deleted by name, or it is applied anew in a region that lives.",
     reasons.SPEC_CONFLICT: "One of the two specs is applied in both regions.",
     reasons.LOWER_GENERATION: "The newer spec is applied where the older one was.",
+    reasons.COPY_DIFFERS: "The clusters run the same release; its CRDs keep the same fields.",
+    reasons.COPY_REFUSED: "The API server takes the newer spec: mostly when the cluster has the origin's release.",
     # An agent's attempts in a region.
     reasons.NO_ATTEMPT: "The agent names an attempt that this region, its compliance and the policy all allow.",
     reasons.ATTEMPT_ILL: "The provider answers again for the cooldown; until then the others are asked first.",

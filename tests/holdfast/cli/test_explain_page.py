@@ -16,6 +16,7 @@ STATES = {
     reasons.NO_MAJORITY, reasons.NO_WITNESS, reasons.ENOUGH_PODS, reasons.NOT_ENOUGH_PODS, reasons.ONE_REGION,
     reasons.READ_BACK, reasons.ROUTE_DIFFERS, reasons.ROUTE_UNKNOWN, reasons.NO_ORIGIN, reasons.LEVER_ANSWERS,
     reasons.LEVER_UNREACHABLE, reasons.ORPHANED, reasons.SPEC_CONFLICT, reasons.LOWER_GENERATION,
+    reasons.COPY_DIFFERS, reasons.COPY_REFUSED,
     reasons.FOLLOWS_CALLS, reasons.AT_MAXIMUM, reasons.SCALED_BY_ANOTHER, reasons.NOT_LOOKED, reasons.PODS_UNHEARD,
     reasons.ROLLING_OUT, reasons.BUSY_POD_WOULD_GO, reasons.READY_FOR_LOSS, reasons.LOAD_UNKNOWN,
     reasons.OTHER_ATTEMPT, reasons.NO_OTHER_ATTEMPT, reasons.OTHER_RELAY, reasons.NO_OTHER_RELAY,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from core_builders import zone
 
 from holdfast.core import copies, reasons
@@ -11,11 +14,17 @@ KEY = Key("VoiceAgent", "clinic", "front-desk")
 OTHER = Key("FailoverPolicy", "", "eu")
 OWN = Object(KEY, "u-fra", 3, "spec-a")
 ORIGIN = Origin("fra", "u-fra", 3, "spec-a")
-COPY = Object(KEY, "u-ams", 1, "spec-a", ORIGIN)
+COPY = Object(KEY, "u-ams", 1, "spec-a", ORIGIN, written=1)
 
 
-def plan(held: Object | None, *peers: Peer, region: str = "ams", tombstones: tuple[Tombstone, ...] = ()):
-    return copies.plan(region=region, objects=[held] if held else [], peers=peers, tombstones=tombstones)
+def plan(
+    held: Object | None,
+    *peers: Peer,
+    region: str = "ams",
+    tombstones: tuple[Tombstone, ...] = (),
+    tried: Mapping[Key, Origin] = MappingProxyType({}),
+):
+    return copies.plan(region=region, objects=[held] if held else [], peers=peers, tombstones=tombstones, tried=tried)
 
 
 def note(actions: tuple[copies.Action, ...]) -> str:
@@ -93,12 +102,52 @@ def test_applied_anew_without_a_tombstone_is_a_conflict_for_people():
 
 
 def test_an_edited_copy_belongs_to_where_it_was_edited():
-    edited = Object(KEY, "u-ams", 2, "spec-mine", ORIGIN)
+    edited = Object(KEY, "u-ams", 2, "spec-mine", ORIGIN, written=1)
     assert plan(edited, Peer("fra", (OWN,))) == (Adopt(KEY),)
 
 
+def test_an_edit_that_was_taken_back_is_none():
+    assert plan(Object(KEY, "u-ams", 3, "spec-a", ORIGIN, written=1), Peer("fra", (OWN,))) == ()
+
+
+def test_a_default_that_a_newer_crd_adds_is_no_edit():
+    """Regression: a release with a new default made every cluster the origin of all its copies."""
+    defaulted = Object(KEY, "u-ams", 1, "spec-a-and-default", ORIGIN, written=1)
+    assert plan(defaulted) == ()
+    assert Adopt(KEY) not in plan(defaulted, Peer("fra", (OWN,)))
+
+
+def test_a_copy_that_is_kept_otherwise_is_sent_once_more_and_then_told():
+    """Once, as this operator may be newer than its last write; then only the clusters' CRDs can differ."""
+    pruned = Object(KEY, "u-ams", 1, "spec-without", ORIGIN, written=1)
+    assert plan(pruned, Peer("fra", (OWN,))) == (Apply(KEY, "fra", ORIGIN),)
+    assert note(plan(pruned, Peer("fra", (OWN,)), tried={KEY: ORIGIN})) == reasons.COPY_DIFFERS
+    newer = Object(KEY, "u-fra", 4, "spec-b")
+    assert plan(pruned, Peer("fra", (newer,)), tried={KEY: ORIGIN}) == (
+        Apply(KEY, "fra", Origin("fra", "u-fra", 4, "spec-b")),
+    )
+
+
+def test_both_clusters_having_the_newer_crd_the_copy_is_as_it_should_be():
+    defaulted = Object(KEY, "u-ams", 1, "spec-a-and-default", ORIGIN, written=1)
+    assert plan(defaulted, Peer("fra", (Object(KEY, "u-fra", 3, "spec-a-and-default"),))) == ()
+
+
+def test_a_copy_of_a_copy_is_no_measure_of_how_it_should_be():
+    elsewhere = Peer("par", (Object(KEY, "u-par", 1, "spec-without", ORIGIN, written=1),))
+    assert plan(COPY, elsewhere) == ()
+    assert plan(None, elsewhere, Peer("fra", (OWN,))) == (Apply(KEY, "fra", ORIGIN),)
+
+
+def test_a_write_whose_answer_was_not_heard_is_made_again_and_is_nobodys_edit():
+    for digest in ("spec-a", "spec-a-and-default"):
+        unheard = Object(KEY, "u-ams", 2, digest, ORIGIN)
+        assert plan(unheard, Peer("fra", (OWN,)), tried={KEY: ORIGIN}) == (Apply(KEY, "fra", ORIGIN),)
+        assert plan(unheard) == ()
+
+
 def test_a_returning_origin_finds_the_conflict():
-    edited = Object(KEY, "u-ams", 2, "spec-mine", ORIGIN)
+    edited = Object(KEY, "u-ams", 2, "spec-mine", ORIGIN, written=1)
     adopted = Object(KEY, "u-ams", 2, "spec-mine")
     for at_peer in (edited, adopted):
         assert note(plan(OWN, Peer("ams", (at_peer,)), region="fra")) == reasons.SPEC_CONFLICT
@@ -152,7 +201,7 @@ def test_two_regions_that_run_the_plan_in_turn_come_to_rest():
         fra = Object(KEY, "u-fra", generation, spec)
         (action,) = plan(ams, Peer("fra", (fra,), stones))
         assert isinstance(action, Apply)
-        ams = Object(KEY, "u-ams", generation, spec, action.origin)
+        ams = Object(KEY, "u-ams", generation, spec, action.origin, written=generation)
         assert plan(ams, Peer("fra", (fra,), stones)) == ()
         assert plan(fra, Peer("ams", (ams,)), region="fra") == ()
     stones = copies.deleted(before=[fra], after=[])
