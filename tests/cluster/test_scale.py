@@ -40,7 +40,7 @@ pytestmark = [
     pytest.mark.skipif(not apiserver.available(), reason="no kube-apiserver, etcd and kubectl: run `make tools`"),
 ]
 
-AGENTS = int(os.environ.get("HOLDFAST_SCALE_AGENTS", "250"))
+AGENTS = int(os.environ.get("HOLDFAST_SCALE_AGENTS", "120"))
 """A thousand are what `make scale` asks for: placing them alone takes the machine two minutes."""
 WRITES_MAX = 10
 NUMBERS = [scale_objects.number(index) for index in range(200)]

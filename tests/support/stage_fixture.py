@@ -1,6 +1,7 @@
 """The stage that system tests share: three real clusters with Holdfast in each, the practice range, both agents ready.
 
-A module that wants it says `pytestmark = stage_fixture.marks` and imports `stage`. It is struck at the module's end.
+A module that wants it says `pytestmark = stage_fixture.marks`. It is set once, when all other labs are down, and struck
+when the last test is over.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from holdfast_gameday.runner import Stage
 from holdfast_gameday.world.callers import Call
 from holdfast_gameday.world.callers_script import Step, remember_a_code
 
-marks = [pytest.mark.system, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
+marks = [pytest.mark.system, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(600)]
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def stage() -> AsyncIterator[Stage]:
     async with runner.staged(await Lab.choose()) as standing:
         yield standing

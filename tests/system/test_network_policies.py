@@ -9,14 +9,13 @@ import asyncio
 
 import pytest
 import stage_fixture
-from stage_fixture import dial, over, stage
+from stage_fixture import dial, over
 
 from holdfast_gameday import flow_check
 from holdfast_gameday.lab import names
 from holdfast_gameday.listed_flows import RANGES_NAMED
 
 pytestmark = stage_fixture.marks
-__all__ = ["stage"]
 VALUES = {RANGES_NAMED}  # with which the lab is installed
 
 

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import stage_fixture
-from stage_fixture import dial, dial_into, over, stage, until
+from stage_fixture import dial, dial_into, over, until
 
 from holdfast_gameday.installation import Installation
 from holdfast_gameday.lab import names, paths
@@ -22,7 +22,6 @@ from holdfast_gameday.world.callers import Outcome
 from holdfast_gameday.world.callers_script import Ask, Chat, Goodbye, Listen, Step, Tell
 
 pytestmark = stage_fixture.marks
-__all__ = ["stage"]
 
 AGENT = "clinic/front-desk"
 HOST = {name: region.host for name, region in names.REGIONS.items()}
