@@ -4,7 +4,7 @@ It writes only in the own cluster, and deletes a copy only for a tombstone. Peer
 absence that nobody saw proves nothing. Tombstones of the own cluster lie in one ConfigMap, which peers may read; beside
 them lies what was known to be ours, so that a deletion while no operator ran is noticed by the next one.
 
-A copy is created, or replaced as it was listed, and not applied: an apply would write over what somebody changed since,
+A copy is created, or replaced as it was read, and not applied: an apply would write over what somebody changed since,
 and an API server cannot apply a map that is empty now and was not. What it answers says which generation that was.
 """
 
@@ -169,9 +169,17 @@ class Copies:
         return None
 
     async def _write(self, act: copies.Apply, held: kube.Object | None, spec: Mapping[str, Any]) -> None:
-        """The spec under our marks; the last mark once it is known. Nothing else of the original is ours to repeat."""
+        """The spec under our marks; the last mark once it is known. Nothing else of the original is ours to repeat.
+
+        Peers were listed since our own cluster was, so that it is read again: a status may have been written meanwhile,
+        which is nothing to us, or somebody's edit, which is a Conflict.
+        """
         resource, namespace = KINDS[act.key.kind], act.key.namespace or None
-        known: kube.Object = held["metadata"] if held is not None else {"name": act.key.name}
+        known: kube.Object = {"name": act.key.name}
+        if held is not None:
+            known = (await self._own.get(resource, act.key.name, namespace=namespace))["metadata"]
+            if any(known[name] != held["metadata"][name] for name in ("uid", "generation")):
+                raise errors.Conflict(self._own.name, f"{act.key} was changed since it was listed")
         body: kube.Object = {
             "apiVersion": resource.api_version,
             "kind": act.key.kind,

@@ -147,6 +147,24 @@ async def test_an_edit_made_while_the_copy_is_renewed_is_not_written_over() -> N
     assert held["spec"] == MINE
 
 
+async def test_a_status_that_is_written_while_the_copy_is_renewed_costs_no_round() -> None:
+    two = Two()
+    await two.apply("fra", SPEC)
+    await two.rounds()
+    await two.edit("fra", NEWER)
+
+    async def shown_meanwhile(request: httpx.Request) -> httpx.Response:
+        status = {"metadata": {"name": "front-desk"}, "status": {"activeCalls": len(two.servers["fra"].requests)}}
+        ams = two.servers["ams"].client()
+        await ams.patch(kube.AGENTS, "front-desk", status, namespace="clinic", subresource="status")
+        return await two.servers["fra"].handle(request)
+
+    await two.operator("ams", peer=client_of("fra", shown_meanwhile)).pull()
+    held = await two.agent("ams")
+    assert held is not None
+    assert held["spec"] == NEWER
+
+
 async def test_a_copy_whose_write_was_not_heard_of_stays_a_copy() -> None:
     two = Two()
     deaf = two.operator("ams", own=client_of("ams", unheard(two.servers["ams"])))
