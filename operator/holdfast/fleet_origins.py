@@ -53,6 +53,7 @@ class OriginBook:
     _patience: dict[str, _Patience] = field(default_factory=dict)
     _settled: dict[tuple[str, str], tuple[bool, int | None]] = field(default_factory=dict)
     _stuck_since: dict[str, float] = field(default_factory=dict)
+    _unseen: dict[tuple[str, str], bool] = field(default_factory=dict)
 
     def states(self) -> tuple[OriginState, ...]:
         """For the core: every origin that was read, with the age of the reading."""
@@ -65,6 +66,7 @@ class OriginBook:
                 read_age_s=now - read.at,
                 share=read.share,
                 settled=self._settled.get((lever, region)),
+                contradicts=(lever, region) in self._unseen,
             )
             for (lever, region), read in self._reads.items()
         )
@@ -98,9 +100,10 @@ class OriginBook:
         """For how long each lever has been stuck that is."""
         return {lever: self.clock() - since for lever, since in self._stuck_since.items()}
 
-    def wrote(self, lever: str, region: str) -> None:
+    def wrote(self, lever: str, region: str, *, enabled: bool) -> None:
         """A write of ours is under way: until it is read nothing is known, and what differs then is ours."""
         self._settled.pop((lever, region), None)
+        self._unseen[lever, region] = enabled
         self.unknown(lever, region)
 
     def forget(self) -> None:
@@ -116,6 +119,8 @@ class OriginBook:
 
     def answered(self, lever: str, reading: OriginReading) -> None:
         """A reading came in, so the lever is well."""
+        if self._unseen.get((lever, reading.region)) is reading.enabled:
+            del self._unseen[lever, reading.region]
         self._reads[lever, reading.region] = _Read(
             enabled=reading.enabled, at=self.clock(), epoch=reading.epoch, share=reading.share, drift=reading.drift
         )

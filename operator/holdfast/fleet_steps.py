@@ -87,7 +87,7 @@ class Steps:
             return False
         began = self._clock()
         # From here to the read-back the state at the vendor is not known, whatever happens to us.
-        self._book.wrote(step.lever, step.region)
+        self._book.wrote(step.lever, step.region, enabled=step.enabled)
         change = OriginChange(region=step.region, enabled=step.enabled, epoch=step.fence.epoch, share=step.share)
         self._wrote[step.lever, step.region] = change
         try:

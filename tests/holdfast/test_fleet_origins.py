@@ -38,10 +38,28 @@ def test_what_was_once_as_wanted_is_remembered_while_others_change_it():
 def test_a_write_of_ours_unsettles_until_it_is_read():
     book = book_of(OriginReading("fra", True, 3))
     book.settle("edge", "fra")
-    book.wrote("edge", "fra")
+    book.wrote("edge", "fra", enabled=False)
     assert settled(book) is None
     book.settle("edge", "fra")
     assert settled(book) is None
+
+
+def test_a_reading_contradicts_our_last_write_until_one_has_shown_it():
+    book = book_of(OriginReading("fra", True, 3))
+    book.wrote("edge", "fra", enabled=False)
+    for shown, contradicts in ((True, True), (True, True), (False, False), (True, False)):
+        book.answered("edge", OriginReading("fra", shown, 3))
+        (state,) = book.states()
+        assert (state.enabled, state.contradicts) == (shown, contradicts)
+
+
+def test_an_answer_that_failed_to_come_shows_no_write():
+    book = book_of(OriginReading("fra", True, 3))
+    book.wrote("edge", "fra", enabled=False)
+    book.failed("edge", "fra", DriverError("Unreachable", "no answer", retryable=True))
+    book.answered("edge", OriginReading("fra", True, 3))
+    (state,) = book.states()
+    assert state.contradicts
 
 
 def test_a_new_leader_takes_nothing_for_settled():

@@ -36,11 +36,15 @@ class Book:
     _epoch: int = 0
     _differed_s: dict[str, float] = field(default_factory=dict)
     _spent: dict[str, deque[float]] = field(default_factory=dict)
+    _unseen: dict[tuple[str, str], bool] = field(default_factory=dict)
 
     def states(self) -> tuple[OriginState, ...]:
         now = self.clock()
         return tuple(
-            OriginState(lever, region, reading.enabled, now - reading.at, reading.share)
+            OriginState(
+                lever, region, reading.enabled, now - reading.at, reading.share,
+                contradicts=(lever, region) in self._unseen,
+            )
             for (lever, region), reading in self.readings.items()
         )
 
@@ -52,6 +56,11 @@ class Book:
         for key, reading in self.readings.items():
             self.readings[key] = Reading(None, None, reading.at)
 
+    def wrote(self, lever: str, region: str, *, enabled: bool) -> None:
+        """From here to the read-back the state at the vendor is not known, whatever happens to us."""
+        self._unseen[lever, region] = enabled
+        self.unknown(lever, region)
+
     def unknown(self, lever: str, region: str) -> None:
         self.readings[lever, region] = Reading(None, None, self.clock())
 
@@ -60,6 +69,8 @@ class Book:
         if answer.origin is not None:
             origin = answer.origin
             self.readings[lever, region] = Reading(origin.enabled, origin.share, self.clock())
+            if self._unseen.get((lever, region)) is origin.enabled:
+                del self._unseen[lever, region]
             if self._epoch < origin.epoch <= FLOOR_MAX:
                 self._epoch = origin.epoch
             self._again_at.pop(lever, None)

@@ -368,8 +368,7 @@ class Operator:
     def _set(self, step: SetOrigin) -> Story:
         if not self.book.may_ask(step.lever) or not (yield from self._fenced(step.fence)):
             return False
-        # From here to the read-back the state at the vendor is not known, whatever happens to us.
-        self.book.unknown(step.lever, step.region)
+        self.book.wrote(step.lever, step.region, enabled=step.enabled)
         change = Change(step.region, step.enabled, step.share, step.fence, step.key)
         self.world.judge.sends(self, step)
         answer: Answer = yield self._requests.write(step.lever, change)

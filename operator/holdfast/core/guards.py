@@ -161,15 +161,16 @@ def last_serving(action: Action, view: View) -> Reason | None:
 
 
 def never_empty(action: Action, view: View) -> Reason | None:
-    """An origin that is read to be on, of a region seen up, must remain at the lever that is written, or for a move at
-    one lever at least. One that cannot be read holds its own writes; one that points needs a region to point at."""
+    """An origin that is read to be on, and not against our own last write, of a region seen up, must remain at the
+    lever that is written, or for a move at one lever at least. One that cannot be read holds its own writes; one that
+    points needs a region to point at."""
     if not _takes_out(action):
         return None
     levers = (action.lever,) if isinstance(action, SetOrigin) else view.levers_of(action.region)
     left = _left(action, view)
     if left and isinstance(action, Move) and any(each.points and not each.dry_run for each in view.zone.levers):
         return None
-    emptied = [lever for lever in levers if not any(view.enabled(lever, name) for name in left)]
+    emptied = [lever for lever in levers if not any(view.surely_on(lever, name) for name in left)]
     if len(emptied) < max(len(levers), 1):
         return None
     return Reason(reasons.NEVER_EMPTY, f"lever {emptied[0]} would have no origin left that is on and well")

@@ -245,6 +245,11 @@ class View:
         """Whether an origin was last read to be on; None: unknown."""
         return self.origin(lever, region).enabled
 
+    def surely_on(self, lever: str, region: str) -> bool:
+        """Whether an origin was read to be on and nothing of ours says otherwise: what another one may lean on."""
+        state = self.origin(lever, region)
+        return state.enabled is True and not state.contradicts
+
     def with_memory(self, region: str, remembered: RegionMemory) -> View:
         return self._with(memory={**self.memory, region: remembered})
 

@@ -198,6 +198,7 @@ class OriginState:
 
     `share`: the percentage read there; None where the lever only knows on and off. `settled`: what it was last read
     to be, on and with which share, that was also wanted; what differs from that now was changed by somebody else.
+    `contradicts`: our own last write said otherwise, and no reading has shown it: this one may be of a stale copy.
     """
 
     lever: str
@@ -206,6 +207,7 @@ class OriginState:
     read_age_s: float = 0.0
     share: int | None = None
     settled: tuple[bool, int | None] | None = None
+    contradicts: bool = False
 
 
 @dataclass(frozen=True, slots=True)

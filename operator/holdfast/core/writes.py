@@ -72,8 +72,13 @@ def desired(view: View) -> Iterator[tuple[str, str, bool]]:
 
 
 def as_wanted(region: str, lever: str, view: View, *, enabled: bool) -> bool:
-    """Whether an origin was read to be as it is to be, its share included where the lever takes one."""
+    """Whether an origin was read to be as it is to be, its share included where the lever takes one.
+
+    A reading that contradicts our last write is no such proof: what is wanted is written again.
+    """
     state = view.origin(lever, region)
+    if state.contradicts:
+        return False
     weighted = view.lever(lever).weighted
     return state.enabled is enabled and (not weighted or not enabled or state.share == view.given(region))
 

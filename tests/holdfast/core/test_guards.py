@@ -28,7 +28,7 @@ from core_builders import (
 from holdfast.core import guards, reasons
 from holdfast.core.means import Lever
 from holdfast.core.plans import Move, SetOrigin, View
-from holdfast.core.values import Cause, Guards, Load, Observation, Reason, Tier, Verdict, Withdrawal
+from holdfast.core.values import Cause, Guards, Load, Observation, OriginState, Reason, Tier, Verdict, Withdrawal
 
 WHY = Reason("Test", "")
 TURN_OFF = SetOrigin("edge", "fra", False, FENCE, "key", WHY)
@@ -38,6 +38,7 @@ ALL_LOST = {"fra": DOWN, "ams": DOWN}
 THREE = zone(("fra", "ams", "iad"), ())
 FIVE_VOTERS = zone(witnesses=("iad", "lon", "par"))
 AMS_OUT = joined(zone(), ams=cordoned())
+AMS_STALE = (OriginState("edge", "fra", True), OriginState("edge", "ams", True, contradicts=True))
 FRA_OUT = joined(zone(), fra=cordoned())
 ALL_OUT = joined(zone(), fra=cordoned(), ams=cordoned())
 
@@ -296,6 +297,12 @@ WHAT_IS_LEFT: dict[str, Case] = {
     ),
     "what is left is not known to be on": (
         guards.never_empty, out(), view(routes=origins(zone(), unknown=["ams"])), reasons.NEVER_EMPTY,
+    ),
+    "what is left is on only in what may be a stale copy": (
+        guards.never_empty, TURN_OFF, view(routes=AMS_STALE), reasons.NEVER_EMPTY,
+    ),
+    "a move does not lean on a stale copy either": (
+        guards.never_empty, out(), view(routes=AMS_STALE), reasons.NEVER_EMPTY,
     ),
     "what is left is on but ill": (guards.never_empty, TURN_OFF, view(verdicts=ALL_LOST), reasons.NEVER_EMPTY),
     "what is left is on but about to be turned off": (

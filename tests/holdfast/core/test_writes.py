@@ -49,6 +49,17 @@ def test_a_region_that_serves_is_turned_on_and_read_back():
     )
 
 
+def test_a_reading_that_our_last_write_contradicts_is_written_again_whatever_it_says():
+    """Regression (seed 387): it was read to be on out of a stale copy, had been turned off, and was leaned on."""
+    stale = [OriginState("edge", "fra", True), OriginState("edge", "ams", True, contradicts=True)]
+    fra_out = joined(zone(), fra=cordoned())
+    assert asked(view(memory=fra_out, routes=stale)) == [("ams", "edge", True)]
+    refused = writes.steps(view(memory=fra_out, routes=stale), FENCE).refusals
+    assert [refusal.reason.code for refusal in refused] == [reasons.NEVER_EMPTY]
+    off = [OriginState("edge", "fra", False, contradicts=True), OriginState("edge", "ams", True)]
+    assert asked(view(memory=fra_out, routes=off)) == [("fra", "edge", False)]
+
+
 def test_the_words_of_a_return_are_those_of_the_move():
     memory = joined(zone(), fra=cordoned(stands=False, reason="2 of 2 observers see fra up"))
     (first, _) = writes.steps(view(memory=memory, routes=origins(zone(), off=["fra"])), FENCE).steps
