@@ -222,12 +222,12 @@ def _object(key: copies.Key, body: kube.Object) -> copies.Object:
     metadata = body["metadata"]
     marks = metadata.get("annotations") or {}
     origin = None
-    generation = str(marks.get(ORIGIN_GENERATION, ""))
-    if marks.get(ORIGIN) and generation.isdecimal():
+    generation = _generation(marks, ORIGIN_GENERATION)
+    if marks.get(ORIGIN) and generation is not None:
         origin = copies.Origin(
             region=str(marks[ORIGIN]),
             uid=str(marks.get(ORIGIN_UID, "")),
-            generation=int(generation),
+            generation=generation,
             digest=str(marks.get(ORIGIN_DIGEST, "")),
         )
     return copies.Object(
@@ -236,8 +236,14 @@ def _object(key: copies.Key, body: kube.Object) -> copies.Object:
         generation=int(metadata.get("generation") or 0),
         digest=copies.digest(body.get("spec") or {}),
         origin=origin,
-        written=int(written) if (written := str(marks.get(WRITTEN_GENERATION, ""))).isdecimal() else None,
+        written=_generation(marks, WRITTEN_GENERATION),
     )
+
+
+def _generation(marks: Mapping[str, Any], mark: str) -> int | None:
+    """None: the mark is not there, or says no number."""
+    told = str(marks.get(mark, ""))
+    return int(told) if told.isdecimal() else None
 
 
 def _marks(origin: copies.Origin) -> dict[str, str]:

@@ -69,8 +69,7 @@ class Ams:
 
 @pytest.fixture
 async def ams(api, token_file) -> AsyncIterator[Ams]:
-    for kind in ("va", "fop", "configmaps"):
-        api.kubectl("delete", kind, "--all", "-A", "--now")
+    api.kubectl("delete", "va,fop,configmaps", "--all", "-A", "--now")
     own = api.client("ams", token_file=token_file)
     yield Ams(api, own)
     await own.close()

@@ -56,10 +56,25 @@ class Two:
         except errors.NotFound:
             return None
 
+    async def spec(self, region: str) -> object:
+        """Of the agent there, which must be there."""
+        held = await self.agent(region)
+        assert held is not None
+        return held["spec"]
+
     async def rounds(self, count: int = 2) -> None:
         for _ in range(count):
             for copies in self.copies.values():
                 await copies.pull()
+
+
+async def renewing() -> Two:
+    """A copy at rest in ams, and a newer spec at its origin that was not pulled yet."""
+    two = Two()
+    await two.apply("fra", SPEC)
+    await two.rounds()
+    await two.edit("fra", NEWER)
+    return two
 
 
 def client_of(name: str, handle: Handler) -> kube.Kube:
@@ -129,29 +144,20 @@ async def test_an_edit_of_a_copy_makes_its_cluster_the_origin() -> None:
 
 async def test_an_edit_made_while_the_copy_is_renewed_is_not_written_over() -> None:
     """Between the listing of our own cluster and the write lies the listing of every peer."""
-    two = Two()
-    await two.apply("fra", SPEC)
-    await two.rounds()
-    await two.edit("fra", NEWER)
+    two = await renewing()
 
     async def edited_meanwhile(request: httpx.Request) -> httpx.Response:
-        held = await two.agent("ams")
-        if held is not None and held["spec"] == SPEC:
+        if await two.spec("ams") == SPEC:
             await two.edit("ams", MINE)
         return await two.servers["fra"].handle(request)
 
     await two.operator("ams", peer=client_of("fra", edited_meanwhile)).pull()
     await two.rounds()
-    held = await two.agent("ams")
-    assert held is not None
-    assert held["spec"] == MINE
+    assert await two.spec("ams") == MINE
 
 
 async def test_a_status_that_is_written_while_the_copy_is_renewed_costs_no_round() -> None:
-    two = Two()
-    await two.apply("fra", SPEC)
-    await two.rounds()
-    await two.edit("fra", NEWER)
+    two = await renewing()
 
     async def shown_meanwhile(request: httpx.Request) -> httpx.Response:
         status = {"metadata": {"name": "front-desk"}, "status": {"activeCalls": len(two.servers["fra"].requests)}}
@@ -160,9 +166,7 @@ async def test_a_status_that_is_written_while_the_copy_is_renewed_costs_no_round
         return await two.servers["fra"].handle(request)
 
     await two.operator("ams", peer=client_of("fra", shown_meanwhile)).pull()
-    held = await two.agent("ams")
-    assert held is not None
-    assert held["spec"] == NEWER
+    assert await two.spec("ams") == NEWER
 
 
 async def test_a_copy_whose_write_was_not_heard_of_stays_a_copy() -> None:
@@ -187,10 +191,7 @@ async def test_a_copy_whose_write_was_not_heard_of_stays_a_copy() -> None:
 
 
 async def test_a_copy_that_the_api_server_refuses_is_told_on_what_is_held() -> None:
-    two = Two()
-    await two.apply("fra", SPEC)
-    await two.rounds()
-    await two.edit("fra", NEWER)
+    two = await renewing()
 
     async def refused(request: httpx.Request) -> httpx.Response:
         if request.method == "PUT":

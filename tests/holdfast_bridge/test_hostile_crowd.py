@@ -133,8 +133,8 @@ async def test_a_crowd_of_idle_and_slow_sockets_costs_the_calls_beside_it_nothin
         idle += [
             await upgraded(await crowd.enter_async_context(raw_client(bridge.audio))) for _ in range(SILENT_UPGRADES)
         ]
-        assert bridge.descriptors() >= before + SLOW
         slow = [await crowd.enter_async_context(raw_client(bridge.audio)) for _ in range(SLOW)]
+        assert bridge.descriptors() >= before + SLOW
         async with asyncio.TaskGroup() as group:
             dawdling = [group.create_task(slowly(client, number)) for number, client in enumerate(slow)]
             good = [await crowd.enter_async_context(raw_client(bridge.audio)) for _ in range(GOOD)]

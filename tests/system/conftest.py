@@ -1,3 +1,5 @@
+"""The lab that tests share, and when its turn comes."""
+
 from __future__ import annotations
 
 import pytest
